@@ -1,0 +1,110 @@
+import type { IpAddress } from "./address.ts";
+import type { Page } from "./page.ts";
+
+/** IP protocol numbers used here (IANA "Assigned Internet Protocol Numbers"). */
+export const protocolIcmp = 1;
+export const protocolTcp = 6;
+export const protocolUdp = 17;
+
+/**
+ * One received packet, reused for the next: valid until the handler returns.
+ *
+ * The payload is `page.bytes[offset … offset + length)`. When the packet was reassembled from fragments the page is
+ * the reassembler's and the Ethernet header is not in it.
+ */
+export interface IpPacket {
+  readonly page: Page;
+  readonly offset: number;
+  readonly length: number;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: number;
+  /** Time to live or hop limit, as received. */
+  readonly hopLimit: number;
+  /** The two ECN bits (RFC 3168 §5). */
+  readonly ecn: number;
+  /** Where the IP header starts in the page, for quoting it in ICMP errors. */
+  readonly headerOffset: number;
+}
+
+/** Takes one packet for this host. Must not throw. */
+export type IpHandler = (packet: IpPacket) => void;
+
+/** What an ICMP error says about a packet we sent (RFC 1122 §3.2.2, RFC 5927). */
+export interface IpError {
+  readonly kind:
+    | "unreachable-network"
+    | "unreachable-host"
+    | "unreachable-port"
+    | "prohibited"
+    | "packet-too-big"
+    | "time-exceeded"
+    | "parameter-problem";
+  /** With `packet-too-big`: the next hop's MTU in bytes, 0 when the router did not say. */
+  readonly mtu: number;
+  /** Who sent the error. */
+  readonly reporter: IpAddress;
+  /** The addresses of the packet the error quotes: its source is ours. */
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  /** The quoted transport header: at least 8 bytes at `bytes[offset …)`. Lent until the handler returns. */
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Per-packet choices. Reuse one object; nothing is kept. */
+export interface IpSendOptions {
+  /** The source address; default: chosen for the destination. */
+  readonly source?: IpAddress;
+  /** 1–255; default 64. */
+  readonly hopLimit?: number;
+  /** Forbid fragmentation (DF). Default false. */
+  readonly dontFragment?: boolean;
+  /** The two ECN bits. Default 0. */
+  readonly ecn?: number;
+}
+
+/**
+ * The network layer: packets between addresses.
+ */
+export interface Ip {
+  /** Our addresses now, the preferred one first. Changes with DHCP. */
+  readonly addresses: readonly IpAddress[];
+
+  /** Whether `address` is one of ours (loopback included). */
+  isLocal(address: IpAddress): boolean;
+
+  /** The source address for `destination`, or `undefined` when there is no route. */
+  source(destination: IpAddress): IpAddress | undefined;
+
+  /** The path MTU towards `destination`, in bytes, IP header included. */
+  mtu(destination: IpAddress): number;
+
+  /** Sets the handler of one protocol number, replacing the one before. */
+  listen(protocol: number, handler: IpHandler): void;
+
+  /** Sets the handler of ICMP errors about packets we sent with `protocol`. */
+  listenErrors(protocol: number, handler: (error: IpError) => void): void;
+
+  /** A page to build a payload in from `headroom` on, or `undefined` when none is free. */
+  allocate(): Page | undefined;
+
+  /**
+   * Sends the payload `page.bytes[offset … offset + length)`, with at least `headroom` bytes free in front of it, and
+   * takes the page, whatever the outcome. While the next hop is being resolved the packet waits in a bounded queue.
+   *
+   * @returns false when it was dropped at once: no route, no address, too long with `dontFragment`, or no room.
+   */
+  send(
+    destination: IpAddress,
+    protocol: number,
+    page: Page,
+    offset: number,
+    length: number,
+    options?: IpSendOptions,
+  ): boolean;
+
+  /** Takes a page back unsent. */
+  release(page: Page): void;
+}

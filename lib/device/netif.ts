@@ -1,0 +1,67 @@
+import type { MacAddress } from "./address.ts";
+import type { Page } from "./page.ts";
+
+/**
+ * Takes one received frame: `page.bytes[offset … offset + length)`, from the destination MAC address to the end of the
+ * payload, without preamble and frame check sequence.
+ *
+ * The page is lent until the handler returns; what is to be kept is copied. The handler may write into it. It must
+ * not throw.
+ */
+export type FrameHandler = (page: Page, offset: number, length: number) => void;
+
+/** Counters since the interface was opened. */
+export interface NetifStatistics {
+  readonly receivedFrames: number;
+  readonly receivedBytes: number;
+  readonly sentFrames: number;
+  readonly sentBytes: number;
+  /** Frames given up for want of a page, a place in a queue, or by the device. */
+  readonly droppedFrames: number;
+}
+
+/** What the device does for the stack. Absent offloads cost nothing: the stack does the work itself. */
+export interface NetifFeatures {
+  /** The device completes a transport checksum marked with `needsChecksum`. */
+  readonly transmitChecksum: boolean;
+  /** The largest TCP payload, in bytes, that the device cuts into segments (`Page.segmentSize`); 0 is none. */
+  readonly maxSegmentation: number;
+}
+
+/**
+ * A network interface: something that carries Ethernet frames.
+ *
+ * A Netif never delivers a frame from inside `transmit` or `listen`. Frames are delivered in the order the device had
+ * them, and only after `listen`; until then they are dropped or queued up to a bound.
+ */
+export interface Netif {
+  /** For messages: `tap0`, `eth0`. */
+  readonly name: string;
+  readonly mac: MacAddress;
+  /** The largest payload of a frame, in bytes, without its 14-byte Ethernet header: 576 to 65,535. */
+  readonly mtu: number;
+  readonly features: NetifFeatures;
+  readonly statistics: NetifStatistics;
+
+  /** Sets the handler of received frames, replacing the one before. */
+  listen(handler: FrameHandler): void;
+
+  /**
+   * A page to build a frame in, with at least `headroom` + `mtu` bytes, or `undefined` when the device has none free:
+   * the caller drops or retries later. Every page taken is given back by `transmit` or `release`.
+   */
+  allocate(): Page | undefined;
+
+  /**
+   * Sends `page.bytes[offset … offset + length)` and takes the page back, whatever the outcome.
+   *
+   * @returns false when the frame was dropped at once (no room, closed, or longer than `mtu` + 14).
+   */
+  transmit(page: Page, offset: number, length: number): boolean;
+
+  /** Takes a page back unsent. */
+  release(page: Page): void;
+
+  /** Stops delivery and frees the device. Idempotent. */
+  close(): Promise<void>;
+}

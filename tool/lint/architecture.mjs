@@ -1,0 +1,146 @@
+// The rules of ARCHITECTURE.md that a machine can check, as an ESLint plugin.
+import path from "node:path";
+
+const root = path.resolve(import.meta.dirname, "../..");
+
+/** Which layers each layer may import from. A layer is the first folder of a path. */
+const mayImport = {
+  lib: ["lib"],
+  targets: ["lib", "targets"],
+  tool: ["lib", "targets", "tool"],
+  cloud: ["lib", "targets", "tool", "cloud"],
+};
+
+/** Package name → layer, for our own packages. */
+const layerOfPackage = {
+  ...layer("lib", ["device", "wire", "time", "conformance", "log", "kv", "block", "netif", "tcpip", "http", "image"]),
+  ...layer("targets", ["node", "tap", "sim"]),
+  ...layer("tool", ["config", "cli"]),
+};
+
+function layer(name, packages) {
+  return Object.fromEntries(packages.map((each) => [each, name]));
+}
+
+function isTest(file) {
+  return /\.(test|fuzz)\.ts$/.test(file);
+}
+
+function relative(context) {
+  return path.relative(root, context.filename).split(path.sep).join("/");
+}
+
+const imports = {
+  meta: { type: "problem", schema: [], messages: { no: "{{text}}" } },
+  create(context) {
+    const file = relative(context);
+    const own = file.split("/")[0];
+    const check = (node) => {
+      const source = node.source?.value;
+      if (typeof source !== "string") return;
+      const refuse = (text) => context.report({ node, messageId: "no", data: { text } });
+      if (source.startsWith("node:") || source === "koffi") {
+        if (own === "lib" && !isTest(file)) refuse(`lib/ runs in any engine: "${source}" belongs in targets/`);
+        return;
+      }
+      if (source.startsWith(".")) {
+        const target = path.relative(root, path.resolve(path.dirname(context.filename), source));
+        const [first, second] = target.split(path.sep);
+        if ((own in mayImport || own === "examples") && (first !== own || second !== file.split("/")[1])) {
+          refuse(`"${source}" leaves its package: import @tesserae/${second ?? first}/… instead`);
+        }
+        return;
+      }
+      const match = /^@tesserae\/([^/]+)/.exec(source);
+      if (match === null) {
+        if (own === "lib" && !isTest(file)) refuse(`lib/ imports only lib/: "${source}" is a foreign package`);
+        return;
+      }
+      const target = layerOfPackage[match[1]];
+      if (target === undefined) refuse(`there is no package "${match[0]}"`);
+      else if (own in mayImport && !isTest(file) && !mayImport[own].includes(target)) {
+        refuse(`${own}/ must not import ${target}/ ("${source}")`);
+      }
+    };
+    return {
+      ImportDeclaration: check,
+      ExportNamedDeclaration: check,
+      ImportExpression: check,
+      ExportAllDeclaration: (node) =>
+        context.report({ node, messageId: "no", data: { text: "name what is exported: no barrels" } }),
+      ExportDefaultDeclaration: (node) =>
+        context.report({ node, messageId: "no", data: { text: "no default exports" } }),
+    };
+  },
+};
+
+const ambient = { Date: ["now"], Math: ["random"], performance: ["now"], Atomics: ["wait"] };
+const noAmbient = {
+  meta: { type: "problem", schema: [], messages: { no: "{{text}}: it arrives as an argument" } },
+  create(context) {
+    const refuse = (node, text) => context.report({ node, messageId: "no", data: { text } });
+    return {
+      MemberExpression(node) {
+        if (node.object.type !== "Identifier" || node.property.type !== "Identifier") return;
+        if (ambient[node.object.name]?.includes(node.property.name)) {
+          refuse(node, `no ${node.object.name}.${node.property.name} in lib/`);
+        }
+        if (node.object.name === "AbortSignal" && node.property.name === "timeout") {
+          refuse(node, "no AbortSignal.timeout in lib/");
+        }
+      },
+      NewExpression(node) {
+        if (node.callee.type === "Identifier" && node.callee.name === "Date" && node.arguments.length === 0) {
+          refuse(node, "no new Date() in lib/");
+        }
+      },
+      Identifier(node) {
+        if (node.name === "globalThis") refuse(node, "no globalThis in lib/");
+      },
+    };
+  },
+};
+
+const explainedAssertion = {
+  meta: { type: "problem", schema: [], messages: { no: "say beside `as` why it holds: // as: …" } },
+  create(context) {
+    const source = context.sourceCode;
+    return {
+      TSAsExpression(node) {
+        const type = source.getText(node.typeAnnotation);
+        if (type === "const" || isTest(relative(context))) return;
+        const first = node.loc.start.line - 1;
+        const last = node.loc.end.line;
+        const near = source.getAllComments().some((each) => each.loc.end.line >= first && each.loc.start.line <= last);
+        if (!near) context.report({ node, messageId: "no" });
+      },
+    };
+  },
+};
+
+const banned = /(^|[-/])(utils?|helpers?|manager|misc|common|stuff)([-.]|$)/;
+const fileNames = {
+  meta: { type: "problem", schema: [], messages: { no: "{{text}}" } },
+  create(context) {
+    return {
+      Program(node) {
+        const name = path.basename(context.filename);
+        const text = banned.test(name)
+          ? `"${name}" says nothing: name the file after its concept`
+          : /^[a-z0-9]+([-.][a-z0-9]+)*\.(d\.)?m?[tj]s$/.test(name)
+            ? undefined
+            : `"${name}" is not in kebab-case`;
+        if (text !== undefined) context.report({ node, messageId: "no", data: { text } });
+      },
+    };
+  },
+};
+
+export const architecture = {
+  rules: {
+    imports,
+    "no-ambient": noAmbient,
+    "explained-assertion": explainedAssertion,
+    "file-names": fileNames,
+  },
+};
