@@ -53,15 +53,22 @@ export class KvError extends Error {
   }
 }
 
+const utf8 = new TextEncoder();
+
 /** Says what is wrong with `key`, or `undefined` when it is well formed. */
 export function checkKey(key: string): string | undefined {
   if (key === "") return "is empty";
-  if (key.length > 1024) return "is longer than 1024 bytes";
+  if (byteLength(key) > 1024) return "is longer than 1024 bytes";
   for (const segment of key.split("/")) {
     if (segment === "") return "has an empty segment";
     if (segment === "." || segment === "..") return `has the segment "${segment}"`;
-    if (segment.length > 255) return "has a segment longer than 255 bytes";
+    if (byteLength(segment) > 255) return "has a segment longer than 255 bytes";
     if (segment.includes("\0")) return "has a NUL";
   }
   return undefined;
+}
+
+/** In UTF-8. Encodes only texts whose length does not already answer for every caller above. */
+function byteLength(text: string): number {
+  return text.length > 1024 ? text.length : utf8.encode(text).length;
 }

@@ -1,0 +1,93 @@
+// What the suites need beyond npm's packages: a command, the Debian package that brings it, and the suites it serves.
+import { execFileSync, spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+/** @typedef {{ command: string, debian: string, suites: string }} Prerequisite */
+
+/** @type {readonly Prerequisite[]} */
+export const prerequisites = [
+  { command: "ip", debian: "iproute2", suites: "network namespaces: targets/tap, test/system" },
+  { command: "tc", debian: "iproute2", suites: "loss and delay: test/system" },
+  { command: "ethtool", debian: "ethtool", suites: "checksum offload: targets/tap" },
+  { command: "ping", debian: "iputils-ping", suites: "ICMP with the kernel: targets/tap" },
+  { command: "arping", debian: "iputils-arping", suites: "ARP with the kernel: targets/tap" },
+  { command: "curl", debian: "curl", suites: "HTTP clients: test/system" },
+  { command: "wrk", debian: "wrk", suites: "HTTP load: test/system, bench" },
+  { command: "tshark", debian: "tshark", suites: "packet captures: lib/wire, test/system" },
+  { command: "iperf3", debian: "iperf3", suites: "bulk TCP: bench" },
+  { command: "dnsmasq", debian: "dnsmasq-base", suites: "DHCP with a real server: targets/tap" },
+];
+
+/** @param {string} command */
+export function onPath(command) {
+  for (const folder of `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(":")) {
+    try {
+      accessSync(path.join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return false;
+}
+
+export function missing() {
+  return prerequisites.filter((each) => !onPath(each.command));
+}
+
+function isRoot() {
+  return process.getuid?.() === 0;
+}
+
+function isDebian() {
+  return existsSync("/etc/debian_version") && onPath("apt-get");
+}
+
+/**
+ * Installs missing Debian packages when that is possible, and says what is skipped when it is not.
+ *
+ * @returns {boolean} whether nothing is missing now
+ */
+export function ensureSystemPackages() {
+  const lacking = missing();
+  if (lacking.length > 0 && isRoot() && isDebian()) {
+    const packages = [...new Set(lacking.map((each) => each.debian))];
+    console.log(`installing Debian packages: ${packages.join(" ")}`);
+    const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    const run = (/** @type {string[]} */ args) =>
+      spawnSync("apt-get", args, { env: environment, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    run(["update", "-qq"]);
+    const installed = run(["install", "-y", "-qq", "--no-install-recommends", ...packages]);
+    if (installed.status !== 0) console.error(installed.stderr);
+  }
+  const still = missing();
+  for (const each of still) {
+    console.log(`skipped: ${each.suites} (needs \`${each.command}\`, Debian package ${each.debian})`);
+  }
+  if (!isRoot()) console.log("skipped: suites that create network namespaces and tap devices (they need root)");
+  return still.length === 0;
+}
+
+/** Installs npm's packages when there are none, or when the lock file is newer. */
+export function ensureNodeModules() {
+  const lock = readFileSync("package-lock.json", "utf8");
+  const marker = "node_modules/.tesserae-lock";
+  const done = existsSync(marker) && readFileSync(marker, "utf8") === lock;
+  if (done) return;
+  console.log("installing npm packages");
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { stdio: "inherit" });
+  execFileSync(process.execPath, ["-e", `require("fs").copyFileSync("package-lock.json", ${JSON.stringify(marker)})`]);
+}
+
+export function ensureBuilt() {
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-b"], { stdio: "inherit" });
+}
+
+/** Ends the process with a clear line when this Node.js is too old. */
+export function ensureNode() {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  console.error(`Tesserae needs Node.js 20.19 or later; this is ${process.version}.`);
+  process.exit(1);
+}
