@@ -65,7 +65,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["scripts/**", "bench/**", "tool/cli/**", "eslint.config.mjs", "tool/lint/**"],
+    files: ["scripts/**", "bench/**", "test/**", "tool/cli/**", "eslint.config.mjs", "tool/lint/**"],
     languageOptions: { globals: globals.node },
     rules: { "no-console": "off" },
   },
