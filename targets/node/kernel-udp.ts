@@ -1,0 +1,164 @@
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { formatEndpoint, IpAddress, type Endpoint } from "@tesserae/device/address";
+import { FlowError } from "@tesserae/device/flow";
+import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
+import { codeOf, flowError } from "./flow-fault.ts";
+import { addressOf, checkPort, endpointOf } from "./kernel-address.ts";
+import { reportOnStderr } from "./kernel-tcp.ts";
+
+/** Bytes that may wait in the process for the kernel; above it datagrams are dropped. */
+const sendBound = 1024 * 1024;
+/** Senders whose parsed address is kept. */
+const knownSenders = 256;
+/** The largest UDP payload over IPv4, in bytes. */
+const largestPayload = 65_507;
+
+/** UDP of the kernel. A datagram to an unbound address tells its destination as that unspecified address. */
+export class KernelUdp implements Udp {
+  readonly #report: (error: unknown) => void;
+  readonly #sockets = new Set<KernelUdpSocket>();
+  #closed = false;
+
+  constructor(options: { readonly report?: (error: unknown) => void } = {}) {
+    this.#report = options.report ?? reportOnStderr;
+  }
+
+  async bind(options: UdpBindOptions, handler: (datagram: Datagram) => void): Promise<UdpSocket> {
+    const { port = 0, address } = options;
+    checkPort(port, 0);
+    if (this.#closed) throw new FlowError("closed", "binding a UDP port: the stack is closed");
+    const onClose = (socket: KernelUdpSocket): void => void this.#sockets.delete(socket);
+    const open = async (at: IpAddress): Promise<UdpSocket> => {
+      const socket = await bound(at, port);
+      const made = new KernelUdpSocket(socket, at, handler, this.#report, onClose);
+      this.#sockets.add(made);
+      return made;
+    };
+    if (address !== undefined) return await open(address);
+    try {
+      return await open(IpAddress.any6);
+    } catch (error) {
+      const cause = error instanceof FlowError ? error.cause : error;
+      // A kernel without IPv6: then all of our addresses are IPv4.
+      if (codeOf(cause) === "EAFNOSUPPORT" || codeOf(cause) === "EADDRNOTAVAIL") return await open(IpAddress.any4);
+      throw error;
+    }
+  }
+
+  /** Closes every socket. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#sockets].map((socket) => socket.close()));
+  }
+}
+
+function bound(at: IpAddress, port: number): Promise<Socket> {
+  const socket = createSocket({
+    type: at.family === 6 ? "udp6" : "udp4",
+    // Addresses are never names here, and a synchronous answer makes send synchronous too.
+    lookup: (host, _options, callback) => callback(null, host, at.family),
+  });
+  return new Promise((resolve, reject) => {
+    socket.once("error", (error) => {
+      socket.close();
+      reject(flowError(error, `binding UDP ${formatEndpoint({ address: at, port })}`));
+    });
+    socket.bind({ port, address: at.toString(), exclusive: true }, () => {
+      socket.removeAllListeners("error");
+      resolve(socket);
+    });
+  });
+}
+
+class ReceivedDatagram implements Datagram {
+  bytes: Uint8Array = new Uint8Array(0);
+  readonly offset = 0;
+  length = 0;
+  source: IpAddress = IpAddress.any4;
+  sourcePort = 0;
+  destination: IpAddress;
+
+  constructor(destination: IpAddress) {
+    this.destination = destination;
+  }
+}
+
+class KernelUdpSocket implements UdpSocket {
+  readonly local: Endpoint;
+  readonly #socket: Socket;
+  readonly #mapped: boolean;
+  readonly #handler: (datagram: Datagram) => void;
+  readonly #report: (error: unknown) => void;
+  readonly #onClose: (socket: KernelUdpSocket) => void;
+  readonly #datagram: ReceivedDatagram;
+  readonly #senders = new Map<string, IpAddress>();
+  #closed = false;
+
+  constructor(
+    socket: Socket,
+    at: IpAddress,
+    handler: (datagram: Datagram) => void,
+    report: (error: unknown) => void,
+    onClose: (socket: KernelUdpSocket) => void,
+  ) {
+    const address = socket.address();
+    this.local = endpointOf(address.address, address.port);
+    this.#socket = socket;
+    this.#mapped = at.family === 6;
+    this.#handler = handler;
+    this.#report = report;
+    this.#onClose = onClose;
+    this.#datagram = new ReceivedDatagram(this.local.address);
+    socket.on("message", (bytes, from) => this.#receive(bytes, from));
+    // An ICMP error about a datagram sent earlier. UDP promises nothing, and the signature has no place for it.
+    socket.on("error", () => undefined);
+  }
+
+  send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number): boolean {
+    checkPort(port, 1);
+    if (!Number.isInteger(length) || length < 0 || length > largestPayload) {
+      throw new RangeError(`length ${String(length)} is not an integer from 0 to ${String(largestPayload)}`);
+    }
+    if (offset < 0 || offset + length > bytes.length) {
+      throw new RangeError(`offset ${String(offset)} and length ${String(length)} lie outside bytes`);
+    }
+    if (this.#closed || this.#socket.getSendQueueSize() > sendBound) return false;
+    if (address.family === 6 && !this.#mapped) return false;
+    const host = address.family === 4 && this.#mapped ? `::ffff:${address.toString()}` : address.toString();
+    // Copied: when the kernel's buffer is full, libuv keeps a reference until there is room.
+    const copy = Buffer.allocUnsafe(length);
+    copy.set(offset === 0 && length === bytes.length ? bytes : bytes.subarray(offset, offset + length));
+    this.#socket.send(copy, 0, length, port, host);
+    return true;
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    this.#onClose(this);
+    return new Promise((resolve) => void this.#socket.close(() => resolve()));
+  }
+
+  #receive(bytes: Buffer, from: RemoteInfo): void {
+    if (this.#closed) return;
+    const datagram = this.#datagram;
+    datagram.bytes = bytes;
+    datagram.length = bytes.length;
+    datagram.source = this.#sender(from.address);
+    datagram.sourcePort = from.port;
+    try {
+      this.#handler(datagram);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  #sender(text: string): IpAddress {
+    const known = this.#senders.get(text);
+    if (known !== undefined) return known;
+    if (this.#senders.size >= knownSenders) this.#senders.clear();
+    const address = addressOf(text);
+    this.#senders.set(text, address);
+    return address;
+  }
+}
