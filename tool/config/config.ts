@@ -62,6 +62,8 @@ interface Always<K> {
   readonly signal: AbortSignal;
 }
 
+// eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- a record without names is meant
+type NoNames = Readonly<Record<never, never>>;
 type Keys<K> = { readonly [P in keyof K]: K[P] extends Key<infer T extends KeyValue> ? T : never };
 type DeviceOf<S> = S extends Slot<infer T> ? T : never;
 
@@ -71,8 +73,8 @@ type DeviceOf<S> = S extends Slot<infer T> ? T : never;
  * `tesserae.config.ts` exports what this returns as `config`; nothing is made before the image runs.
  */
 export function defineConfig<
-  const K extends Readonly<Record<string, unknown>> = Readonly<Record<never, never>>,
-  const D extends Readonly<Record<string, unknown>> = Readonly<Record<never, never>>,
+  const K extends Readonly<Record<string, unknown>> = NoNames,
+  const D extends Readonly<Record<string, unknown>> = NoNames,
 >(declaration: {
   /** Lower-case letters, digits and dashes: the name of the image. */
   readonly name: string;

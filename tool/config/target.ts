@@ -1,0 +1,60 @@
+/** Where an image can run. */
+export interface Target {
+  readonly name: string;
+  readonly doc: string;
+  /** The package that has `boot`. */
+  readonly package: string;
+  /** The module that exports `boot(plan)`. */
+  readonly boot: string;
+  /** Kinds of devices that the boot supplies. */
+  readonly base: readonly string[];
+  /** Whether the application and the libraries may use what only Node.js has. */
+  readonly nodeModules: boolean;
+  /** npm packages with native code: they cannot be in the bundle and are loaded beside it. */
+  readonly external: readonly string[];
+  /** Flags that the boot understands, for `run`, its help and completion: name → what stands for the value. */
+  readonly flags: Readonly<Record<string, string>>;
+}
+
+const faultFlags = {
+  pcap: "FILE",
+  loss: "PERCENT",
+  delay: "DURATION",
+  reorder: "PERCENT",
+  duplicate: "PERCENT",
+  corrupt: "PERCENT",
+  seed: "SEED",
+} as const;
+
+export const targets: readonly Target[] = [
+  {
+    name: "node",
+    doc: "a Node.js process on the kernel's sockets",
+    package: "@tesserae/node",
+    boot: "@tesserae/node/boot",
+    base: ["timers", "random", "console"],
+    nodeModules: true,
+    external: [],
+    flags: {},
+  },
+  {
+    name: "tap",
+    doc: "a Node.js process with our TCP/IP stack on a Linux tap device",
+    package: "@tesserae/tap",
+    boot: "@tesserae/tap/boot",
+    base: ["timers", "random", "console", "netif"],
+    nodeModules: false,
+    external: ["koffi"],
+    flags: { tap: "NAME", ...faultFlags },
+  },
+  {
+    name: "sim",
+    doc: "the simulator: virtual time, hosts and links in one process",
+    package: "@tesserae/sim",
+    boot: "@tesserae/sim/boot",
+    base: ["timers", "random", "console", "netif"],
+    nodeModules: false,
+    external: [],
+    flags: faultFlags,
+  },
+];
