@@ -70,7 +70,8 @@ export const udpSuite: Suite<StackPair> = [
     const got = await deliver(timers, there, () => sendAll(here.socket, hello, addressOfB, there.port), "the question");
     ensureEqual(got.payload, hello, "payload");
     ensureEqual(got.sourcePort, here.port, "source port");
-    ensureEqual(got.destination.toString(), addressOfB.toString(), "destination");
+    const { destination } = got;
+    ensure(destination.isUnspecified || destination.equals(addressOfB), `destination ${destination.toString()}`);
     const answer = pattern(300, 1);
     const reply = await deliver(
       timers,

@@ -8,6 +8,8 @@ export interface Datagram {
   readonly length: number;
   readonly source: IpAddress;
   readonly sourcePort: number;
+  /** Where it was sent to; unspecified when the socket is not bound to an address and the target cannot tell. */
+  /** Which of our addresses it was sent to; unspecified where the target cannot tell (kernel sockets). */
   readonly destination: IpAddress;
 }
 
