@@ -89,7 +89,7 @@ export class KernelFlow implements Flow {
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#ended) return Promise.reject(this.#closed("write after end"));
     if (bytes.length === 0) {
-      if (!more) this.#flush();
+      if (!more) return this.#flush();
       return taken;
     }
     const total = this.#gatheredBytes + bytes.length;

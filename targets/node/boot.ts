@@ -1,0 +1,17 @@
+import type { ImagePlan } from "@tesserae/image/plan";
+import { createConsole } from "./console.ts";
+import { createRandom } from "./random.ts";
+import { runProcess } from "./run-process.ts";
+import { createTimers } from "./timers.ts";
+
+/** Runs an image on the kernel of this process. See `runProcess` for signals and the exit status. */
+export function boot(plan: ImagePlan): Promise<void> {
+  return runProcess(plan, {
+    flags: [],
+    open: () => {
+      const timers = createTimers();
+      const base = { timers, random: createRandom(), console: createConsole() };
+      return Promise.resolve({ base, close: () => timers.close() });
+    },
+  });
+}

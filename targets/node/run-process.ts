@@ -1,0 +1,108 @@
+import { describeKeys, parseArguments, type FlagPlan } from "@tesserae/image/arguments";
+import { KeyError } from "@tesserae/image/key";
+import type { ImagePlan } from "@tesserae/image/plan";
+import { DeviceError, runImage } from "@tesserae/image/run";
+
+/** How long a process may take to end after its image has, in milliseconds. */
+const lastBound = 3000;
+
+/** A mistake of whoever started the image: printed as its message alone, without a stack. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/** What a target adds to the process. */
+export interface ProcessTarget {
+  /** Its flags, beside the keys of the image. */
+  readonly flags: readonly FlagPlan[];
+  /**
+   * Makes the base devices, by kind, from the flags given.
+   *
+   * @throws StartError for a flag that cannot be, or a missing privilege.
+   */
+  open(
+    flags: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly base: Readonly<Record<string, unknown>>;
+    /** Texts of keys that the target sets from flags of its own. */
+    readonly keys?: Readonly<Record<string, string>>;
+    close(): Promise<void> | void;
+  }>;
+}
+
+/**
+ * Runs an image as this process: reads its command line, opens the target's devices, runs main, and sets the exit
+ * status: 0 when main ends, 1 when it throws or the image cannot start, 2 for a bad command line.
+ *
+ * The first SIGINT or SIGTERM aborts the image's signal; the second ends the process at once with 128 and the signal's
+ * number.
+ */
+export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promise<void> {
+  const parsed = parseArguments(process.argv.slice(2), plan.keys, target.flags);
+  if (!parsed.ok) {
+    complain(plan, parsed.message);
+    process.exitCode = 2;
+    return;
+  }
+  if (parsed.help) {
+    process.stdout.write(`${plan.name} (target ${plan.target})\n\n${describeKeys(plan.keys, target.flags)}\n`);
+    return;
+  }
+  if (parsed.rest.length > 0) {
+    complain(plan, `"${parsed.rest[0] ?? ""}" is no flag; --help lists them all`);
+    process.exitCode = 2;
+    return;
+  }
+  const controller = new AbortController();
+  const stop = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(128 + (signal === "SIGINT" ? 2 : 15));
+    controller.abort(new DOMException(`the image is asked to stop (${signal})`, "AbortError"));
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  const stalled = (): void => {
+    complain(plan, "main waits for something that can never happen: nothing is left to wake it");
+    process.exitCode = 1;
+  };
+  process.on("beforeExit", stalled);
+  try {
+    const opened = await target.open(parsed.flags, controller.signal);
+    try {
+      await runImage(plan, {
+        base: opened.base,
+        keys: { ...opened.keys, ...parsed.keys },
+        signal: controller.signal,
+        report: (error) => complain(plan, error),
+      });
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    // A main that stops by passing on the reason of its signal has stopped as it was asked to.
+    if (!(controller.signal.aborted && error === controller.signal.reason)) {
+      complain(plan, error);
+      process.exitCode = error instanceof KeyError ? 2 : 1;
+    }
+  } finally {
+    process.off("beforeExit", stalled);
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+  // Whatever the application left open would keep the process alive.
+  setTimeout(() => process.exit(), lastBound).unref();
+}
+
+function complain(plan: ImagePlan, error: unknown): void {
+  process.stderr.write(`${plan.name}: ${textOf(error)}\n`);
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // These say all in words; a stack would point into the target.
+  if (error instanceof KeyError || error instanceof StartError) return error.message;
+  if (error instanceof DeviceError) {
+    return error.cause instanceof StartError ? error.message : (error.stack ?? error.message);
+  }
+  return error.stack ?? error.message;
+}
