@@ -1,0 +1,60 @@
+const encoder = new TextEncoder();
+const initialSize = 2048;
+
+/** Octets on their way out, gathered so that a small message is one write. Grows as needed, and is reused. */
+export class OutputBuffer {
+  bytes: Uint8Array = new Uint8Array(initialSize);
+  length = 0;
+
+  /** Makes room for `size` octets after `length`. */
+  reserve(size: number): void {
+    if (this.bytes.length - this.length >= size) return;
+    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.length + size));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+
+  /** Appends Latin-1 characters. */
+  appendText(text: string): void {
+    this.reserve(text.length);
+    this.length += writeLatin1(text, this.bytes, this.length);
+  }
+
+  appendBytes(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /**
+   * Appends `head`, the length of `body` in UTF-8 as a decimal number, two line ends and `body`: a whole message whose
+   * head ends in `content-length: `.
+   */
+  appendMessage(head: string, body: string): void {
+    const most = head.length + 24;
+    this.reserve(most + body.length * 3);
+    const { bytes, length } = this;
+    const from = length + most;
+    const size = encoder.encodeInto(body, bytes.subarray(from)).written;
+    let at = length + writeLatin1(head, bytes, length);
+    at += writeLatin1(`${size}\r\n\r\n`, bytes, at);
+    bytes.copyWithin(at, from, from + size);
+    this.length = at + size;
+  }
+
+  /** What is in it. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  clear(): void {
+    this.length = 0;
+    if (this.bytes.length > 65_536) this.bytes = new Uint8Array(initialSize);
+  }
+}
+
+/** Writes one octet a character; there is room. Returns how many. */
+function writeLatin1(text: string, bytes: Uint8Array, offset: number): number {
+  for (let at = 0; at < text.length; at++) bytes[offset + at] = text.charCodeAt(at);
+  return text.length;
+}

@@ -1,0 +1,58 @@
+/** The URL of a request (RFC 9110 §7.1), in the normal form that `Request.url` has. */
+export class RequestUrl {
+  readonly #scheme: string;
+  readonly #fallback: string;
+  /** The last authority and its origin: a connection's requests mostly name the same. */
+  #authority: string | undefined = undefined;
+  #origin: string | undefined = undefined;
+
+  /** @param fallback the authority for requests that name none: this side's endpoint */
+  constructor(scheme: "http" | "https", fallback: string) {
+    this.#scheme = scheme;
+    this.#fallback = fallback;
+  }
+
+  /**
+   * @param authority host and optional port, or `undefined`
+   * @param path path and query, or `*`
+   * @returns `undefined` when they make no URL
+   */
+  resolve(authority: string | undefined, path: string): string | undefined {
+    const named = authority ?? this.#fallback;
+    if (named !== this.#authority) {
+      this.#authority = named;
+      this.#origin = tryUrl(`${this.#scheme}://${named}/`)?.origin;
+    }
+    const origin = this.#origin;
+    if (origin === undefined) return undefined;
+    if (path === "*") return `${origin}/*`;
+    return isNormal(path) ? origin + path : tryUrl(origin + path)?.href;
+  }
+}
+
+function tryUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** 1 for the characters that the URL parser leaves alone in a path and in a query. */
+const plain = new Uint8Array(128);
+for (const char of "/-_~!$&()*+,;=:@?0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.%") {
+  plain[char.charCodeAt(0)] = 1;
+}
+
+/** Whether the URL parser would leave `path` as it is: no character to escape and no dot segment, however spelt. */
+function isNormal(path: string): boolean {
+  let previous = 0;
+  for (let at = 0; at < path.length; at++) {
+    const code = path.charCodeAt(at);
+    if (plain[code] !== 1) return false;
+    // Dot segments start with "/." or "/%2e".
+    if (previous === 0x2f && (code === 0x2e || code === 0x25)) return false;
+    previous = code;
+  }
+  return true;
+}
