@@ -1,0 +1,154 @@
+import { targets } from "@tesserae/config/target";
+import { didYouMean } from "@tesserae/image/nearest";
+import { usage } from "./failure.ts";
+
+/** A flag of a command. */
+export interface Flag {
+  readonly name: string;
+  /** What stands for the value in the help; absent: the flag has none. */
+  readonly value?: string;
+  /** The only values there are. */
+  readonly values?: readonly string[];
+  readonly doc: string;
+}
+
+export interface Command {
+  readonly name: string;
+  /** `[DIRECTORY]`, `NAME`. */
+  readonly argument?: string;
+  readonly doc: string;
+  readonly flags: readonly Flag[];
+  /** Whether flags that the tool does not know belong to the image. */
+  readonly imageFlags?: boolean;
+}
+
+const targetNames = targets.map((target) => target.name);
+const target: Flag = { name: "target", value: "TARGET", values: targetNames, doc: "where it runs; default node" };
+const json: Flag = { name: "json", doc: "write JSON" };
+const building: readonly Flag[] = [
+  target,
+  { name: "release", doc: "make the image small: no readable names" },
+  { name: "no-check", doc: "do not check types" },
+  {
+    name: "files",
+    value: "HOW",
+    values: ["compiled", "directory"],
+    doc: "device.files: compiled into the image, or served from the folder",
+  },
+];
+
+/** Every command of the tool: help, parsing and completion are made from this. */
+export const commands: readonly Command[] = [
+  { name: "create", argument: "NAME", doc: "make a new project that runs at once", flags: [] },
+  {
+    name: "describe",
+    argument: "[DIRECTORY]",
+    doc: "show the devices, their implementations and the keys",
+    flags: [target, { name: "dot", doc: "write a graph for Graphviz" }, json],
+  },
+  {
+    name: "build",
+    argument: "[DIRECTORY]",
+    doc: "make the image: one file, with its manifest",
+    flags: [...building, json],
+    imageFlags: true,
+  },
+  { name: "run", argument: "[DIRECTORY]", doc: "build and run the image", flags: building, imageFlags: true },
+  {
+    name: "dev",
+    argument: "[DIRECTORY]",
+    doc: "run it, and again whenever a file changes",
+    flags: building,
+    imageFlags: true,
+  },
+  { name: "clean", argument: "[DIRECTORY]", doc: "remove what build wrote", flags: [] },
+  { name: "completion", argument: "bash|zsh|fish", doc: "write a completion script for a shell", flags: [] },
+  { name: "help", argument: "[COMMAND]", doc: "say what a command does", flags: [] },
+];
+
+/** A command line after parsing. */
+export interface Invocation {
+  readonly command: Command;
+  readonly argument: string | undefined;
+  /** By name; `""` for flags without a value. */
+  readonly flags: Readonly<Record<string, string>>;
+  /** What goes to the image: flags unknown to the tool and what follows the first of them, or `--`. */
+  readonly image: readonly string[];
+  readonly help: boolean;
+}
+
+/**
+ * Reads the arguments after the name of the tool.
+ *
+ * @throws Failure with status 2.
+ */
+export function parseCommand(argv: readonly string[]): Invocation {
+  const [name, ...words] = argv;
+  const command = commands.find((each) => each.name === name);
+  if (command === undefined) {
+    const known = commands.map((each) => each.name);
+    const hint = name === undefined ? "" : didYouMean(name, known);
+    throw usage(`unknown command "${name ?? ""}"${hint}`, `commands: ${known.join(", ")}`);
+  }
+  const flags: Record<string, string> = {};
+  const image: string[] = [];
+  let argument: string | undefined;
+  let help = false;
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    if (word === "--") {
+      if (command.imageFlags !== true) throw usage(`tesserae ${command.name} takes nothing after --`);
+      image.push(...words.slice(index + 1));
+      break;
+    }
+    if (word === "--help" || word === "-h") {
+      help = true;
+      continue;
+    }
+    const [written = "", attached] = split(word);
+    const flag = command.flags.find((each) => `--${each.name}` === written);
+    if (flag !== undefined) {
+      let value = attached;
+      if (flag.value === undefined) {
+        if (value !== undefined) throw usage(`${written} takes no value`);
+        value = "";
+      } else {
+        value ??= words[++index];
+        checkValue(flag, value);
+      }
+      flags[flag.name] = value ?? "";
+    } else if (image.length > 0) image.push(word);
+    else if (!word.startsWith("-") || word === "-") {
+      if (command.argument === undefined || argument !== undefined) {
+        throw usage(`unexpected argument "${word}"`, `usage: ${synopsis(command)}`);
+      }
+      argument = word;
+    } else if (command.imageFlags === true) image.push(word);
+    else {
+      const known = command.flags.map((each) => `--${each.name}`);
+      throw usage(`unknown flag "${written}"${didYouMean(written, known)}`, `usage: ${synopsis(command)}`);
+    }
+  }
+  return { command, argument, flags, image, help };
+}
+
+/** `tesserae build [DIRECTORY] [--target TARGET] …`. */
+export function synopsis(command: Command): string {
+  const flags = command.flags.map((flag) => ` [--${flag.name}${flag.value === undefined ? "" : ` ${flag.value}`}]`);
+  const argument = command.argument === undefined ? "" : ` ${command.argument}`;
+  return `tesserae ${command.name}${argument}${flags.join("")}${command.imageFlags === true ? " [IMAGE FLAGS]" : ""}`;
+}
+
+function split(word: string): readonly string[] {
+  const equals = word.indexOf("=");
+  return equals < 0 ? [word] : [word.slice(0, equals), word.slice(equals + 1)];
+}
+
+function checkValue(flag: Flag, value: string | undefined): void {
+  const allowed = flag.values?.join(", ") ?? flag.value ?? "";
+  if (value === undefined || value === "") throw usage(`--${flag.name} needs a value`, `allowed: ${allowed}`);
+  if (flag.values?.includes(value) === false) {
+    const what = `"${value}" is not a value of --${flag.name}${didYouMean(value, flag.values)}`;
+    throw usage(what, `allowed: ${allowed}`);
+  }
+}
