@@ -26,7 +26,8 @@ export function parseDate(text: string, now: number): number | undefined {
   match = asctime.exec(text);
   if (match !== null) return instant(match[7], match[2], match[3], match[4], match[5], match[6]);
   match = rfc850.exec(text);
-  if (match === null || !days.some((day) => match?.[1]?.startsWith(day) === true)) return undefined;
+  const name = match?.[1] ?? "";
+  if (match === null || !days.some((day) => name.startsWith(day))) return undefined;
   const thisYear = new Date(now).getUTCFullYear();
   let year = thisYear - (thisYear % 100) + Number(match[4]);
   if (year > thisYear + 50) year -= 100;

@@ -130,7 +130,7 @@ export class LightResponse implements Response {
         this.#values.push(value);
       });
     } else if (Array.isArray(headers)) {
-      for (const pair of headers) this.#field(pair[0] ?? "", pair[1] ?? "");
+      for (const pair of headers) this.#field(pair[0], pair[1]);
     } else {
       for (const name in headers) {
         const value = headers[name];

@@ -121,7 +121,7 @@ export class RequestParser {
     let expect: string | undefined;
     for (let index = 0; index < fields.names.length; index++) {
       const value = fields.values[index] ?? "";
-      switch (fields.ids[index]) {
+      switch (fields.ids[index] ?? -1) {
         case nameHost:
           if (host !== undefined) return this.#fail(fault("host", 400, -1, "more than one Host"));
           host = value;

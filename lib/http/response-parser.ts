@@ -128,7 +128,7 @@ export class ResponseParser {
     let connection = 0;
     for (let index = 0; index < fields.names.length; index++) {
       const value = fields.values[index] ?? "";
-      switch (fields.ids[index]) {
+      switch (fields.ids[index] ?? -1) {
         case nameContentLength:
           framing.contentLengths++;
           framing.contentLength = value;

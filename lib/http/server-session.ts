@@ -663,16 +663,17 @@ class StreamSource implements BodySource {
   }
 }
 
+const turnOfQueue = Promise.resolve();
+
 /** Whether `promise` settles within a few turns of the microtask queue, without any input or output. */
 async function isSettledSoon(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false;
+  const seen = { settled: false };
   const settle = (): void => {
-    settled = true;
+    seen.settled = true;
   };
   promise.then(settle, settle);
-  for (let turn = 0; turn < 8 && !settled; turn++) await undefined;
-  // as: the compiler does not see that the callback sets it
-  return settled as boolean;
+  for (let turn = 0; turn < 8 && !seen.settled; turn++) await turnOfQueue;
+  return seen.settled;
 }
 
 async function endsAtOnce(second: Promise<Uint8Array | undefined>): Promise<boolean> {

@@ -120,10 +120,8 @@ class Server implements HttpServer {
     this.standardRequests = options.standardRequests ?? false;
     this.#grace = options.grace ?? 10_000;
     for (const [name, value] of Object.entries({ ...this.limits, ...this.timeouts })) {
-      // as: every member of both interfaces is a number
-      const number = value as number;
-      if (!(number >= (name === "maxBody" || name === "maxDrain" ? 0 : 1))) {
-        throw new RangeError(`${name} ${String(number)} is not a positive number`);
+      if (!(value >= (name === "maxBody" || name === "maxDrain" ? 0 : 1))) {
+        throw new RangeError(`${name} ${value} is not a positive number`);
       }
     }
     if (this.limits.maxStartLine > this.limits.maxHead) throw new RangeError("maxStartLine is above maxHead");
