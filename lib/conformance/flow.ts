@@ -8,7 +8,7 @@ import { defineCase, type Suite } from "./suite.ts";
 export interface FlowSubject {
   readonly timers: Timers;
   /** A new connection: the two ends of it. */
-  connect(): Promise<FlowPair>;
+  readonly connect: () => Promise<FlowPair>;
 }
 
 export interface FlowPair {

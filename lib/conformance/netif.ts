@@ -251,6 +251,7 @@ export const netifSuite: Suite<NetifPair> = [
     };
     await until(timers, refill, `all ${String(capacity)} pages to come back`);
     for (const page of taken) a.release(page);
+    await pause(timers, settleTime);
     await sendOne(timers, a, new Tap(b), frame(b.mac, a.mac, 60, 1));
   }),
 

@@ -11,7 +11,7 @@ export interface Case<Subject> {
   /** The sentence of the contract that the case holds the subject to. */
   readonly name: string;
   /** Rejects with {@link ConformanceError} when the subject breaks the contract, {@link Skipped} when it cannot tell. */
-  run(subject: Subject): Promise<void>;
+  readonly run: (subject: Subject) => Promise<void>;
 }
 
 export type Suite<Subject> = readonly Case<Subject>[];

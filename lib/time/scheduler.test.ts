@@ -213,9 +213,9 @@ test("property: the scheduler does what a sorted array does", () => {
         const { clock, scheduler, errors } = setup();
         const naive = new NaiveTimers();
         const nextReaction = (): [boolean, number, number] => {
-          const { value, done } = reactions.next();
-          if (done === true) throw new Error("the stream ended");
-          return value;
+          const next = reactions.next();
+          if (next.done === true) throw new Error("the stream ended");
+          return next.value;
         };
         let real: number[] = [];
         // What a callback does next, the same for both.
