@@ -1,0 +1,178 @@
+import { closeSync } from "node:fs";
+import { MacAddress } from "@tesserae/device/address";
+import type { FrameHandler, Netif, NetifFeatures, NetifStatistics } from "@tesserae/device/netif";
+import { headroom, Page, PagePool } from "@tesserae/device/page";
+import { errnoName, loadLibc, type Libc } from "./libc.ts";
+import { Readiness } from "./readiness.ts";
+import { prepareInterface, setupAdvice, type TapSetup } from "./setup.ts";
+import { openTap, TapError } from "./tun.ts";
+
+/** Bytes of an Ethernet header. */
+const ethernetHeader = 14;
+/** Frames received in one turn of the event loop: then timers and everything else get theirs. */
+const batch = 64;
+/** Where a received frame starts in its page: its IP header is then on a multiple of 4. */
+const receiveOffset = headroom - ethernetHeader;
+
+export interface TapOptions extends TapSetup {
+  /** Our address on the link; default: derived from the kernel's, so that it is the same for a device that stays. */
+  readonly mac?: MacAddress;
+  /** Pages to build frames in, at least 1. Default 256. */
+  readonly pages?: number;
+  /** Gets a failure after which no frame comes any more: the device was deleted. Default: a line on stderr. */
+  readonly onDead?: (error: TapError) => void;
+}
+
+/**
+ * Opens a Linux tap device as a {@link Netif}, and sets its kernel side up as far as that is needed and allowed.
+ *
+ * @throws UnsupportedError (rejects) on another system, on a worker thread and without koffi; TapError with the
+ * commands that would help when a privilege is missing; RangeError for a bad name or MTU.
+ */
+export async function createTap(options: TapOptions): Promise<Netif> {
+  return openNetif(await loadLibc(), options);
+}
+
+/** {@link createTap} in the network namespace that the thread is in now: nothing is awaited. */
+export function openNetif(libc: Libc, options: TapOptions): Netif {
+  const fd = openOrAdvise(libc, options);
+  try {
+    const state = prepareInterface(libc, options);
+    return new TapNetif(libc, fd, options, state.mtu, options.mac ?? peerOf(state.mac));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openOrAdvise(libc: Libc, options: TapOptions): number {
+  try {
+    return openTap(libc, options.name);
+  } catch (error) {
+    if (!(error instanceof TapError) || error.code !== "EPERM") throw error;
+    throw new TapError(error.code, `${error.message}\n${setupAdvice(options)}`, { cause: error });
+  }
+}
+
+/** An address that is not the kernel's own but follows from it: locally administered, for one host. */
+function peerOf(mac: MacAddress): MacAddress {
+  return new MacAddress((mac.high & 0xfcff) | 0x0200, mac.low ^ 0x0100_0001);
+}
+
+class TapNetif implements Netif, NetifStatistics {
+  readonly name: string;
+  readonly mac: MacAddress;
+  readonly mtu: number;
+  readonly features: NetifFeatures = { transmitChecksum: false, maxSegmentation: 0 };
+
+  receivedFrames = 0;
+  receivedBytes = 0;
+  sentFrames = 0;
+  sentBytes = 0;
+  droppedFrames = 0;
+
+  readonly #libc: Libc;
+  readonly #fd: number;
+  readonly #longestFrame: number;
+  readonly #pool: PagePool;
+  /** One is enough: a frame is handled to completion before the next is read. */
+  readonly #received: Page;
+  readonly #receivedAddress: number;
+  readonly #readiness: Readiness;
+  readonly #onDead: (error: TapError) => void;
+  #poolAddress = 0;
+  #handler: FrameHandler | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(libc: Libc, fd: number, options: TapOptions, mtu: number, mac: MacAddress) {
+    this.name = options.name;
+    this.mac = mac;
+    this.mtu = mtu;
+    this.#libc = libc;
+    this.#fd = fd;
+    this.#longestFrame = mtu + ethernetHeader;
+    this.#onDead = options.onDead ?? ((error) => void process.stderr.write(`${error.message}\n`));
+    // A multiple of 64: no two pages share a cache line.
+    const pageSize = (headroom + mtu + 63) & ~63;
+    this.#pool = new PagePool(options.pages ?? 256, pageSize);
+    this.#received = new Page(new Uint8Array(pageSize), 0);
+    this.#receivedAddress = libc.addressOf(this.#received.bytes) + receiveOffset;
+    const first = this.#pool.take();
+    if (first !== undefined) {
+      // All pages of a pool lie in one allocation, in the order of their indices.
+      this.#poolAddress = libc.addressOf(first.bytes) - first.bytes.byteOffset;
+      this.#pool.release(first);
+    }
+    this.#readiness = new Readiness(libc, fd, () => this.#drain());
+  }
+
+  get statistics(): NetifStatistics {
+    return this;
+  }
+
+  listen(handler: FrameHandler): void {
+    this.#handler = handler;
+  }
+
+  allocate(): Page | undefined {
+    return this.#pool.take();
+  }
+
+  transmit(page: Page, offset: number, length: number): boolean {
+    let sent = false;
+    if (length <= this.#longestFrame && this.#closing === undefined) {
+      const address = this.#poolAddress + page.bytes.byteOffset + offset;
+      // The kernel copies: the page is free as soon as the call returns.
+      sent = this.#libc.write(this.#fd, address, length) === length;
+    }
+    if (sent) {
+      this.sentFrames++;
+      this.sentBytes += length;
+    } else {
+      this.droppedFrames++;
+    }
+    this.#pool.release(page);
+    return sent;
+  }
+
+  release(page: Page): void {
+    this.#pool.release(page);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#readiness.close().then(() => closeSync(this.#fd));
+    return this.#closing;
+  }
+
+  #drain(): void {
+    const libc = this.#libc;
+    const page = this.#received;
+    for (let count = 0; count < batch; count++) {
+      if (this.#closing !== undefined) return;
+      const length = libc.read(this.#fd, this.#receivedAddress, this.#longestFrame);
+      if (length < 0) {
+        // After a frame it is the end of the queue; asking why costs another call.
+        if (count === 0) this.#checkAlive();
+        return;
+      }
+      const handler = this.#handler;
+      if (handler === undefined || length < ethernetHeader) {
+        this.droppedFrames++;
+        continue;
+      }
+      this.receivedFrames++;
+      this.receivedBytes += length;
+      page.reset();
+      handler(page, receiveOffset, length);
+    }
+  }
+
+  /** Nothing could be read although there was something: the device may be gone. */
+  #checkAlive(): void {
+    const code = errnoName(this.#libc.errno());
+    // EIO: the interface is down; it may come up again.
+    if (code === "EAGAIN" || code === "EINTR" || code === "EIO") return;
+    void this.close();
+    this.#onDead(new TapError(code, `tap device "${this.name}" is gone: no frame comes any more`));
+  }
+}

@@ -1,0 +1,171 @@
+import { constants, openSync, closeSync } from "node:fs";
+import { IpAddress, MacAddress, type Prefix } from "@tesserae/device/address";
+import { describeErrno, errnoName, type Libc } from "./libc.ts";
+
+// <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>
+const TUNSETIFF = 0x400454ca;
+const IFF_TAP = 0x0002;
+const IFF_NO_PI = 0x1000;
+const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
+const SIOCGIFADDR = 0x8915;
+const SIOCSIFADDR = 0x8916;
+const SIOCSIFNETMASK = 0x891c;
+const SIOCGIFMTU = 0x8921;
+const SIOCSIFMTU = 0x8922;
+const SIOCGIFHWADDR = 0x8927;
+const IFF_UP = 1;
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+
+/** The longest name of an interface, in bytes: IFNAMSIZ without its NUL. */
+const longestName = 15;
+
+/** Why a tap device could not be opened or set up. */
+export class TapError extends Error {
+  override readonly name = "TapError";
+  /** The kernel's name for it: `EPERM`; empty when it was not the kernel. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** What the kernel knows of an interface. */
+export interface InterfaceState {
+  readonly up: boolean;
+  /** In bytes, without the Ethernet header. */
+  readonly mtu: number;
+  /** The kernel's own address on the link. */
+  readonly mac: MacAddress;
+  readonly address: IpAddress | undefined;
+}
+
+/** @throws RangeError unless the kernel could give an interface this name. */
+export function checkInterfaceName(name: string): void {
+  if (!/^[^\s/:%]+$/.test(name) || name === "." || name === ".." || Buffer.byteLength(name) > longestName) {
+    throw new RangeError(
+      `"${name}" is no interface name: 1 to ${String(longestName)} bytes without white space, "/", ":" and "%"`,
+    );
+  }
+}
+
+/**
+ * Opens the tap device `name` for frames without a header of the driver's; with the privilege, creates it when it does
+ * not exist. A device made this way goes when the descriptor is closed.
+ *
+ * @returns a non-blocking descriptor, the caller's to close
+ * @throws RangeError for a bad name; TapError, in words, when it cannot be.
+ */
+export function openTap(libc: Libc, name: string): number {
+  checkInterfaceName(name);
+  let fd: number;
+  try {
+    fd = openSync("/dev/net/tun", constants.O_RDWR | constants.O_NONBLOCK);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const why =
+      code === "ENOENT" || code === "ENXIO" || code === "ENODEV"
+        ? "/dev/net/tun does not exist: load the module (modprobe tun), or give the container the device"
+        : code === "EACCES" || code === "EPERM"
+          ? "no permission for /dev/net/tun: it is normally open to all; ask whoever set this machine up"
+          : `/dev/net/tun: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new TapError(code, why, { cause });
+  }
+  const request = interfaceRequest(name);
+  request.writeUInt16LE(IFF_TAP | IFF_NO_PI, 16);
+  if (libc.ioctl(fd, TUNSETIFF, request) < 0) {
+    const errno = libc.errno();
+    closeSync(fd);
+    const code = errnoName(errno);
+    const why =
+      code === "EPERM"
+        ? `no permission for tap device "${name}": it does not exist, or belongs to another user`
+        : code === "EBUSY"
+          ? `tap device "${name}" is in use by another process`
+          : code === "EINVAL"
+            ? `"${name}" is an interface, but no tap device`
+            : `tap device "${name}": ${describeErrno(errno)}`;
+    throw new TapError(code, why);
+  }
+  return fd;
+}
+
+/** Reads and changes interfaces of the network namespace that the thread is in. */
+export class InterfaceControl {
+  readonly #libc: Libc;
+  readonly #socket: number;
+
+  /** @throws TapError */
+  constructor(libc: Libc) {
+    this.#libc = libc;
+    this.#socket = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (this.#socket < 0) throw this.#failure("opening a socket");
+  }
+
+  /** @throws TapError `ENODEV` when there is no such interface. */
+  state(name: string): InterfaceState {
+    const request = interfaceRequest(name);
+    this.#call(SIOCGIFFLAGS, request, `reading the state of "${name}"`);
+    const up = (request.readUInt16LE(16) & IFF_UP) !== 0;
+    this.#call(SIOCGIFMTU, request, `reading the MTU of "${name}"`);
+    const mtu = request.readInt32LE(16);
+    this.#call(SIOCGIFHWADDR, request, `reading the address of "${name}"`);
+    const mac = MacAddress.read(request, 18);
+    const hasAddress = this.#libc.ioctl(this.#socket, SIOCGIFADDR, request) >= 0;
+    return { up, mtu, mac, address: hasAddress ? IpAddress.v4(request.readInt32BE(20)) : undefined };
+  }
+
+  /** @throws TapError */
+  setAddress(name: string, { address, length }: Prefix): void {
+    const request = interfaceRequest(name);
+    writeAddress(request, address.w3);
+    this.#call(SIOCSIFADDR, request, `giving "${name}" the address ${address.toString()}`);
+    writeAddress(request, length === 0 ? 0 : -1 << (32 - length));
+    this.#call(SIOCSIFNETMASK, request, `giving "${name}" the prefix length ${String(length)}`);
+  }
+
+  /** @throws TapError */
+  setMtu(name: string, mtu: number): void {
+    const request = interfaceRequest(name);
+    request.writeInt32LE(mtu, 16);
+    this.#call(SIOCSIFMTU, request, `giving "${name}" the MTU ${String(mtu)}`);
+  }
+
+  /** @throws TapError */
+  setUp(name: string): void {
+    const request = interfaceRequest(name);
+    this.#call(SIOCGIFFLAGS, request, `reading the state of "${name}"`);
+    request.writeUInt16LE(request.readUInt16LE(16) | IFF_UP, 16);
+    this.#call(SIOCSIFFLAGS, request, `setting "${name}" up`);
+  }
+
+  close(): void {
+    closeSync(this.#socket);
+  }
+
+  #call(request: number, argument: Buffer, doing: string): void {
+    if (this.#libc.ioctl(this.#socket, request, argument) < 0) throw this.#failure(doing);
+  }
+
+  #failure(doing: string): TapError {
+    const errno = this.#libc.errno();
+    return new TapError(errnoName(errno), `${doing}: ${describeErrno(errno)}`);
+  }
+}
+
+/** A `struct ifreq`: the name, then 24 bytes whose meaning depends on the request. */
+function interfaceRequest(name: string): Buffer {
+  const request = Buffer.alloc(40);
+  request.write(name, 0, longestName);
+  return request;
+}
+
+function writeAddress(request: Buffer, word: number): void {
+  request.fill(0, 16);
+  request.writeUInt16LE(AF_INET, 16);
+  request.writeInt32BE(word, 20);
+}

@@ -1,0 +1,205 @@
+// Network namespaces for system tests: each with interfaces of its own, gone when the test is.
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { loadLibc } from "@tesserae/tap/libc";
+
+const CLONE_NEWNET = 0x40000000;
+
+/** Which Debian package has which program. */
+const packages: Readonly<Record<string, string>> = {
+  ip: "iproute2",
+  tc: "iproute2",
+  ping: "iputils-ping",
+  arping: "iputils-arping",
+  curl: "curl",
+  wrk: "wrk",
+  iperf3: "iperf3",
+  tcpdump: "tcpdump",
+  tshark: "tshark",
+  socat: "socat",
+  python3: "python3",
+  dnsmasq: "dnsmasq-base",
+};
+
+/** Why system tests that need these programs cannot run here, in words; `undefined` when they can. */
+export function unavailable(...programs: readonly string[]): string | undefined {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  for (const program of ["ip", ...programs]) {
+    if (!isInstalled(program)) return `"${program}" is not installed: apt-get install ${packages[program] ?? program}`;
+  }
+  try {
+    accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);
+  } catch {
+    return "there is no /dev/net/tun to open: modprobe tun, or give the container the device";
+  }
+  const name = uniqueName();
+  const made = spawnSync("ip", ["netns", "add", name], { encoding: "utf8" });
+  if (made.status !== 0) return `namespaces cannot be made here: ${made.stderr.trim()}`;
+  spawnSync("ip", ["netns", "delete", name]);
+  return undefined;
+}
+
+function isInstalled(program: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function uniqueName(): string {
+  return `tess-${randomBytes(4).toString("hex")}`;
+}
+
+/** What became of a command. */
+export interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface NetemOptions {
+  /** 0 to 1. */
+  readonly loss?: number;
+  /** Milliseconds. */
+  readonly delay?: number;
+  /** Milliseconds, with `delay`. */
+  readonly jitter?: number;
+  /** 0 to 1, with `delay`. */
+  readonly reorder?: number;
+  /** 0 to 1. */
+  readonly duplicate?: number;
+  /** 0 to 1. */
+  readonly corrupt?: number;
+  /** In tc's words: `100mbit`. */
+  readonly rate?: string;
+}
+
+/** One network namespace, with loopback up and no IPv6. */
+export class Namespace {
+  readonly name: string;
+  readonly #children = new Set<ChildProcess>();
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  /** @throws Error when it cannot be made: ask {@link unavailable} first. */
+  static create(): Namespace {
+    const name = uniqueName();
+    check("ip", ["netns", "add", name], spawnSync("ip", ["netns", "add", name], { encoding: "utf8" }));
+    const namespace = new Namespace(name);
+    namespace.ip("link set dev lo up");
+    // No router solicitations and neighbour discovery in the captures: what is under test is IPv4.
+    namespace.attempt("sysctl", ["-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]);
+    return namespace;
+  }
+
+  /** Runs a command to its end and gives what it wrote. @throws Error when its status is not 0. */
+  run(program: string, args: readonly string[], options: { input?: string; timeout?: number } = {}): string {
+    const ran = this.attempt(program, args, options);
+    check(program, args, ran);
+    return ran.stdout;
+  }
+
+  /** Runs a command to its end, whatever its status. The event loop stands still meanwhile. */
+  attempt(program: string, args: readonly string[], options: { input?: string; timeout?: number } = {}): Ran {
+    const { status, stdout, stderr } = spawnSync("ip", ["netns", "exec", this.name, program, ...args], {
+      encoding: "utf8",
+      maxBuffer: 64 * 1024 * 1024,
+      timeout: options.timeout ?? 60_000,
+      ...(options.input === undefined ? {} : { input: options.input }),
+    });
+    return { status, stdout, stderr };
+  }
+
+  /** Starts a command; it is killed when the namespace is destroyed. */
+  start(program: string, args: readonly string[]): ChildProcess {
+    const child = spawn("ip", ["netns", "exec", this.name, program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#children.add(child);
+    child.once("exit", () => this.#children.delete(child));
+    return child;
+  }
+
+  /** Runs a command while the event loop goes on. */
+  async ran(program: string, args: readonly string[]): Promise<Ran> {
+    const child = this.start(program, args);
+    let stdout = "";
+    let stderr = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    return { status, stdout, stderr };
+  }
+
+  /** As {@link Namespace.ran}. @throws Error (rejects) when the status is not 0. */
+  async succeeds(program: string, args: readonly string[]): Promise<string> {
+    const ran = await this.ran(program, args);
+    check(program, args, ran);
+    return ran.stdout;
+  }
+
+  /** `ip` with these words, separated by spaces. */
+  ip(words: string): string {
+    return this.run("ip", words.split(" "));
+  }
+
+  /** Impairs what an interface sends. Replaces the impairment before. */
+  netem(device: string, options: NetemOptions): void {
+    const percent = (share: number): string => `${String(share * 100)}%`;
+    const { loss, delay, jitter, reorder, duplicate, corrupt, rate } = options;
+    this.run("tc", [
+      ...["qdisc", "replace", "dev", device, "root", "netem", "limit", "10000"],
+      ...(delay === undefined ? [] : ["delay", `${String(delay)}ms`]),
+      ...(delay === undefined || jitter === undefined ? [] : [`${String(jitter)}ms`]),
+      ...(loss === undefined ? [] : ["loss", percent(loss)]),
+      ...(reorder === undefined ? [] : ["reorder", percent(reorder)]),
+      ...(duplicate === undefined ? [] : ["duplicate", percent(duplicate)]),
+      ...(corrupt === undefined ? [] : ["corrupt", percent(corrupt)]),
+      ...(rate === undefined ? [] : ["rate", rate]),
+    ]);
+  }
+
+  /**
+   * Calls `act` with the calling thread inside the namespace: what it opens (a tap device, a socket) belongs to it.
+   * `act` must not await: other code would find itself inside too.
+   */
+  async inside<T>(act: () => T): Promise<T> {
+    const libc = await loadLibc();
+    const own = openSync("/proc/thread-self/ns/net", "r");
+    const there = openSync(`/run/netns/${this.name}`, "r");
+    try {
+      if (libc.setns(there, CLONE_NEWNET) !== 0) throw new Error(`cannot enter namespace ${this.name}`);
+      try {
+        return act();
+      } finally {
+        if (libc.setns(own, CLONE_NEWNET) !== 0) throw new Error(`cannot leave namespace ${this.name}`);
+      }
+    } finally {
+      closeSync(own);
+      closeSync(there);
+    }
+  }
+
+  /** Kills what was started here and removes the namespace with everything in it. Idempotent. */
+  destroy(): void {
+    for (const child of this.#children) child.kill("SIGKILL");
+    this.#children.clear();
+    spawnSync("ip", ["netns", "delete", this.name]);
+  }
+}
+
+function check(program: string, args: readonly string[], { status, stdout, stderr }: Ran): void {
+  if (status === 0) return;
+  const said = stderr.trim() === "" ? stdout.trim() : stderr.trim();
+  throw new Error(`${program} ${args.join(" ")}: status ${String(status)}: ${said}`);
+}
