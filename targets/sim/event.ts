@@ -1,0 +1,101 @@
+/** What happens in a world, for those who watch: traces, captures, timelines. */
+
+/** Why a frame did not arrive. */
+export type DropReason = "loss" | "queue" | "down" | "page" | "deaf";
+
+/**
+ * One thing that happened to a frame. Reused for the next: valid until the observer returns.
+ *
+ * `sent` and `received` happen at a host's interface; `dropped`, `corrupted`, `duplicated` and `delayed` on a link.
+ */
+export interface FrameEvent {
+  readonly kind: "sent" | "received" | "dropped" | "corrupted" | "duplicated" | "delayed";
+  /** Virtual milliseconds. */
+  readonly time: number;
+  /** The interface (`client.eth0`) or the direction of the link (`client>lan`). */
+  readonly place: string;
+  /** The interface's number in the world, or −1 for a link. */
+  readonly interfaceId: number;
+  /** One number for a frame and all its copies, from 1 on, in the order in which frames were sent. */
+  readonly frame: number;
+  /** With `dropped`. */
+  readonly reason: DropReason | undefined;
+  /** The frame is `bytes[offset … offset + length)`. Lent until the observer returns. */
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Watches a world. Must not throw and must not change anything: a run is the same whoever watches it. */
+export interface Observer {
+  frame?(event: FrameEvent): void;
+  /** A host or the world (`""`) did or said something: a console line, a task's start or end. */
+  note?(time: number, host: string, text: string): void;
+}
+
+/** Passes what happens on to the observers, through one reused event. */
+export class Events {
+  readonly #observers: Observer[] = [];
+  readonly #event = new MutableFrameEvent();
+  readonly #now: () => number;
+  #frames = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  add(observer: Observer): void {
+    this.#observers.push(observer);
+  }
+
+  /** The number of a frame about to be sent. */
+  nextFrame(): number {
+    return ++this.#frames;
+  }
+
+  /** How many frames interfaces have sent. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  note(host: string, text: string): void {
+    const time = this.#now();
+    for (const observer of this.#observers) observer.note?.(time, host, text);
+  }
+
+  frame(
+    kind: FrameEvent["kind"],
+    place: string,
+    interfaceId: number,
+    frame: number,
+    reason: DropReason | undefined,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    const event = this.#event;
+    event.kind = kind;
+    event.time = this.#now();
+    event.place = place;
+    event.interfaceId = interfaceId;
+    event.frame = frame;
+    event.reason = reason;
+    event.bytes = bytes;
+    event.offset = offset;
+    event.length = length;
+    const observers = this.#observers;
+    for (let index = 0; index < observers.length; index++) observers[index]?.frame?.(event);
+  }
+}
+
+class MutableFrameEvent implements FrameEvent {
+  kind: FrameEvent["kind"] = "sent";
+  time = 0;
+  place = "";
+  interfaceId = -1;
+  frame = 0;
+  reason: DropReason | undefined = undefined;
+  bytes: Uint8Array = new Uint8Array(0);
+  offset = 0;
+  length = 0;
+}

@@ -1,0 +1,31 @@
+import { IpAddress } from "@tesserae/device/address";
+import { ResolveError, type Resolver } from "@tesserae/device/resolver";
+
+/** A host as far as names are concerned. */
+export interface NamedHost {
+  readonly name: string;
+  readonly addresses: readonly IpAddress[];
+}
+
+/** Resolves the names of a world's hosts, now and later. */
+export class WorldNames implements Resolver {
+  readonly #find: (name: string) => NamedHost | undefined;
+
+  constructor(find: (name: string) => NamedHost | undefined) {
+    this.#find = find;
+  }
+
+  resolve(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<readonly IpAddress[]> {
+    const address = IpAddress.tryParse(name);
+    if (options.signal?.aborted === true) {
+      return Promise.reject(new ResolveError("aborted", name, `resolving "${name}" was aborted`));
+    }
+    if (address !== undefined) return Promise.resolve([address]);
+    const addresses = name === "localhost" ? [IpAddress.loopback4] : this.#find(name)?.addresses;
+    if (addresses === undefined || addresses.length === 0) {
+      const why = addresses === undefined ? "no host of the simulation has that name" : "it has no address yet";
+      return Promise.reject(new ResolveError("not-found", name, `"${name}" does not resolve: ${why}`));
+    }
+    return Promise.resolve(addresses);
+  }
+}

@@ -1,0 +1,457 @@
+import { MacAddress } from "@tesserae/device/address";
+import type { Resolver } from "@tesserae/device/resolver";
+import type { Timers } from "@tesserae/device/clock";
+import type { ImagePlan } from "@tesserae/image/plan";
+import { Scheduler } from "@tesserae/time/scheduler";
+import { VirtualClock } from "@tesserae/time/virtual-clock";
+import { installAmbient } from "./ambient.ts";
+import { Events, type Observer } from "./event.ts";
+import { ExternalWork } from "./external.ts";
+import { FrameStore } from "./frame-store.ts";
+import { Host, type HostOptions } from "./host.ts";
+import { ImageRun } from "./image-run.ts";
+import { Lan } from "./lan.ts";
+import { Channel, completeLinkSettings, Link, type LinkEngine, type LinkSettings } from "./link.ts";
+import { Nic } from "./nic.ts";
+import { SeededRandom } from "./random.ts";
+import { TraceHash } from "./trace-hash.ts";
+import { runTurns, type Step } from "./turns.ts";
+import { WorldNames } from "./world-names.ts";
+
+export interface WorldOptions {
+  /** Everything random follows from it. Default `0`. */
+  readonly seed?: string;
+  /** How frames travel between hosts, where a host or a link does not say. */
+  readonly link?: LinkSettings;
+  /** The wall clock when the run begins, in milliseconds since 1970. Default: 2026-01-01T00:00:00Z. */
+  readonly epoch?: number;
+  /** What {@link World.image} runs. */
+  readonly plan?: ImagePlan;
+  /** Texts of run-time keys for every image. */
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Whether ambient time and randomness are virtual while it runs: see `installAmbient`. Default true. */
+  readonly ambient?: boolean;
+  /** Takes what timers' callbacks and images' closing throw. Default: it fails the run. */
+  readonly report?: (error: unknown, host: string) => void;
+}
+
+export interface RunOptions {
+  /** Stops at this instant, in virtual milliseconds since the beginning, with tasks still waiting if need be. */
+  readonly until?: number;
+  /** Fails the run when it gets to this instant. Default: 24 hours from now. */
+  readonly timeLimit?: number;
+  /** Fails the run after so many events. Default 100 million. */
+  readonly eventLimit?: number;
+}
+
+/** What a run came to. */
+export interface RunSummary {
+  readonly seed: string;
+  /** Why it ended: all tasks done; nothing left to happen; or the instant asked for was reached. */
+  readonly end: "done" | "idle" | "until";
+  /** Virtual milliseconds since the beginning. */
+  readonly time: number;
+  /** Timers fired, frames' arrivals included. */
+  readonly events: number;
+  /** Frames sent by hosts. */
+  readonly frames: number;
+  /** The hash of everything that happened, in sixteen hex digits: equal for equal runs. */
+  readonly hash: string;
+}
+
+/** A run that cannot end: tasks wait, and nothing is left to happen, or a limit is reached. The message names them. */
+export class StuckError extends Error {
+  override readonly name = "StuckError";
+  readonly kind: "idle" | "time-limit" | "event-limit";
+  /** The names of the tasks that have not ended. */
+  readonly waiting: readonly string[];
+
+  constructor(kind: StuckError["kind"], waiting: readonly string[], message: string) {
+    super(message);
+    this.kind = kind;
+    this.waiting = waiting;
+  }
+}
+
+interface Task {
+  readonly name: string;
+  readonly foreground: boolean;
+}
+
+/** Milliseconds that closing may take. */
+const closingLimit = 600_000;
+const defaultEventLimit = 100_000_000;
+
+/** A simulated world: hosts, links between them, and one virtual time. A run is a function of its seed. */
+export class World {
+  readonly seed: string;
+  readonly random: SeededRandom;
+  /** Timers on the world's own time. */
+  readonly timers: Timers;
+  readonly resolver: Resolver;
+  readonly #options: WorldOptions;
+  readonly #clock: VirtualClock;
+  readonly #scheduler: Scheduler;
+  readonly #events: Events;
+  readonly #hash = new TraceHash();
+  readonly #external = new ExternalWork();
+  readonly #engine: LinkEngine & { readonly clock: VirtualClock };
+  readonly #hosts = new Map<string, Host>();
+  readonly #lans = new Map<string, Lan>();
+  readonly #links: Link[] = [];
+  readonly #images: ImageRun[] = [];
+  readonly #tasks = new Set<Task>();
+  readonly #ambientRandom: SeededRandom;
+  #foreground = 0;
+  #foregroundEver = false;
+  #background = 0;
+  #interfaces = 0;
+  #eventCount = 0;
+  #failure: { readonly error: unknown } | undefined = undefined;
+  #driving = false;
+  #closed = false;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    this.seed = options.seed ?? "0";
+    this.random = new SeededRandom(this.seed);
+    this.#ambientRandom = this.random.fork("ambient");
+    this.#clock = new VirtualClock({ origin: options.epoch ?? 1_767_225_600_000 });
+    this.#scheduler = new Scheduler(this.#clock, { onError: (error) => this.#report("", error) });
+    this.timers = this.#scheduler;
+    this.#events = new Events(() => this.#clock.now());
+    this.#events.add(this.#hash);
+    const store = new FrameStore();
+    this.#engine = { timers: this.#scheduler, store, events: this.#events, flights: [], clock: this.#clock };
+    this.resolver = new WorldNames((name) => this.#hosts.get(name));
+    completeLinkSettings(options.link ?? {});
+  }
+
+  /** Virtual milliseconds since the beginning. */
+  get now(): number {
+    return this.#clock.now();
+  }
+
+  /** In the order in which they were made. */
+  get hosts(): readonly Host[] {
+    return [...this.#hosts.values()];
+  }
+
+  get links(): readonly Link[] {
+    return this.#links;
+  }
+
+  /** Everything that happens from now on is shown to `observer`. */
+  observe(observer: Observer): void {
+    this.#events.add(observer);
+  }
+
+  /** Writes a line of its own into the trace. */
+  note(text: string): void {
+    this.#events.note("", text);
+  }
+
+  /**
+   * Makes a host with a stack of its own. Unless it is linked before virtual time goes on, it is on the LAN.
+   *
+   * @throws RangeError when the name is taken, or an option is not valid.
+   */
+  host(name: string, options: HostOptions = {}): Host {
+    const host = this.#addHost(name, options);
+    void this.#service(`${name}: stack`, async () => {
+      this.#plug(host);
+      await host.start();
+    });
+    return host;
+  }
+
+  /**
+   * Makes a host that runs the world's application, which brings its own stack. The host is ready when the
+   * application has made it. What main throws fails the run; an image that goes on for ever does not keep it from
+   * ending.
+   *
+   * @throws TypeError when the world has no plan; else as {@link World.host}.
+   */
+  image(name: string, options: ImageOptions = {}): ImageHost {
+    const { plan } = this.#options;
+    if (plan === undefined) throw new TypeError("this world was made without the plan of an image");
+    const host = this.#addHost(name, options);
+    const keys = { ...this.#options.keys, ...options.keys };
+    let run: ImageRun | undefined;
+    let stopped = false;
+    const finished = this.#service(`${name}: image ${plan.name}`, async () => {
+      this.#plug(host);
+      run = new ImageRun(host, plan, keys, (error) => this.#report(name, error));
+      this.#images.push(run);
+      if (stopped) run.stop();
+      await run.finished;
+    });
+    const stop = (): void => {
+      stopped = true;
+      run?.stop();
+    };
+    return Object.assign(host, { finished, stop });
+  }
+
+  /** Connects two hosts directly, by a new interface of each: the first one, when it is not plugged in yet. */
+  link(one: Host, other: Host, settings: LinkSettings = {}): Link {
+    const complete = completeLinkSettings({ ...this.#options.link, ...settings });
+    const near = this.#freeNic(one);
+    const far = this.#freeNic(other);
+    const make = (from: Nic, to: Nic): Channel => {
+      const name = `${from.place}>${to.place}`;
+      const channel = new Channel(this.#engine, name, complete, this.random.fork(`link ${name}`), to);
+      from.attach(channel);
+      return channel;
+    };
+    const link = new Link(`${near.place}-${far.place}`, make(near, far), make(far, near));
+    this.#links.push(link);
+    return link;
+  }
+
+  /** The LAN of that name, made when there is none. Settings count when it is made. */
+  lan(name = "lan", settings: LinkSettings = {}): Lan {
+    let lan = this.#lans.get(name);
+    if (lan === undefined) {
+      lan = new Lan(name, this.#engine, this.random.fork(`lan ${name}`), { ...this.#options.link, ...settings });
+      this.#lans.set(name, lan);
+    }
+    return lan;
+  }
+
+  /**
+   * Runs a task. The world's run ends when all have ended, and fails with the first that fails, also when somebody
+   * else catches the error: what is expected is caught inside the task. What it returns need not be awaited.
+   */
+  task<T>(name: string, body: () => Promise<T> | T): PromiseLike<T> {
+    return this.#start({ name, foreground: true }, body);
+  }
+
+  /**
+   * Lets virtual time go on until every task has ended; without any, until every image has ended or nothing is left to
+   * happen.
+   *
+   * @throws (rejects) what the first failing task, timer or image threw; StuckError; TypeError when it runs already.
+   */
+  async run(options: RunOptions = {}): Promise<RunSummary> {
+    if (this.#closed) throw new TypeError("this world is closed");
+    const timeLimit = options.timeLimit ?? this.now + 86_400_000;
+    const eventLimit = this.#eventCount + (options.eventLimit ?? defaultEventLimit);
+    const end = await this.#drive(() => this.#done(), options.until ?? Infinity, timeLimit, eventLimit);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (end === "until" || end === "done") return this.#summary(end);
+    if (end === "idle" && this.#foreground === 0) return this.#summary("idle");
+    throw this.#stuck(end === "failed" ? "idle" : end);
+  }
+
+  /** Stops the images, closes the stacks, and lets that happen. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const earlier = this.#failure;
+    this.#failure = undefined;
+    let closed = false;
+    for (const image of this.#images) image.stop();
+    void this.#start({ name: "closing", foreground: false }, async () => {
+      await Promise.allSettled(this.#images.map((image) => image.finished));
+      for (const host of this.hosts) await host.close();
+      closed = true;
+    });
+    const end = await this.#drive(() => closed, Infinity, this.now + closingLimit, this.#eventCount + 10_000_000);
+    // as: the loop above changes it, which the type checker cannot see
+    const failure = this.#failure as { readonly error: unknown } | undefined;
+    this.#failure = earlier;
+    if (failure !== undefined && earlier === undefined) throw failure.error;
+    if (end !== "done" && earlier === undefined) throw this.#stuck(end === "failed" || end === "until" ? "idle" : end);
+  }
+
+  /** What the world has come to so far. */
+  summary(): RunSummary {
+    return this.#summary("until");
+  }
+
+  #summary(end: RunSummary["end"]): RunSummary {
+    const { seed, now: time } = this;
+    return { seed, end, time, events: this.#eventCount, frames: this.#events.frames, hash: this.#hash.toString() };
+  }
+
+  #done(): boolean {
+    if (this.#foregroundEver) return this.#foreground === 0;
+    return this.#images.length > 0 && this.#tasks.size === 0;
+  }
+
+  async #drive(
+    done: () => boolean,
+    until: number,
+    timeLimit: number,
+    eventLimit: number,
+  ): Promise<"done" | "idle" | "until" | "time-limit" | "event-limit" | "failed"> {
+    if (this.#driving) throw new TypeError("this world is running already");
+    const restore = this.#options.ambient === false ? undefined : this.#installAmbient();
+    this.#driving = true;
+    const scheduler = this.#scheduler;
+    const clock = this.#clock;
+    let end: "done" | "idle" | "until" | "time-limit" | "event-limit" | "failed" = "idle";
+    const step = (): Step => {
+      if (this.#failure !== undefined) {
+        end = "failed";
+        return "end";
+      }
+      if (this.#external.underWay) return "fresh";
+      if (this.#external.handOver()) return "next";
+      if (done()) {
+        end = "done";
+        return "end";
+      }
+      const next = scheduler.nextDeadline();
+      if (next === Infinity || scheduler.pending === this.#background) {
+        end = "idle";
+        return "end";
+      }
+      if (next > until) {
+        if (until > clock.now()) clock.advanceTo(until);
+        end = "until";
+        return "end";
+      }
+      if (next > timeLimit || this.#eventCount >= eventLimit) {
+        end = next > timeLimit ? "time-limit" : "event-limit";
+        return "end";
+      }
+      if (next > clock.now()) clock.advanceTo(next);
+      this.#eventCount += scheduler.run();
+      return "next";
+    };
+    try {
+      await runTurns(step);
+    } finally {
+      restore?.();
+      this.#driving = false;
+    }
+    return end;
+  }
+
+  #installAmbient(): () => void {
+    return installAmbient({
+      timers: this.#scheduler,
+      random: this.#ambientRandom,
+      external: this.#external,
+      report: (error) => this.#report("", error),
+      background: (change) => {
+        this.#background += change;
+      },
+    });
+  }
+
+  #addHost(name: string, options: HostOptions): Host {
+    if (!/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i.test(name)) {
+      throw new RangeError(`"${name}" is no host name: up to 63 letters, digits, dots and hyphens`);
+    }
+    if (this.#hosts.has(name)) throw new RangeError(`there is a host "${name}" already`);
+    const hostWorld = {
+      timers: this.#scheduler,
+      resolver: this.resolver,
+      report: (host: string, error: unknown) => this.#report(host, error),
+      note: (host: string, text: string) => this.#events.note(host, text),
+      task: <T>(label: string, body: () => Promise<T> | T) => this.task(label, body),
+      makeNic: (host: Host) => this.#makeNic(host),
+    };
+    const host = new Host(hostWorld, name, this.#hosts.size, options, this.random.fork(`host ${name}`));
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  #makeNic(host: Host): Nic {
+    const number = host.netifs.length;
+    const id = this.#interfaces++;
+    return new Nic({
+      name: `eth${number}`,
+      place: number === 0 ? host.name : `${host.name}.eth${number}`,
+      id,
+      // Locally administered, and the interface's number.
+      mac: new MacAddress(0x0200, id + 1),
+      mtu: host.options.mtu ?? 1500,
+      events: this.#events,
+    });
+  }
+
+  #freeNic(host: Host): Nic {
+    return host.netifs.find((nic) => !nic.attached) ?? host.addNetif();
+  }
+
+  /** Plugs a host that nobody has linked into its LAN. */
+  #plug(host: Host): void {
+    const { lan, link } = host.options;
+    if (lan === false || host.netif.attached) return;
+    this.#links.push(this.lan(lan).attach(host.netif, link));
+  }
+
+  #service(name: string, body: () => Promise<void>): Promise<void> {
+    return this.#start({ name, foreground: false }, body);
+  }
+
+  /** Starts a task from an event of its own: so it begins when the world runs, and in the order of the calls. */
+  #start<T>(task: Task, body: () => Promise<T> | T): Promise<T> {
+    this.#tasks.add(task);
+    if (task.foreground) {
+      this.#foreground++;
+      this.#foregroundEver = true;
+    }
+    const result = new Promise<void>((resolve) => {
+      this.#scheduler.timer(resolve).set(this.now);
+    }).then(() => {
+      this.#events.note("", `begin ${task.name}`);
+      return body();
+    });
+    const ended = (how: string): void => {
+      this.#tasks.delete(task);
+      if (task.foreground) this.#foreground--;
+      this.#events.note("", `${how} ${task.name}`);
+    };
+    result.then(
+      () => ended("end"),
+      (error: unknown) => {
+        ended("fail");
+        this.#failure ??= { error };
+      },
+    );
+    return result;
+  }
+
+  #report(host: string, error: unknown): void {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.#events.note(host, `error ${text}`);
+    const { report } = this.#options;
+    if (report === undefined) this.#failure ??= { error };
+    else report(error, host);
+  }
+
+  #stuck(kind: StuckError["kind"]): StuckError {
+    const waiting = [...this.#tasks].map((task) => task.name);
+    const what = {
+      idle: "nothing is left to happen",
+      "time-limit": "the time limit is reached",
+      "event-limit": "the event limit is reached",
+    }[kind];
+    const names = waiting.slice(0, 20).join("; ") + (waiting.length > 20 ? `; and ${waiting.length - 20} more` : "");
+    const message = `${what} at ${this.now} ms, after ${this.#eventCount} events, and these wait: ${names}`;
+    return new StuckError(kind, waiting, message);
+  }
+}
+
+export interface ImageOptions extends HostOptions {
+  /** Texts of run-time keys, by name; they go before the world's. */
+  readonly keys?: Readonly<Record<string, string>>;
+}
+
+/** A host that runs the world's application. */
+export type ImageHost = Host & {
+  /** Settles when the image has ended. */
+  readonly finished: Promise<void>;
+  /** Asks the image to stop: aborts main's signal. */
+  stop(): void;
+};
+
+/** Makes a world. Nothing happens in it until {@link World.run}. */
+export function createWorld(options: WorldOptions = {}): World {
+  return new World(options);
+}
