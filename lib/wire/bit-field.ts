@@ -1,11 +1,20 @@
 /** Fields that share bytes with their neighbours: groups of bits, the most significant first. */
 
-import { Field, NumberField, type NumberOptions } from "./field.ts";
+import {
+  byteAccessor,
+  Field,
+  NumberField,
+  readUint16,
+  readUint8,
+  type Accessor,
+  type Cursor,
+  type NumberOptions,
+} from "./field.ts";
 
 /** 1 to 8 bits inside one byte. */
 export class Bits8Field extends NumberField {
   /** Bits to the right of the field in its byte. */
-  readonly shift: number;
+  declare readonly shift: number;
 
   constructor(name: string, bit: number, width: number, options: NumberOptions) {
     super(name, bit >>> 3, 1, 0, 2 ** width - 1, options);
@@ -13,19 +22,24 @@ export class Bits8Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return ((bytes[base + this.offset] ?? 0) >>> this.shift) & this.most;
+    return (readUint8(bytes, base + this.offset) >>> this.shift) & this.most;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
     const at = base + this.offset;
-    bytes[at] = ((bytes[at] ?? 0) & ~(this.most << this.shift)) | ((value & this.most) << this.shift);
+    // as: in bounds, or else nothing is written
+    bytes[at] = ((bytes[at] as number) & ~(this.most << this.shift)) | ((value & this.most) << this.shift);
+  }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return bitsAccessor8(cursor, this, this.offset, this.shift, this.most);
   }
 }
 
 /** Up to 16 bits that lie in two bytes. */
 export class Bits16Field extends NumberField {
   /** Bits to the right of the field in its two bytes. */
-  readonly shift: number;
+  declare readonly shift: number;
 
   constructor(name: string, bit: number, width: number, options: NumberOptions) {
     super(name, bit >>> 3, 2, 0, 2 ** width - 1, options);
@@ -33,23 +47,28 @@ export class Bits16Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    const at = base + this.offset;
-    return ((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)) >>> this.shift) & this.most;
+    return (readUint16(bytes, base + this.offset) >>> this.shift) & this.most;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
     const at = base + this.offset;
     const mask = this.most << this.shift;
     const placed = (value & this.most) << this.shift;
-    bytes[at] = ((bytes[at] ?? 0) & ~(mask >>> 8)) | (placed >>> 8);
-    bytes[at + 1] = ((bytes[at + 1] ?? 0) & ~mask) | placed;
+    // as: in bounds, or else nothing is written
+    bytes[at] = ((bytes[at] as number) & ~(mask >>> 8)) | (placed >>> 8);
+    // as: likewise
+    bytes[at + 1] = ((bytes[at + 1] as number) & ~mask) | placed;
+  }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return bitsAccessor16(cursor, this, this.offset, this.shift, this.most);
   }
 }
 
 /** Up to 32 bits that lie in three or four bytes. */
 export class Bits32Field extends NumberField {
   /** Bits to the right of the field in its bytes. */
-  readonly shift: number;
+  declare readonly shift: number;
 
   constructor(name: string, bit: number, width: number, options: NumberOptions) {
     const size = ((bit & 7) + width + 7) >>> 3;
@@ -77,7 +96,7 @@ export class Bits32Field extends NumberField {
 /** One bit, as a boolean. */
 export class FlagField extends Field<boolean> {
   /** The bit in its byte. */
-  readonly mask: number;
+  declare readonly mask: number;
 
   constructor(name: string, bit: number) {
     super(name, bit >>> 3, 1);
@@ -85,7 +104,8 @@ export class FlagField extends Field<boolean> {
   }
 
   get(bytes: Uint8Array, base: number): boolean {
-    return ((bytes[base + this.offset] ?? 0) & this.mask) !== 0;
+    // as: in bounds, or else `&` makes it 0
+    return ((bytes[base + this.offset] as number) & this.mask) !== 0;
   }
 
   set(bytes: Uint8Array, base: number, value: boolean): void {
@@ -106,7 +126,7 @@ export class FlagField extends Field<boolean> {
 /** One whole byte of named flags, as a number; `bit` has the mask of each name. */
 export class FlagsField<Name extends string> extends Field<number> {
   /** The mask of each flag: `tcp.field.flags.bit.syn`. */
-  readonly bit: Readonly<Record<Name, number>>;
+  declare readonly bit: Readonly<Record<Name, number>>;
 
   /** @param names eight names, the most significant bit first; `undefined` is a bit without a name */
   constructor(name: string, offset: number, names: readonly (Name | undefined)[]) {
@@ -117,11 +137,15 @@ export class FlagsField<Name extends string> extends Field<number> {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return bytes[base + this.offset] ?? 0;
+    return readUint8(bytes, base + this.offset);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
     bytes[base + this.offset] = value;
+  }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return byteAccessor(cursor, this.offset);
   }
 
   refuse(value: number): string | undefined {
@@ -142,4 +166,18 @@ export class FlagsField<Name extends string> extends Field<number> {
     if (rest !== 0) set.push(`0x${rest.toString(16).padStart(2, "0")}`);
     return set.length === 0 ? "none" : set.join("+");
   }
+}
+
+function bitsAccessor8(cursor: Cursor, field: Bits8Field, at: number, shift: number, mask: number): Accessor<number> {
+  return {
+    get: () => (cursor.u8(at) >>> shift) & mask,
+    set: (value) => field.set(cursor.bytes, cursor.base, value),
+  };
+}
+
+function bitsAccessor16(cursor: Cursor, field: Bits16Field, at: number, shift: number, mask: number): Accessor<number> {
+  return {
+    get: () => (cursor.u16(at) >>> shift) & mask,
+    set: (value) => field.set(cursor.bytes, cursor.base, value),
+  };
 }

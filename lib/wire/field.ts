@@ -6,19 +6,85 @@
  * shifts had been written there. Closures made by one function would share their type feedback across all layouts.
  *
  * `get` and `set` check nothing: who calls them has checked once that the header is there. Bytes past the end read as
- * zero and are not written.
+ * zero and are not written, but one such read makes the engine compile slower code for all.
+ *
+ * What keeps this fast, all of it measured (`bench/wire.ts`): fields are `declare`d, because a field that is first
+ * defined as undefined and then assigned is neither constant nor an integer to V8; nothing stands between an index and
+ * its use (`?? 0` costs inlining budget); and accessors of views are one closure deep.
  */
 
 /** The most that one line of a printed byte string shows. */
 const shownBytes = 16;
 
+/**
+ * Where a view is attached.
+ *
+ * It is of one class for all views, and accessors reach it through their closures: as a property of the views, whose
+ * shapes differ, it would be looked up by name on every access once a program has more than four layouts.
+ */
+export class Cursor {
+  declare bytes: Uint8Array;
+  declare base: number;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.base = 0;
+  }
+
+  /** See `View.attach`. */
+  attach(bytes: Uint8Array, offset: number, length: number, size: number): boolean {
+    if (length < size || offset < 0 || offset + size > bytes.length) return this.#detach(size);
+    this.bytes = bytes;
+    this.base = offset;
+    return true;
+  }
+
+  #detach(size: number): false {
+    // Bytes of its own: reads stay in bounds.
+    this.bytes = new Uint8Array(size);
+    this.base = 0;
+    return false;
+  }
+
+  u8(offset: number): number {
+    // as: in bounds: the view has checked
+    return this.bytes[this.base + offset] as number;
+  }
+
+  u16(offset: number): number {
+    return readUint16(this.bytes, this.base + offset);
+  }
+
+  i32(offset: number): number {
+    return readInt32(this.bytes, this.base + offset);
+  }
+
+  setU8(offset: number, value: number): void {
+    this.bytes[this.base + offset] = value;
+  }
+
+  setU16(offset: number, value: number): void {
+    writeUint16(this.bytes, this.base + offset, value);
+  }
+
+  setI32(offset: number, value: number): void {
+    writeInt32(this.bytes, this.base + offset, value);
+  }
+}
+
+/** The getter and setter of one field of a view. */
+export interface Accessor<T> {
+  get(): T;
+  set(value: T): void;
+}
+
 /** One field of a layout, placed. `T` is the type of its value in records and views. */
 export abstract class Field<T = unknown> {
-  readonly name: string;
+  declare readonly name: string;
   /** The first byte that holds a part of the field, from the start of the header. */
-  readonly offset: number;
+  declare readonly offset: number;
   /** How many bytes hold a part of the field. */
-  readonly size: number;
+  declare readonly size: number;
 
   constructor(name: string, offset: number, size: number) {
     this.name = name;
@@ -34,6 +100,14 @@ export abstract class Field<T = unknown> {
   abstract refuse(value: T): string | undefined;
   /** The value as people read it. */
   abstract format(value: T): string;
+  /** The getter and setter that the view on `cursor` has under the name of the field. */
+  accessor(cursor: Cursor): Accessor<T> {
+    return {
+      get: () => this.get(cursor.bytes, cursor.base),
+      set: (value) => this.set(cursor.bytes, cursor.base, value),
+    };
+  }
+
   /** Why the value, as received, is not allowed, or `undefined` when it is. */
   unexpected(_value: T): string | undefined {
     return undefined;
@@ -52,9 +126,9 @@ export interface NumberOptions {
 
 /** An integer of at most 32 bits. */
 export abstract class NumberField extends Field<number> {
-  readonly least: number;
-  readonly most: number;
-  readonly options: NumberOptions;
+  declare readonly least: number;
+  declare readonly most: number;
+  declare readonly options: NumberOptions;
 
   constructor(name: string, offset: number, size: number, least: number, most: number, options: NumberOptions) {
     super(name, offset, size);
@@ -89,11 +163,15 @@ export class U8Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return bytes[base + this.offset] ?? 0;
+    return readUint8(bytes, base + this.offset);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
     bytes[base + this.offset] = value;
+  }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return byteAccessor(cursor, this.offset);
   }
 }
 
@@ -104,14 +182,15 @@ export class U16Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    const at = base + this.offset;
-    return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+    return readUint16(bytes, base + this.offset);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
-    const at = base + this.offset;
-    bytes[at] = value >>> 8;
-    bytes[at + 1] = value;
+    writeUint16(bytes, base + this.offset, value);
+  }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return u16Accessor(cursor, this.offset);
   }
 }
 
@@ -123,7 +202,8 @@ export class U16LeField extends NumberField {
 
   get(bytes: Uint8Array, base: number): number {
     const at = base + this.offset;
-    return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+    // as: in bounds, or else `|` and the shift make it 0
+    return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
@@ -141,7 +221,8 @@ export class U24Field extends NumberField {
 
   get(bytes: Uint8Array, base: number): number {
     const at = base + this.offset;
-    return ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    // as: in bounds, or else the shifts and `|` make it 0
+    return ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
@@ -152,7 +233,7 @@ export class U24Field extends NumberField {
   }
 }
 
-/** Four bytes in network order, read as 0 to 2³²−1. Values may be written signed or unsigned. */
+/** Four bytes in network order, read as 0 to 2³²−1. `set` takes signed values too. */
 export class U32Field extends NumberField {
   constructor(name: string, offset: number, options: NumberOptions) {
     super(name, offset, 4, 0, 0xffffffff, options);
@@ -165,9 +246,13 @@ export class U32Field extends NumberField {
   set(bytes: Uint8Array, base: number, value: number): void {
     writeInt32(bytes, base + this.offset, value);
   }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return u32Accessor(cursor, this.offset);
+  }
 }
 
-/** Four bytes, the low one first, read as 0 to 2³²−1. */
+/** Four bytes, the low one first, read as 0 to 2³²−1. `set` takes signed values too. */
 export class U32LeField extends NumberField {
   constructor(name: string, offset: number, options: NumberOptions) {
     super(name, offset, 4, 0, 0xffffffff, options);
@@ -184,7 +269,7 @@ export class U32LeField extends NumberField {
 
 /**
  * Four bytes in network order, read as −2³¹ to 2³¹−1: what 32-bit sequence numbers and addresses are fastest as.
- * Values may be written signed or unsigned.
+ * `set` takes unsigned values too.
  */
 export class I32Field extends NumberField {
   constructor(name: string, offset: number, options: NumberOptions) {
@@ -198,11 +283,15 @@ export class I32Field extends NumberField {
   set(bytes: Uint8Array, base: number, value: number): void {
     writeInt32(bytes, base + this.offset, value);
   }
+
+  override accessor(cursor: Cursor): Accessor<number> {
+    return i32Accessor(cursor, this.offset);
+  }
 }
 
 /** Eight bytes as a bigint from 0 to 2⁶⁴−1. Not for hot paths: a bigint is an allocation. */
 export class U64Field extends Field<bigint> {
-  readonly littleEndian: boolean;
+  declare readonly littleEndian: boolean;
 
   constructor(name: string, offset: number, littleEndian: boolean) {
     super(name, offset, 8);
@@ -267,9 +356,52 @@ export class BytesField extends Field<Uint8Array> {
   }
 }
 
-/** Four bytes in network order as an int32. */
+/*
+ * The engine inlines functions of at most 27 bytes of bytecode whatever its budget, so what is used for most fields is
+ * kept below that, in steps: accessor → Cursor.u16 → readUint16.
+ */
+
+/** See {@link Field.accessor}. */
+export function byteAccessor(cursor: Cursor, offset: number): Accessor<number> {
+  return { get: () => cursor.u8(offset), set: (value) => cursor.setU8(offset, value) };
+}
+
+function u16Accessor(cursor: Cursor, offset: number): Accessor<number> {
+  return { get: () => cursor.u16(offset), set: (value) => cursor.setU16(offset, value) };
+}
+
+function u32Accessor(cursor: Cursor, offset: number): Accessor<number> {
+  return { get: () => cursor.i32(offset) >>> 0, set: (value) => cursor.setI32(offset, value) };
+}
+
+function i32Accessor(cursor: Cursor, offset: number): Accessor<number> {
+  return { get: () => cursor.i32(offset), set: (value) => cursor.setI32(offset, value) };
+}
+
+/** One byte. One that is not there reads as zero. */
+export function readUint8(bytes: Uint8Array, at: number): number {
+  // as: in bounds, or else `|` makes it 0
+  return (bytes[at] as number) | 0;
+}
+
+/** Two bytes in network order. Bytes that are not there read as zero. */
+export function readUint16(bytes: Uint8Array, at: number): number {
+  // as: in bounds, or else the shift and `|` make it 0
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+}
+
+/** Writes the low 16 bits of `value` in network order. */
+export function writeUint16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+/** Four bytes in network order as an int32. Bytes that are not there read as zero. */
 export function readInt32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  // as: in bounds, or else the shifts make it 0
+  const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+  // as: likewise
+  return high | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
 }
 
 /** Writes the low 32 bits of `value` in network order. */
@@ -281,7 +413,10 @@ export function writeInt32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 function readInt32Le(bytes: Uint8Array, at: number): number {
-  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
+  // as: in bounds, or else the shifts make it 0
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  // as: likewise
+  return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
 }
 
 function writeInt32Le(bytes: Uint8Array, at: number, value: number): void {

@@ -140,11 +140,10 @@ const reservedNames: Readonly<Record<Reserved, true>> = {
 };
 
 class FieldLayout<Kinds> implements Layout<Kinds> {
-  readonly name: string;
-  readonly size: number;
-  readonly field: Fields<Kinds>;
+  declare readonly name: string;
+  declare readonly size: number;
+  declare readonly field: Fields<Kinds>;
   readonly #fields: readonly Field[];
-  readonly #view: new () => View<LayoutRecord<Kinds>>;
 
   constructor(name: string, size: number, fields: readonly Field[]) {
     this.name = name;
@@ -154,11 +153,10 @@ class FieldLayout<Kinds> implements Layout<Kinds> {
     for (const field of fields) byName[field.name] = field;
     // as: each kind was placed under its own name, above.
     this.field = byName as Fields<Kinds>;
-    this.#view = createView<LayoutRecord<Kinds>>(name, size, fields);
   }
 
   view(): View<LayoutRecord<Kinds>> {
-    return new this.#view();
+    return createView<LayoutRecord<Kinds>>(this.name, this.size, this.#fields);
   }
 
   parse(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): Parsed<LayoutRecord<Kinds>> {

@@ -1,0 +1,356 @@
+// Typed layouts against shifts written by hand and against DataView, over a mix of packets; checksums by several means.
+
+import { bits, flags, i32, ipv4, layout, mac, u16, u32, u8 } from "@tesserae/wire/layout";
+import { fold, sum } from "@tesserae/wire/checksum";
+import { loop, sink } from "./harness/loop.ts";
+import { main } from "./harness/main.ts";
+import type { Race } from "./harness/race.ts";
+
+const ethernet = layout("ethernet", { destination: mac(), source: mac(), etherType: u16() });
+const arp = layout("arp", {
+  hardwareType: u16(),
+  protocolType: u16(),
+  hardwareSize: u8(),
+  protocolSize: u8(),
+  operation: u16(),
+  senderMac: mac(),
+  senderIp: ipv4(),
+  targetMac: mac(),
+  targetIp: ipv4(),
+});
+const ip = layout("ipv4", {
+  version: bits(4),
+  headerWords: bits(4),
+  dscp: bits(6),
+  ecn: bits(2),
+  totalLength: u16(),
+  identification: u16(),
+  flags: bits(3),
+  fragmentOffset: bits(13),
+  ttl: u8(),
+  protocol: u8(),
+  checksum: u16(),
+  source: ipv4(),
+  destination: ipv4(),
+});
+const udp = layout("udp", { sourcePort: u16(), destinationPort: u16(), length: u16(), checksum: u16() });
+const tcp = layout("tcp", {
+  sourcePort: u16(),
+  destinationPort: u16(),
+  sequence: i32(),
+  acknowledgement: i32(),
+  dataOffset: bits(4),
+  reserved: bits(4),
+  flags: flags(["cwr", "ece", "urg", "ack", "psh", "rst", "syn", "fin"]),
+  window: u16(),
+  checksum: u16(),
+  urgent: u16(),
+});
+const icmp = layout("icmp", { type: u8(), code: u8(), checksum: u16(), rest: u32() });
+
+/** One buffer with many frames of four kinds, two bytes into a page each, in a fixed order without a pattern. */
+const frameCount = 512;
+const stride = 128;
+const frames = new Uint8Array(frameCount * stride);
+const starts = new Int32Array(frameCount);
+{
+  let state = 12345;
+  const random = (): number => (state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff) >>> 8;
+  for (let index = 0; index < frameCount; index++) {
+    const start = index * stride + (random() & 7);
+    starts[index] = start;
+    for (let at = 0; at < 100; at++) frames[start + at] = random();
+    const kind = random() % 8;
+    ethernet.field.etherType.set(frames, start, kind === 0 ? 0x0806 : 0x0800);
+    ip.field.version.set(frames, start + 14, 4);
+    ip.field.headerWords.set(frames, start + 14, 5);
+    ip.field.protocol.set(frames, start + 14, kind < 4 ? 6 : kind < 7 ? 17 : 1);
+  }
+}
+
+/*
+ * Four times the same parser: one function a layer, found by number in a table, as in a stack.
+ */
+
+/** Handlers by protocol number: a table, as `Ip.listen` fills. */
+function table<H>(tcp: H, udp: H, icmp: H): H[] {
+  const handlers = new Array<H>(256).fill(icmp);
+  handlers[6] = tcp;
+  handlers[17] = udp;
+  return handlers;
+}
+
+/** Handlers by EtherType. */
+function etherTypes<H>(ipv4: H, arp: H): (H | undefined)[] {
+  const handlers = new Array<H | undefined>(16).fill(undefined);
+  handlers[0] = ipv4;
+  handlers[6] = arp;
+  return handlers;
+}
+
+function handArp(b: Uint8Array, a: number): number {
+  let total = (b[a]! << 8) | b[a + 1]!;
+  total += (b[a + 6]! << 8) | b[a + 7]!;
+  total ^= (b[a + 14]! << 24) | (b[a + 15]! << 16) | (b[a + 16]! << 8) | b[a + 17]!;
+  return total ^ ((b[a + 24]! << 24) | (b[a + 25]! << 16) | (b[a + 26]! << 8) | b[a + 27]!);
+}
+
+function handUdp(b: Uint8Array, t: number): number {
+  let total = (b[t]! << 8) | b[t + 1]!;
+  total += (b[t + 2]! << 8) | b[t + 3]!;
+  total += (b[t + 4]! << 8) | b[t + 5]!;
+  return total + ((b[t + 6]! << 8) | b[t + 7]!);
+}
+
+function handTcp(b: Uint8Array, t: number): number {
+  let total = (b[t]! << 8) | b[t + 1]!;
+  total += (b[t + 2]! << 8) | b[t + 3]!;
+  total ^= (b[t + 4]! << 24) | (b[t + 5]! << 16) | (b[t + 6]! << 8) | b[t + 7]!;
+  total ^= (b[t + 8]! << 24) | (b[t + 9]! << 16) | (b[t + 10]! << 8) | b[t + 11]!;
+  total += b[t + 12]! >>> 4;
+  total += b[t + 13]!;
+  return total + ((b[t + 14]! << 8) | b[t + 15]!);
+}
+
+function handIcmp(b: Uint8Array, t: number): number {
+  return b[t]! + b[t + 1]! + ((b[t + 2]! << 8) | b[t + 3]!);
+}
+
+const handProtocols = table(handTcp, handUdp, handIcmp);
+
+function handIp(b: Uint8Array, i: number): number {
+  if (b[i]! >>> 4 !== 4) return 0;
+  const t = i + (b[i]! & 15) * 4;
+  let total = (b[i + 2]! << 8) | b[i + 3]!;
+  total += ((b[i + 6]! << 8) | b[i + 7]!) & 0x1fff;
+  total += b[i + 8]!;
+  total ^= (b[i + 12]! << 24) | (b[i + 13]! << 16) | (b[i + 14]! << 8) | b[i + 15]!;
+  total ^= (b[i + 16]! << 24) | (b[i + 17]! << 16) | (b[i + 18]! << 8) | b[i + 19]!;
+  const protocol = b[i + 9]!;
+  return (total + handProtocols[protocol]!(b, t)) | 0;
+}
+
+const handTypes = etherTypes(handIp, handArp);
+
+function byHand(): number {
+  let total = 0;
+  for (let index = 0; index < frameCount; index++) {
+    const e = starts[index]!;
+    const etherType = (frames[e + 12]! << 8) | frames[e + 13]!;
+    total = (total + handTypes[etherType & 15]!(frames, e + 14)) | 0;
+  }
+  return total;
+}
+
+function fieldArp(b: Uint8Array, a: number): number {
+  let total = arp.field.hardwareType.get(b, a);
+  total += arp.field.operation.get(b, a);
+  total ^= arp.field.senderIp.word(b, a);
+  return total ^ arp.field.targetIp.word(b, a);
+}
+
+function fieldUdp(b: Uint8Array, t: number): number {
+  let total = udp.field.sourcePort.get(b, t);
+  total += udp.field.destinationPort.get(b, t);
+  total += udp.field.length.get(b, t);
+  return total + udp.field.checksum.get(b, t);
+}
+
+function fieldTcp(b: Uint8Array, t: number): number {
+  let total = tcp.field.sourcePort.get(b, t);
+  total += tcp.field.destinationPort.get(b, t);
+  total ^= tcp.field.sequence.get(b, t);
+  total ^= tcp.field.acknowledgement.get(b, t);
+  total += tcp.field.dataOffset.get(b, t);
+  total += tcp.field.flags.get(b, t);
+  return total + tcp.field.window.get(b, t);
+}
+
+function fieldIcmp(b: Uint8Array, t: number): number {
+  return icmp.field.type.get(b, t) + icmp.field.code.get(b, t) + icmp.field.checksum.get(b, t);
+}
+
+const fieldProtocols = table(fieldTcp, fieldUdp, fieldIcmp);
+
+function fieldIp(b: Uint8Array, i: number): number {
+  if (ip.field.version.get(b, i) !== 4) return 0;
+  const t = i + ip.field.headerWords.get(b, i) * 4;
+  let total = ip.field.totalLength.get(b, i);
+  total += ip.field.fragmentOffset.get(b, i);
+  total += ip.field.ttl.get(b, i);
+  total ^= ip.field.source.word(b, i);
+  total ^= ip.field.destination.word(b, i);
+  const protocol = ip.field.protocol.get(b, i);
+  return (total + fieldProtocols[protocol]!(b, t)) | 0;
+}
+
+const fieldTypes = etherTypes(fieldIp, fieldArp);
+
+function byField(): number {
+  let total = 0;
+  for (let index = 0; index < frameCount; index++) {
+    const e = starts[index]!;
+    const etherType = ethernet.field.etherType.get(frames, e);
+    total = (total + fieldTypes[etherType & 15]!(frames, e + 14)) | 0;
+  }
+  return total;
+}
+
+function dataViewArp(v: DataView, a: number): number {
+  let total = v.getUint16(a);
+  total += v.getUint16(a + 6);
+  total ^= v.getInt32(a + 14);
+  return total ^ v.getInt32(a + 24);
+}
+
+function dataViewUdp(v: DataView, t: number): number {
+  return v.getUint16(t) + v.getUint16(t + 2) + v.getUint16(t + 4) + v.getUint16(t + 6);
+}
+
+function dataViewTcp(v: DataView, t: number): number {
+  let total = v.getUint16(t);
+  total += v.getUint16(t + 2);
+  total ^= v.getInt32(t + 4);
+  total ^= v.getInt32(t + 8);
+  total += v.getUint8(t + 12) >>> 4;
+  total += v.getUint8(t + 13);
+  return total + v.getUint16(t + 14);
+}
+
+function dataViewIcmp(v: DataView, t: number): number {
+  return v.getUint8(t) + v.getUint8(t + 1) + v.getUint16(t + 2);
+}
+
+const dataViewProtocols = table(dataViewTcp, dataViewUdp, dataViewIcmp);
+
+function dataViewIp(v: DataView, i: number): number {
+  if (v.getUint8(i) >>> 4 !== 4) return 0;
+  const t = i + (v.getUint8(i) & 15) * 4;
+  let total = v.getUint16(i + 2);
+  total += v.getUint16(i + 6) & 0x1fff;
+  total += v.getUint8(i + 8);
+  total ^= v.getInt32(i + 12);
+  total ^= v.getInt32(i + 16);
+  const protocol = v.getUint8(i + 9);
+  return (total + dataViewProtocols[protocol]!(v, t)) | 0;
+}
+
+const dataView = new DataView(frames.buffer);
+const dataViewTypes = etherTypes(dataViewIp, dataViewArp);
+
+function byDataView(): number {
+  let total = 0;
+  for (let index = 0; index < frameCount; index++) {
+    const e = starts[index]!;
+    total = (total + dataViewTypes[dataView.getUint16(e + 12) & 15]!(dataView, e + 14)) | 0;
+  }
+  return total;
+}
+
+// Views of addresses give address objects, so the layouts for views have the addresses as integers.
+const ethernetView = ethernet.view();
+const arpView = layout("arp", {
+  hardwareType: u16(),
+  protocolType: u16(),
+  hardwareSize: u8(),
+  protocolSize: u8(),
+  operation: u16(),
+  senderMac: mac(),
+  senderIp: i32(),
+  targetMac: mac(),
+  targetIp: i32(),
+}).view();
+const ipView = layout("ipv4", {
+  version: bits(4),
+  headerWords: bits(4),
+  dscp: bits(6),
+  ecn: bits(2),
+  totalLength: u16(),
+  identification: u16(),
+  flags: bits(3),
+  fragmentOffset: bits(13),
+  ttl: u8(),
+  protocol: u8(),
+  checksum: u16(),
+  source: i32(),
+  destination: i32(),
+}).view();
+const udpView = udp.view();
+const tcpView = tcp.view();
+const icmpView = icmp.view();
+
+function viewArp(b: Uint8Array, a: number): number {
+  if (!arpView.attach(b, a, 86)) return 0;
+  let total = arpView.hardwareType;
+  total += arpView.operation;
+  total ^= arpView.senderIp;
+  return total ^ arpView.targetIp;
+}
+
+function viewUdp(b: Uint8Array, t: number): number {
+  if (!udpView.attach(b, t, 66)) return 0;
+  return udpView.sourcePort + udpView.destinationPort + udpView.length + udpView.checksum;
+}
+
+function viewTcp(b: Uint8Array, t: number): number {
+  if (!tcpView.attach(b, t, 66)) return 0;
+  let total = tcpView.sourcePort;
+  total += tcpView.destinationPort;
+  total ^= tcpView.sequence;
+  total ^= tcpView.acknowledgement;
+  total += tcpView.dataOffset;
+  total += tcpView.flags;
+  return total + tcpView.window;
+}
+
+function viewIcmp(b: Uint8Array, t: number): number {
+  if (!icmpView.attach(b, t, 66)) return 0;
+  return icmpView.type + icmpView.code + icmpView.checksum;
+}
+
+const viewProtocols = table(viewTcp, viewUdp, viewIcmp);
+
+function viewIp(b: Uint8Array, i: number): number {
+  if (!ipView.attach(b, i, 86) || ipView.version !== 4) return 0;
+  const t = i + ipView.headerWords * 4;
+  let total = ipView.totalLength;
+  total += ipView.fragmentOffset;
+  total += ipView.ttl;
+  total ^= ipView.source;
+  total ^= ipView.destination;
+  const protocol = ipView.protocol;
+  return (total + viewProtocols[protocol]!(b, t)) | 0;
+}
+
+const viewTypes = etherTypes(viewIp, viewArp);
+
+function byView(): number {
+  let total = 0;
+  for (let index = 0; index < frameCount; index++) {
+    const e = starts[index]!;
+    if (!ethernetView.attach(frames, e, 100)) continue;
+    total = (total + viewTypes[ethernetView.etherType & 15]!(frames, e + 14)) | 0;
+  }
+  return total;
+}
+
+for (const [name, other] of Object.entries({ byField, byDataView, byView })) {
+  if (other() !== byHand()) throw new Error(`${name} reads other values than byHand`);
+}
+
+const races: Race[] = [
+  {
+    name: "parse",
+    unit: "packets/s",
+    rival: "hand-written shifts",
+    contenders: [
+      loop("hand-written shifts", frameCount, byHand),
+      loop("layout fields", frameCount, byField),
+      loop("layout views", frameCount, byView),
+      loop("DataView", frameCount, byDataView),
+    ],
+  },
+];
+void [sum, fold];
+await main(races);
+if (sink.value === 0x5eed) console.error("unlikely");

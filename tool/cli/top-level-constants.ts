@@ -1,0 +1,76 @@
+import ts from "typescript";
+
+/**
+ * Gives the top-level `const` and `class` of a bundle their constancy back.
+ *
+ * esbuild prints every top-level declaration of a bundle as `var`. To V8 (Node 20) a `var` or `let` is a variable that
+ * may change: its value is not folded into optimised code, and what is reached through it is looked up and checked
+ * each time. Hot code that uses module-level objects runs up to twice as fast with `const`.
+ *
+ * Only modules that `ours` accepts are changed: their sources use no `var`, so that nothing depends on reading a
+ * variable before its declaration. Lines stay as they are; columns move by two on the lines changed.
+ *
+ * @param code what esbuild printed, not minified, with its comments that name each module
+ * @param ours whether a module, named as in those comments, has no `var` of its own
+ */
+export function restoreConstants(
+  code: string,
+  ours: (path: string) => boolean = (path) => !path.includes("node_modules/"),
+): string {
+  const file = ts.createSourceFile("bundle.js", code, ts.ScriptTarget.ESNext, false, ts.ScriptKind.JS);
+  const seen = new Map<string, number>();
+  for (const statement of file.statements) {
+    if (!ts.isVariableStatement(statement)) continue;
+    for (const { name } of statement.declarationList.declarations) {
+      if (ts.isIdentifier(name)) seen.set(name.text, (seen.get(name.text) ?? 0) + 1);
+    }
+  }
+  const assigned = assignedNames(file);
+  let changed = "";
+  let done = 0;
+  let convert = false;
+  for (const statement of file.statements) {
+    for (const { pos, end } of ts.getLeadingCommentRanges(code, statement.pos) ?? []) {
+      const path = /^\/\/ (\S+\.[cm]?[jt]sx?)$/.exec(code.slice(pos, end))?.[1];
+      if (path !== undefined) convert = ours(path);
+    }
+    if (!convert || !ts.isVariableStatement(statement)) continue;
+    if ((statement.declarationList.flags & ts.NodeFlags.BlockScoped) !== 0) continue;
+    const plain = statement.declarationList.declarations.every(
+      ({ name, initializer }) =>
+        initializer !== undefined && ts.isIdentifier(name) && seen.get(name.text) === 1 && !assigned.has(name.text),
+    );
+    if (!plain) continue;
+    const start = statement.getStart(file);
+    changed += `${code.slice(done, start)}const`;
+    done = start + "var".length;
+  }
+  return changed + code.slice(done);
+}
+
+/** Every name that something in the file assigns, in whatever scope. */
+function assignedNames(file: ts.SourceFile): ReadonlySet<string> {
+  const names = new Set<string>();
+  const target = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) names.add(node.text);
+    else if (!ts.isPropertyAccessExpression(node) && !ts.isElementAccessExpression(node)) ts.forEachChild(node, target);
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isBinaryExpression(node)) {
+      const operator = node.operatorToken.kind;
+      if (operator >= ts.SyntaxKind.FirstAssignment && operator <= ts.SyntaxKind.LastAssignment) target(node.left);
+    } else if (ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) {
+      if (node.operator === ts.SyntaxKind.PlusPlusToken || node.operator === ts.SyntaxKind.MinusMinusToken) {
+        target(node.operand);
+      }
+    } else if (
+      (ts.isForOfStatement(node) || ts.isForInStatement(node)) &&
+      !ts.isVariableDeclarationList(node.initializer)
+    ) {
+      target(node.initializer);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return names;
+}
