@@ -1,0 +1,160 @@
+import { IpAddress } from "@tesserae/device/address";
+import type { Timer, Timers } from "@tesserae/device/clock";
+import { FlowError } from "@tesserae/device/flow";
+import type { Log } from "@tesserae/device/log";
+import type { Random } from "@tesserae/device/random";
+import type { UdpSocket } from "@tesserae/device/udp";
+import type { ArpService } from "../arp/arp.ts";
+import type { CountedEthernet } from "../ethernet/ethernet.ts";
+import type { Ipv4 } from "../ipv4/ipv4.ts";
+import type { UdpService } from "../udp/udp.ts";
+import { DhcpClient, type DhcpStatistics } from "./client.ts";
+import type { Lease } from "./lease.ts";
+import { dhcpClientPort, dhcpServerPort } from "./wire.ts";
+
+export interface DhcpOptions {
+  readonly ethernet: CountedEthernet;
+  readonly arp: ArpService;
+  readonly ip: Ipv4;
+  readonly udp: UdpService;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log?: Log | undefined;
+  /** Told to the server. */
+  readonly hostName?: string | undefined;
+  /** An address held before, asked for again first. */
+  readonly previous?: IpAddress | undefined;
+  /** Asks servers to broadcast their answers. Default false. */
+  readonly broadcast?: boolean | undefined;
+  /** Looks for other users of an address first (RFC 5227), which takes about six seconds. Default true. */
+  readonly probe?: boolean | undefined;
+}
+
+/** Keeps an interface configured by DHCP. */
+export interface Dhcp {
+  readonly statistics: DhcpStatistics;
+  readonly lease: Lease | undefined;
+  /**
+   * The first lease.
+   *
+   * @throws FlowError (rejects) `aborted` when the signal aborts, or it is closed before.
+   */
+  ready(signal?: AbortSignal): Promise<Lease>;
+  /** Gives the address back and stops. */
+  close(): void;
+}
+
+/**
+ * Gets an address with DHCP, configures `ip` with it, and keeps it. Takes UDP port 68.
+ *
+ * @throws FlowError `address-in-use` when that is taken.
+ */
+export function createDhcp(options: DhcpOptions): Dhcp {
+  return new InterfaceDhcp(options);
+}
+
+class InterfaceDhcp implements Dhcp {
+  readonly #options: DhcpOptions;
+  readonly #client: DhcpClient;
+  readonly #socket: UdpSocket;
+  readonly #timer: Timer;
+  readonly #waiting = new Set<(lease: Lease | undefined) => void>();
+  /** The address that the interface has from us. */
+  #address: IpAddress | undefined;
+
+  constructor(options: DhcpOptions) {
+    const { ethernet, random, timers, udp, hostName, previous, broadcast, probe } = options;
+    this.#options = options;
+    this.#timer = timers.timer(() => this.#turn((now) => this.#client.tick(now)));
+    this.#socket = udp.open({ port: dhcpClientPort }, ({ bytes, offset, length, sourcePort }) => {
+      if (sourcePort === dhcpServerPort) this.#turn((now) => this.#client.receive(bytes, offset, length, now));
+    });
+    this.#client = new DhcpClient({
+      mac: ethernet.mac,
+      random,
+      actions: {
+        send: (message, length, server) => {
+          this.#socket.send(message, 0, length, server ?? IpAddress.broadcast4, dhcpServerPort);
+        },
+        check: (address) => this.#check(address),
+        bound: (lease) => this.#bound(lease),
+        lost: (reason) => this.#lost(reason),
+      },
+      check: probe ?? true,
+      ...(hostName === undefined ? {} : { hostName }),
+      ...(previous === undefined ? {} : { previous }),
+      ...(broadcast === undefined ? {} : { broadcast }),
+    });
+    this.#turn((now) => this.#client.start(now));
+  }
+
+  get statistics(): DhcpStatistics {
+    return this.#client.statistics;
+  }
+
+  get lease(): Lease | undefined {
+    return this.#client.lease;
+  }
+
+  ready(signal?: AbortSignal): Promise<Lease> {
+    return new Promise((resolve, reject) => {
+      if (this.lease !== undefined) return resolve(this.lease);
+      const settle = (lease: Lease | undefined): void => {
+        this.#waiting.delete(settle);
+        signal?.removeEventListener("abort", aborted);
+        if (lease !== undefined) resolve(lease);
+        else reject(new FlowError("aborted", "no DHCP lease: closed before", { cause: signal?.reason }));
+      };
+      const aborted = (): void => settle(undefined);
+      if (this.#client.state === "stopped" || signal?.aborted === true) return settle(undefined);
+      this.#waiting.add(settle);
+      signal?.addEventListener("abort", aborted);
+    });
+  }
+
+  close(): void {
+    this.#turn((now) => this.#client.stop(now));
+    this.#timer.cancel();
+    void this.#socket.close();
+    for (const settle of [...this.#waiting]) settle(undefined);
+  }
+
+  /** Enters the client and sets the timer to what it wants next. */
+  #turn(enter: (now: number) => void): void {
+    enter(this.#options.timers.now());
+    this.#timer.set(this.#client.deadline);
+  }
+
+  #check(address: IpAddress): void {
+    // The promise settles outside of the client, so that it is never entered twice.
+    void this.#options.arp.claim(address, { probe: true }).then((ours) => {
+      this.#turn((now) => this.#client.checked(ours, now));
+    });
+  }
+
+  #bound(lease: Lease): void {
+    const { arp, ip, log } = this.#options;
+    const address = lease.address.address;
+    if (this.#address?.equals(address) !== true) {
+      this.#address = address;
+      // Already claimed when it was checked; announced without probes otherwise.
+      void arp.claim(address, { probe: false });
+      log?.info("got an address with DHCP", {
+        address: lease.address.toString(),
+        gateway: lease.gateway?.toString(),
+        server: lease.server.toString(),
+      });
+    }
+    ip.configure({ address: lease.address, gateway: lease.gateway, routes: lease.routes });
+    for (const settle of [...this.#waiting]) settle(lease);
+  }
+
+  #lost(reason: string): void {
+    const { arp, ip, log } = this.#options;
+    if (this.#address === undefined) return;
+    log?.warn("gave up the address from DHCP", { address: this.#address.toString(), reason });
+    ip.configure(undefined);
+    arp.yield(this.#address);
+    this.#address = undefined;
+  }
+}

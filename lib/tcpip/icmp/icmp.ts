@@ -1,0 +1,282 @@
+import type { IpAddress } from "@tesserae/device/address";
+import type { Timer, Timers } from "@tesserae/device/clock";
+import { FlowError } from "@tesserae/device/flow";
+import { type IpPacket, type IpSendOptions, protocolIcmp } from "@tesserae/device/ip";
+import { headroom } from "@tesserae/device/page";
+import type { Random } from "@tesserae/device/random";
+import { checksum } from "@tesserae/wire/checksum";
+import type { Ipv4, Undeliverable } from "../ipv4/ipv4.ts";
+import { TokenBucket } from "../ipv4/token-bucket.ts";
+import { ipv4 } from "../ipv4/wire.ts";
+import {
+  errorKind,
+  icmp,
+  icmpEchoReply,
+  icmpEchoRequest,
+  icmpTimeExceeded,
+  icmpUnreachable,
+  isIcmpError,
+} from "./wire.ts";
+
+export interface IcmpOptions {
+  readonly ip: Ipv4;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Echo requests answered a second, on average; ten times as many at once at most. Default 1000. */
+  readonly echoRate?: number;
+  /** Errors sent a second, on average. Default 100. */
+  readonly errorRate?: number;
+}
+
+export class IcmpStatistics {
+  received = 0;
+  malformed = 0;
+  badChecksum = 0;
+  echoReplies = 0;
+  /** Echo requests not answered, as they came too fast. */
+  echoSuppressed = 0;
+  /** Echo requests to a broadcast address. */
+  echoIgnored = 0;
+  errorsReceived = 0;
+  errorsSent = 0;
+  errorsSuppressed = 0;
+  /** Types that mean nothing to a host, redirects among them. */
+  ignored = 0;
+}
+
+export interface PingOptions {
+  /** Payload bytes, 0–65,507. Default 56. */
+  readonly size?: number;
+  /** Milliseconds until it is given up. Default 5000. */
+  readonly timeout?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** ICMP: answers echo requests, tells senders what cannot be delivered, hands on what others tell us. */
+export interface Icmp {
+  readonly statistics: IcmpStatistics;
+
+  /**
+   * Sends an echo request.
+   *
+   * @returns the milliseconds until the reply.
+   * @throws FlowError (rejects) `timeout`, `unreachable`, `aborted`, or `exhausted` when too many wait.
+   */
+  ping(address: IpAddress, options?: PingOptions): Promise<number>;
+
+  /** Fails the pings that wait. */
+  close(): void;
+}
+
+/** ICMP for IPv4 (RFC 792). Takes over protocol 1 of `ip`, and its undeliverable packets. */
+export function createIcmp(options: IcmpOptions): Icmp {
+  return new HostIcmp(options);
+}
+
+const mostPings = 256;
+/** RFC 1812 §4.3.2.3: as much of the packet as fits a message of 576 bytes. */
+const mostQuoted = 576 - 20 - 8;
+
+interface Ping {
+  readonly address: IpAddress;
+  readonly key: number;
+  readonly sent: number;
+  readonly timer: Timer;
+  readonly settle: (result: number | FlowError) => void;
+}
+
+class HostIcmp implements Icmp {
+  readonly statistics = new IcmpStatistics();
+  readonly #ip: Ipv4;
+  readonly #timers: Timers;
+  readonly #random: Random;
+  readonly #echoes: TokenBucket;
+  readonly #errors: TokenBucket;
+  readonly #pings = new Map<number, Ping>();
+  /** Reused for each reply: it goes out from the address that was asked. */
+  readonly #from: { source: IpAddress; hopLimit: number };
+  #message: Uint8Array | undefined;
+
+  constructor(options: IcmpOptions) {
+    const { ip, timers, random } = options;
+    this.#ip = ip;
+    this.#timers = timers;
+    this.#random = random;
+    const echoRate = options.echoRate ?? 1000;
+    const errorRate = options.errorRate ?? 100;
+    this.#echoes = new TokenBucket(timers, echoRate, Math.max(1, echoRate / 4));
+    // A burst that nobody knows keeps the limit from telling strangers how many errors others have got (CVE-2020-25705).
+    this.#errors = new TokenBucket(timers, errorRate, Math.max(1, errorRate / 4) + (random.uint32() % 16));
+    this.#from = { source: ip.intern(0), hopLimit: 64 };
+    ip.listen(protocolIcmp, (packet) => this.#receive(packet));
+    ip.listenErrors(protocolIcmp, (error) => {
+      if (error.bytes[error.offset] !== icmpEchoRequest) return;
+      const ping = this.#pings.get(icmpKey(error.bytes, error.offset));
+      if (ping?.address.equals(error.destination) !== true) return;
+      ping.settle(new FlowError("unreachable", `${error.kind}, says ${error.reporter.toString()}`));
+    });
+    ip.listenUndeliverable((packet, reason) => this.#reject(packet, reason));
+  }
+
+  ping(address: IpAddress, options: PingOptions = {}): Promise<number> {
+    const { size = 56, timeout = 5000, signal } = options;
+    if (!Number.isInteger(size) || size < 0 || size > 65_507) {
+      throw new RangeError(`size ${size} is not an integer from 0 to 65507`);
+    }
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(new FlowError("aborted", "ping aborted", { cause: signal.reason }));
+      if (this.#pings.size >= mostPings) return reject(new FlowError("exhausted", `${mostPings} pings are waiting`));
+      let key = this.#random.uint32();
+      while (this.#pings.has(key)) key = this.#random.uint32();
+      const aborted = (): void => settle(new FlowError("aborted", "ping aborted", { cause: signal?.reason }));
+      const settle = (result: number | FlowError): void => {
+        timer.cancel();
+        signal?.removeEventListener("abort", aborted);
+        this.#pings.delete(key);
+        if (typeof result === "number") resolve(result);
+        else reject(result);
+      };
+      const timer = this.#timers.timer(() =>
+        settle(new FlowError("timeout", `no echo from ${address.toString()} within ${timeout} ms`)),
+      );
+      const now = this.#timers.now();
+      this.#pings.set(key, { address, key, sent: now, timer, settle });
+      timer.set(now + timeout);
+      signal?.addEventListener("abort", aborted);
+      const total = icmp.size + size;
+      const bytes = this.#buffer();
+      for (let index = 0; index < size; index++) bytes[icmp.size + index] = index;
+      icmp.field.type.set(bytes, 0, icmpEchoRequest);
+      icmp.field.code.set(bytes, 0, 0);
+      icmp.field.identifier.set(bytes, 0, key >>> 16);
+      icmp.field.sequence.set(bytes, 0, key & 0xffff);
+      if (!this.#finish(address, bytes, total)) {
+        settle(new FlowError("unreachable", `no way to ${address.toString()}`));
+      }
+    });
+  }
+
+  close(): void {
+    for (const ping of [...this.#pings.values()]) ping.settle(new FlowError("aborted", "the stack was closed"));
+  }
+
+  #buffer(): Uint8Array {
+    return (this.#message ??= new Uint8Array(65_535));
+  }
+
+  /** Completes the checksum of a message at the start of `bytes` and sends it. */
+  #finish(address: IpAddress, bytes: Uint8Array, length: number, options?: IpSendOptions): boolean {
+    icmp.field.checksum.set(bytes, 0, 0);
+    icmp.field.checksum.set(bytes, 0, checksum(bytes, 0, length));
+    return this.#ip.sendBytes(address, protocolIcmp, bytes, 0, length, options);
+  }
+
+  #receive(packet: IpPacket): void {
+    const statistics = this.statistics;
+    statistics.received++;
+    const { offset, length } = packet;
+    const bytes = packet.page.bytes;
+    if (length < icmp.size) {
+      statistics.malformed++;
+      return;
+    }
+    if (checksum(bytes, offset, length) !== 0) {
+      statistics.badChecksum++;
+      return;
+    }
+    const type = icmp.field.type.get(bytes, offset);
+    if (type === icmpEchoRequest) this.#echo(packet);
+    else if (type === icmpEchoReply) this.#reply(packet);
+    else this.#error(packet, type);
+  }
+
+  #echo(packet: IpPacket): void {
+    // RFC 1122 §3.2.2.6 lets a host ignore these, and amplifiers are why it should.
+    if (!this.#ip.isLocal(packet.destination) || packet.source.isUnspecified) {
+      this.statistics.echoIgnored++;
+      return;
+    }
+    if (!this.#echoes.take()) {
+      this.statistics.echoSuppressed++;
+      return;
+    }
+    const { offset, length } = packet;
+    const bytes = packet.page.bytes;
+    const from = this.#from;
+    from.source = packet.destination;
+    this.statistics.echoReplies++;
+    if (length + ipv4.size > this.#ip.linkMtu) {
+      const message = this.#buffer();
+      message.set(bytes.subarray(offset, offset + length));
+      icmp.field.type.set(message, 0, icmpEchoReply);
+      this.#finish(packet.source, message, length, from);
+      return;
+    }
+    const page = this.#ip.allocate();
+    if (page === undefined) return;
+    page.bytes.set(bytes.subarray(offset, offset + length), headroom);
+    icmp.field.type.set(page.bytes, headroom, icmpEchoReply);
+    icmp.field.code.set(page.bytes, headroom, 0);
+    icmp.field.checksum.set(page.bytes, headroom, 0);
+    icmp.field.checksum.set(page.bytes, headroom, checksum(page.bytes, headroom, length));
+    this.#ip.send(packet.source, protocolIcmp, page, headroom, length, from);
+  }
+
+  #reply(packet: IpPacket): void {
+    const ping = this.#pings.get(icmpKey(packet.page.bytes, packet.offset));
+    if (ping?.address.equals(packet.source) !== true) {
+      this.statistics.ignored++;
+      return;
+    }
+    ping.settle(this.#timers.now() - ping.sent);
+  }
+
+  #error(packet: IpPacket, type: number): void {
+    const bytes = packet.page.bytes;
+    const kind = errorKind(type, icmp.field.code.get(bytes, packet.offset));
+    // Source quench is void (RFC 6633), and redirects are for whoever wants our traffic: with one router there is
+    // nothing to redirect.
+    if (kind === undefined || !this.#ip.isLocal(packet.destination)) {
+      this.statistics.ignored++;
+      return;
+    }
+    this.statistics.errorsReceived++;
+    const mtu = kind === "packet-too-big" ? icmp.field.sequence.get(bytes, packet.offset) : 0;
+    const quoted = packet.offset + icmp.size;
+    this.#ip.reportError(kind, mtu, packet.source, bytes, quoted, packet.length - icmp.size);
+  }
+
+  /** Tells the sender that its packet was not taken, where RFC 1122 §3.2.2 allows. */
+  #reject(packet: IpPacket, reason: Undeliverable): void {
+    const bytes = packet.page.bytes;
+    const header = packet.headerOffset;
+    if (
+      !this.#ip.isLocal(packet.destination) ||
+      packet.source.isUnspecified ||
+      this.#ip.isBroadcast(packet.source) ||
+      ipv4.field.fragmentOffset.get(bytes, header) !== 0 ||
+      (packet.protocol === protocolIcmp && isIcmpError(bytes[packet.offset] ?? 255))
+    ) {
+      return;
+    }
+    if (!this.#errors.take()) {
+      this.statistics.errorsSuppressed++;
+      return;
+    }
+    const length = Math.min(packet.offset - header + packet.length, mostQuoted);
+    const message = this.#buffer();
+    message.set(bytes.subarray(header, header + length), icmp.size);
+    icmp.field.type.set(message, 0, reason === "reassembly-time" ? icmpTimeExceeded : icmpUnreachable);
+    icmp.field.code.set(message, 0, reason === "protocol" ? 2 : reason === "port" ? 3 : 1);
+    icmp.field.identifier.set(message, 0, 0);
+    icmp.field.sequence.set(message, 0, 0);
+    this.#from.source = packet.destination;
+    this.statistics.errorsSent++;
+    this.#finish(packet.source, message, icmp.size + length, this.#from);
+  }
+}
+
+/** Identifier and sequence number of an echo, as one number. */
+function icmpKey(bytes: Uint8Array, offset: number): number {
+  return icmp.field.identifier.get(bytes, offset) * 0x10000 + icmp.field.sequence.get(bytes, offset);
+}

@@ -1,0 +1,272 @@
+import { type Endpoint, formatEndpoint, IpAddress } from "@tesserae/device/address";
+import { FlowError } from "@tesserae/device/flow";
+import { type IpPacket, type IpSendOptions, protocolUdp } from "@tesserae/device/ip";
+import { checksumVerified, headroom, needsChecksum } from "@tesserae/device/page";
+import type { Random } from "@tesserae/device/random";
+import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
+import { checksum, fold, pseudoHeaderSum4, sum } from "@tesserae/wire/checksum";
+import type { Ipv4 } from "../ipv4/ipv4.ts";
+import { ephemeralPort } from "./ephemeral-port.ts";
+import { udp } from "./wire.ts";
+
+export interface UdpOptions {
+  readonly ip: Ipv4;
+  readonly random: Random;
+  /** Sockets at once. Default 4096. */
+  readonly capacity?: number;
+  /** Gets what a handler threw. Default: thrown again from a microtask, so that the engine reports it. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export class UdpStatistics {
+  received = 0;
+  delivered = 0;
+  /** Header truncated, or a length that disagrees with the packet's. */
+  malformed = 0;
+  badChecksum = 0;
+  /** For a port that nobody has bound. */
+  noPort = 0;
+  sent = 0;
+  sendFailed = 0;
+}
+
+/** {@link Udp}, with its counters. */
+export interface UdpService extends Udp {
+  readonly statistics: UdpStatistics;
+  /** As `bind`, at once. @throws FlowError */
+  open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket;
+  /** Closes every socket. */
+  close(): void;
+}
+
+/** The longest payload of an IPv4 datagram. */
+const mostPayload = 65_507;
+
+/** UDP (RFC 768, RFC 1122 §4.1) over IPv4. Takes over protocol 17. */
+export function createUdp(options: UdpOptions): UdpService {
+  return new HostUdp(options);
+}
+
+class ReceivedDatagram implements Datagram {
+  bytes: Uint8Array = new Uint8Array(0);
+  offset = 0;
+  length = 0;
+  source: IpAddress = IpAddress.any4;
+  sourcePort = 0;
+  destination: IpAddress = IpAddress.any4;
+}
+
+class HostUdp implements UdpService {
+  readonly statistics = new UdpStatistics();
+  readonly #ip: Ipv4;
+  readonly #random: Random;
+  readonly #capacity: number;
+  readonly #onError: (error: unknown) => void;
+  /** The sockets of each port; more than one only on different addresses. */
+  readonly #ports = new Map<number, HostUdpSocket[]>();
+  readonly #datagram = new ReceivedDatagram();
+  #count = 0;
+  /** Where datagrams longer than a page are put together. */
+  #long: Uint8Array | undefined;
+
+  constructor(options: UdpOptions) {
+    this.#ip = options.ip;
+    this.#random = options.random;
+    this.#capacity = options.capacity ?? 4096;
+    this.#onError = options.onError ?? rethrow;
+    options.ip.listen(protocolUdp, (packet) => this.#receive(packet));
+  }
+
+  async bind(options: UdpBindOptions, handler: (datagram: Datagram) => void): Promise<UdpSocket> {
+    return Promise.resolve(this.open(options, handler));
+  }
+
+  open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket {
+    const address = options.address ?? IpAddress.any4;
+    const wanted = options.port ?? 0;
+    if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) {
+      throw new RangeError(`port ${wanted} is not an integer from 0 to 65535`);
+    }
+    if (!address.isUnspecified && !this.#ip.isLocal(address)) {
+      throw new FlowError("address-not-available", `${address.toString()} is not an address of this host`);
+    }
+    if (this.#count >= this.#capacity) throw new FlowError("exhausted", `${this.#capacity} UDP sockets are open`);
+    const port = wanted === 0 ? ephemeralPort(this.#random, (each) => this.#ports.has(each)) : wanted;
+    if (port === 0) throw new FlowError("exhausted", "no free UDP port");
+    const sockets = this.#ports.get(port) ?? [];
+    const overlaps = sockets.some(
+      (each) => each.address.isUnspecified || address.isUnspecified || each.address.equals(address),
+    );
+    if (overlaps) {
+      throw new FlowError("address-in-use", `UDP port ${formatEndpoint({ address, port })} is taken`);
+    }
+    const socket = new HostUdpSocket(this, address, port, handler);
+    this.#ports.set(port, [...sockets, socket]);
+    this.#count++;
+    return socket;
+  }
+
+  close(): void {
+    for (const sockets of [...this.#ports.values()]) for (const socket of sockets) this.remove(socket);
+  }
+
+  remove(socket: HostUdpSocket): void {
+    if (socket.closed) return;
+    socket.closed = true;
+    this.#count--;
+    const port = socket.local.port;
+    const rest = (this.#ports.get(port) ?? []).filter((each) => each !== socket);
+    if (rest.length === 0) this.#ports.delete(port);
+    else this.#ports.set(port, rest);
+  }
+
+  send(
+    socket: HostUdpSocket,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    address: IpAddress,
+    port: number,
+  ): boolean {
+    if (!(length >= 0 && length <= mostPayload)) throw new RangeError(`length ${length} is not from 0 to 65507`);
+    if (!(offset >= 0 && offset + length <= bytes.length)) {
+      throw new RangeError(`offset ${offset} and length ${length} are not inside the ${bytes.length} bytes given`);
+    }
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new RangeError(`port ${port} is not an integer from 1 to 65535`);
+    }
+    if (socket.closed) return false;
+    const sent = this.#send(socket, bytes, offset, length, address, port);
+    if (sent) this.statistics.sent++;
+    else this.statistics.sendFailed++;
+    return sent;
+  }
+
+  #send(
+    socket: HostUdpSocket,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    address: IpAddress,
+    port: number,
+  ): boolean {
+    const ip = this.#ip;
+    const bound = socket.address.isUnspecified ? undefined : socket.address;
+    // DHCP sends to all before there is an address: the source is 0.0.0.0 then.
+    const source = bound ?? ip.source(address) ?? (address.equals(IpAddress.broadcast4) ? IpAddress.any4 : undefined);
+    if (source === undefined || address.family !== 4) return false;
+    const total = length + udp.size;
+    if (total + 20 > ip.linkMtu) {
+      const long = (this.#long ??= new Uint8Array(65_535));
+      long.set(bytes.subarray(offset, offset + length), udp.size);
+      writeHeader(long, 0, socket.local.port, port, total);
+      writeChecksum(long, 0, total, source, address);
+      return ip.sendBytes(address, protocolUdp, long, 0, total, socket.options);
+    }
+    const page = ip.allocate();
+    if (page === undefined) return false;
+    const start = headroom;
+    if (length > 0) page.bytes.set(bytes.subarray(offset, offset + length), start + udp.size);
+    writeHeader(page.bytes, start, socket.local.port, port, total);
+    // The layer below lets the device sum, or does it in its place. The field holds the pseudo header's sum.
+    udp.field.checksum.set(page.bytes, start, fold(pseudoHeaderSum4(source.w3, address.w3, protocolUdp, total)));
+    page.flags = needsChecksum;
+    page.checksumOffset = udp.field.checksum.offset;
+    return ip.send(address, protocolUdp, page, start, total, socket.options);
+  }
+
+  #receive(packet: IpPacket): void {
+    const statistics = this.statistics;
+    statistics.received++;
+    const { page, offset, length } = packet;
+    const bytes = page.bytes;
+    const total = length < udp.size ? 0 : udp.field.length.get(bytes, offset);
+    if (total < udp.size || total > length) {
+      statistics.malformed++;
+      return;
+    }
+    if (udp.field.checksum.get(bytes, offset) !== 0 && (page.flags & (checksumVerified | needsChecksum)) === 0) {
+      const pseudo = pseudoHeaderSum4(packet.source.w3, packet.destination.w3, protocolUdp, total);
+      if (fold(sum(bytes, offset, total, pseudo)) !== 0xffff) {
+        statistics.badChecksum++;
+        return;
+      }
+    }
+    const sockets = this.#ports.get(udp.field.destinationPort.get(bytes, offset));
+    const socket = sockets === undefined ? undefined : pick(sockets, packet.destination);
+    if (socket === undefined) {
+      statistics.noPort++;
+      // RFC 1122 §4.1.3.1; ICMP itself leaves out broadcasts.
+      this.#ip.undeliverable(packet, "port");
+      return;
+    }
+    statistics.delivered++;
+    const datagram = this.#datagram;
+    datagram.bytes = bytes;
+    datagram.offset = offset + udp.size;
+    datagram.length = total - udp.size;
+    datagram.source = packet.source;
+    datagram.sourcePort = udp.field.sourcePort.get(bytes, offset);
+    datagram.destination = packet.destination;
+    try {
+      socket.handler(datagram);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}
+
+class HostUdpSocket implements UdpSocket {
+  readonly local: Endpoint;
+  /** The address bound, or `0.0.0.0`. */
+  readonly address: IpAddress;
+  readonly handler: (datagram: Datagram) => void;
+  readonly options: IpSendOptions;
+  closed = false;
+  readonly #udp: HostUdp;
+
+  constructor(owner: HostUdp, address: IpAddress, port: number, handler: (datagram: Datagram) => void) {
+    this.#udp = owner;
+    this.address = address;
+    this.local = { address, port };
+    this.handler = handler;
+    this.options = address.isUnspecified ? {} : { source: address };
+  }
+
+  send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number): boolean {
+    return this.#udp.send(this, bytes, offset, length, address, port);
+  }
+
+  close(): Promise<void> {
+    this.#udp.remove(this);
+    return Promise.resolve();
+  }
+}
+
+function pick(sockets: readonly HostUdpSocket[], destination: IpAddress): HostUdpSocket | undefined {
+  for (let index = 0; index < sockets.length; index++) {
+    const socket = sockets[index];
+    // Broadcasts go to sockets on all addresses.
+    if (socket !== undefined && (socket.address.isUnspecified || socket.address.equals(destination))) return socket;
+  }
+  return undefined;
+}
+
+function writeHeader(bytes: Uint8Array, at: number, sourcePort: number, port: number, total: number): void {
+  udp.field.sourcePort.set(bytes, at, sourcePort);
+  udp.field.destinationPort.set(bytes, at, port);
+  udp.field.length.set(bytes, at, total);
+}
+
+function writeChecksum(bytes: Uint8Array, at: number, total: number, source: IpAddress, target: IpAddress): void {
+  udp.field.checksum.set(bytes, at, 0);
+  const value = checksum(bytes, at, total, pseudoHeaderSum4(source.w3, target.w3, protocolUdp, total));
+  // A sum of 0 is sent as all ones: 0 says that there is no checksum.
+  udp.field.checksum.set(bytes, at, value === 0 ? 0xffff : value);
+}
+
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
