@@ -138,7 +138,8 @@ function inWords(problem: ts.Diagnostic, source: ts.SourceFile, request: CheckRe
   const property = /^Property '([^']+)' does not exist on type/.exec(said.message)?.[1];
   if (property === undefined || problem.start === undefined) return said;
   const node = tokenAt(source, problem.start);
-  const whole = said.message.includes("readonly signal: AbortSignal") || /on type '(Readonly<)?Devices</.test(said.message);
+  const whole =
+    said.message.includes("readonly signal: AbortSignal") || /on type '(Readonly<)?Devices</.test(said.message);
   if (whole) {
     const names = request.devices.length === 0 ? "none" : request.devices.join(", ");
     return {
@@ -193,7 +194,11 @@ function aboutMain(problem: ts.Diagnostic, program: ts.Program, request: CheckRe
   const { line, character } = source.getLineAndCharacterOfPosition(at?.getStart(source) ?? 0);
   const location = { file: relative(file), line: line + 1, column: character + 1 };
   const detail = ts.flattenDiagnosticMessageText(problem.messageText, "\n").split("\n").slice(1).join("\n");
-  return { location, message: `main does not take what ${configName} gives it`, fix: `${detail.trim()}\n${fix}`.trim() };
+  return {
+    location,
+    message: `main does not take what ${configName} gives it`,
+    fix: `${detail.trim()}\n${fix}`.trim(),
+  };
 }
 
 function withoutRepeats(found: readonly Diagnostic[]): readonly Diagnostic[] {

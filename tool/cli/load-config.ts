@@ -99,11 +99,7 @@ function isConfig(value: unknown): value is Config {
   return typeof value === "object" && value !== null && "declares" in value && value.declares === "config";
 }
 
-function thrown(
-  error: unknown,
-  project: Project,
-  locate: (trace: string) => Location | undefined,
-): Diagnostic {
+function thrown(error: unknown, project: Project, locate: (trace: string) => Location | undefined): Diagnostic {
   const plain = error instanceof Error;
   const location = (plain ? locate(error.stack ?? "") : undefined) ?? {
     file: relative(project.configFile),

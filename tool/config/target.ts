@@ -52,7 +52,7 @@ export const targets: readonly Target[] = [
     doc: "the simulator: virtual time, hosts and links in one process",
     package: "@tesserae/sim",
     boot: "@tesserae/sim/boot",
-    base: ["timers", "random", "console", "netif"],
+    base: ["timers", "random", "console", "netif", "resolver"],
     nodeModules: false,
     external: [],
     flags: faultFlags,

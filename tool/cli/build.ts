@@ -1,0 +1,267 @@
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
+import { catalogue } from "@tesserae/config/catalogue";
+import type { Diagnostic } from "@tesserae/config/diagnostic";
+import { createGraph, type Graph } from "@tesserae/config/graph";
+import type { Implementation } from "@tesserae/config/implementation";
+import { packageOf } from "@tesserae/config/solver";
+import { targets, type Target } from "@tesserae/config/target";
+import { parseArguments } from "@tesserae/image/arguments";
+import { flagOf } from "@tesserae/image/key";
+import { didYouMean } from "@tesserae/image/nearest";
+import { version as esbuildVersion } from "esbuild";
+import ts from "typescript";
+import { bundle, canonical, entryInput, outputFolder } from "./bundle.ts";
+import { checkTypes } from "./check-types.ts";
+import { costs, type Cost } from "./cost.ts";
+import { Failure, usage } from "./failure.ts";
+import { loadConfig, type LoadedConfig } from "./load-config.ts";
+import { manifestText } from "./manifest.ts";
+import { PackageTree } from "./package-tree.ts";
+import { checkPortable } from "./portable.ts";
+import { relative, type Project } from "./project.ts";
+import { toolVersion } from "./tool-version.ts";
+
+/** How to make an image. */
+export interface BuildRequest {
+  readonly project: Project;
+  readonly target: string;
+  readonly release: boolean;
+  readonly check: boolean;
+  /** The implementation of `files` to take, whatever the configuration says. */
+  readonly files?: string | undefined;
+  /** Flags the tool does not know: build-time keys, and what goes to the image. */
+  readonly image: readonly string[];
+  /** Whether flags that are no build-time keys are refused, or left in `rest`. */
+  readonly strict: boolean;
+  progress(text: string): void;
+}
+
+export interface Built {
+  readonly name: string;
+  readonly target: string;
+  /** Absolute paths. */
+  readonly image: string;
+  readonly map: string;
+  readonly manifest: string;
+  readonly bytes: number;
+  readonly costs: readonly Cost[];
+  readonly warnings: readonly string[];
+  /** What of `image` is for the image itself. */
+  readonly rest: readonly string[];
+  /** Absolute paths of everything it was made from. */
+  readonly inputs: readonly string[];
+}
+
+/** A configuration with the graph that a target makes of it. */
+export interface Planned extends LoadedConfig {
+  readonly graph: Graph;
+  readonly target: Target;
+  readonly packages: PackageTree;
+  readonly rest: readonly string[];
+}
+
+/** @throws Failure with status 2 when there is none. */
+export function targetNamed(name: string): Target {
+  const target = targets.find((each) => each.name === name);
+  const names = targets.map((each) => each.name);
+  if (target === undefined) throw usage(`there is no target "${name}"${didYouMean(name, names)}`);
+  return target;
+}
+
+/** Loads the configuration and chooses implementations. @throws Failure */
+export async function plan(
+  request: Pick<BuildRequest, "project" | "target" | "files" | "image" | "strict">,
+): Promise<Planned> {
+  const { project } = request;
+  const target = targetNamed(request.target);
+  const packages = new PackageTree();
+  const loaded = await loadConfig(project, packages);
+  const { given, rest } = buildKeys(loaded, request);
+  const result = createGraph({
+    config: loaded.config,
+    target,
+    catalogue,
+    ...(request.files === undefined ? {} : { choices: { files: request.files } }),
+    constants: given,
+    versionOf: (each) => versionOf(each, project, packages),
+    locate: (trace) => loaded.locate(trace),
+  });
+  if (!result.ok) throw new Failure(result.diagnostics);
+  return { ...loaded, graph: result.graph, target, packages, rest };
+}
+
+/**
+ * Makes the image: `.tesserae/<target>/<name>.mjs`, its source map and `manifest.json`, each replaced whole.
+ *
+ * @throws Failure; nothing is written then.
+ */
+export async function buildImage(request: BuildRequest): Promise<Built> {
+  const { project, progress } = request;
+  progress("reading the configuration …");
+  const planned = await plan(request);
+  const { config, graph, target, packages } = planned;
+  const scenario = target.name === "sim" ? config.scenario : undefined;
+  checkModules(planned, project, scenario);
+  if (request.check) {
+    progress("checking types …");
+    const problems = checkTypes({
+      project,
+      packages,
+      main: config.main,
+      scenario,
+      devices: Object.keys(config.devices),
+      keys: Object.keys(config.keys),
+      nodeModules: target.nodeModules,
+    });
+    // A module that exists only on Node.js is not found by the compiler either: the check below says it better.
+    const ours = target.nodeModules ? problems : problems.filter((each) => !/'node:[^']+'/.test(each.message));
+    if (ours.length > 0) throw new Failure(ours);
+  }
+  progress("bundling …");
+  const { release } = request;
+  const made = await bundle({ project, packages, graph, target, main: config.main, scenario, release });
+  const shown = (input: string): string =>
+    input.startsWith("..") || input.includes("node_modules/")
+      ? canonical(input, { project, packages })
+      : relative(path.resolve(project.folder, input));
+  if (!target.nodeModules) {
+    const trusted = trustedPackages(graph);
+    const problems = checkPortable({
+      metafile: made.metafile,
+      entry: entryInput,
+      target: target.name,
+      shown,
+      fileOf: (input) => (input.startsWith("tesserae:") ? undefined : path.resolve(project.folder, input)),
+      trusted: (input) => trusted.has(packages.ownerOf(path.resolve(project.folder, input))?.name ?? ""),
+      foreign: (input) =>
+        input.includes("node_modules/") && !canonical(input, { project, packages }).startsWith("@tesserae/"),
+    });
+    if (problems.length > 0) throw new Failure(problems);
+  }
+  progress("writing …");
+  const { name } = graph;
+  const code = `${made.code}//# sourceMappingURL=${name}.mjs.map\n`;
+  const manifest = manifestText({
+    project,
+    packages,
+    graph,
+    metafile: made.metafile,
+    crunched: made.crunched,
+    configFiles: planned.files,
+    code,
+    external: target.external.filter((each) => made.code.includes(`"${each}"`)),
+    release,
+    tools: { "@tesserae/cli": toolVersion(), esbuild: esbuildVersion, typescript: ts.version },
+  });
+  const folder = outputFolder(project, target.name);
+  await replaceFiles(folder, [
+    [`${name}.mjs.map`, made.map],
+    [`${name}.mjs`, code],
+    ["manifest.json", manifest],
+  ]);
+  const inputs = Object.keys(made.metafile.inputs).flatMap((input) => {
+    const file = made.crunched.get(input);
+    return file !== undefined ? [file] : input.startsWith("tesserae:") ? [] : [path.resolve(project.folder, input)];
+  });
+  return {
+    name,
+    target: target.name,
+    image: path.join(folder, `${name}.mjs`),
+    map: path.join(folder, `${name}.mjs.map`),
+    manifest: path.join(folder, "manifest.json"),
+    bytes: Buffer.byteLength(code),
+    costs: costs(made.metafile, project, packages),
+    warnings: made.warnings,
+    rest: planned.rest,
+    inputs: [...new Set([...inputs, ...planned.files])],
+  };
+}
+
+/** Takes the build-time keys out of the image's flags. */
+function buildKeys(
+  loaded: LoadedConfig,
+  request: Pick<BuildRequest, "image" | "strict">,
+): { readonly given: Readonly<Record<string, string>>; readonly rest: readonly string[] } {
+  const keys = Object.entries(loaded.config.keys).flatMap(([name, key]) =>
+    key.stage === "build" ? [{ name, type: key.type, doc: key.doc }] : [],
+  );
+  if (request.strict) {
+    const parsed = parseArguments(request.image, keys);
+    if (!parsed.ok) {
+      const word = /unknown flag "--([^"]+)"/.exec(parsed.message)?.[1];
+      const run = Object.entries(loaded.config.keys).some(
+        ([name, key]) => key.stage === "run" && flagOf(name) === word,
+      );
+      throw run
+        ? usage(`--${word ?? ""} is a run-time key`, "give it to tesserae run, or to the image when it starts")
+        : usage(parsed.message.replace("; --help lists them all", ""));
+    }
+    const [first] = parsed.rest;
+    if (first !== undefined) throw usage(`unexpected argument "${first}"`);
+    return { given: parsed.keys, rest: [] };
+  }
+  const given: Record<string, string> = {};
+  const rest: string[] = [];
+  for (let index = 0; index < request.image.length; index++) {
+    const word = request.image[index] ?? "";
+    const name = word.replace(/=.*$/s, "");
+    const key = keys.find((each) => [`--${flagOf(each.name)}`, `--no-${flagOf(each.name)}`].includes(name));
+    if (key === undefined) rest.push(word);
+    else {
+      const valued = key.type.kind !== "boolean" && !word.includes("=");
+      const parsed = parseArguments(valued ? [word, ...request.image.slice(++index, index + 1)] : [word], [key]);
+      if (!parsed.ok) throw usage(parsed.message);
+      Object.assign(given, parsed.keys);
+    }
+  }
+  return { given, rest };
+}
+
+function versionOf(implementation: Implementation, project: Project, packages: PackageTree): string | undefined {
+  const { module, version } = implementation;
+  if (module === undefined || module.startsWith(".")) return version ?? "0.0.0";
+  const found = packages.find(packageOf(module), project.folder);
+  return found === undefined ? undefined : (version ?? found.version);
+}
+
+/** The packages of the targets, and of devices that are made for some targets only: they may use the platform. */
+function trustedPackages(graph: Graph): ReadonlySet<string> {
+  const special = graph.devices.flatMap(({ implementation: { module, targets: only } }) =>
+    module === undefined || only === undefined || module.startsWith("@tesserae/") ? [] : [packageOf(module)],
+  );
+  return new Set([...targets.map((each) => each.package), ...special]);
+}
+
+function checkModules(planned: Planned, project: Project, scenario: string | undefined): void {
+  const { config } = planned;
+  const missing: Diagnostic[] = [];
+  for (const [what, module] of Object.entries({ main: config.main, scenario })) {
+    if (module === undefined) continue;
+    const file = path.resolve(project.folder, module);
+    if (existsSync(file)) continue;
+    const folder = path.dirname(file);
+    const near = existsSync(folder) ? readdirSync(folder).map((each) => `./${each}`) : [];
+    const location = planned.locate(config.trace);
+    missing.push({
+      ...(location === undefined ? {} : { location }),
+      message: `${what}: there is no file "${module}"${didYouMean(module, near)}`,
+      fix: what === "main" ? `make it, exporting: async function main(devices: Devices<typeof config>)` : "make it",
+    });
+  }
+  if (missing.length > 0) throw new Failure(missing);
+}
+
+/** Writes all files beside their places first, then moves each into place. */
+async function replaceFiles(folder: string, files: readonly (readonly [name: string, text: string])[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const temporary = (name: string): string => path.join(folder, `.${name}.${String(process.pid)}.tmp`);
+  try {
+    for (const [name, text] of files) await writeFile(temporary(name), text);
+    for (const [name] of files) await rename(temporary(name), path.join(folder, name));
+  } finally {
+    for (const [name] of files) await rm(temporary(name), { force: true });
+  }
+}

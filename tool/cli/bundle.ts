@@ -1,0 +1,193 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import type { Graph } from "@tesserae/config/graph";
+import type { Target } from "@tesserae/config/target";
+import { build, type BuildResult, type Loader, type Metafile, type Plugin } from "esbuild";
+import { crunch, crunchModule, type CrunchedFile } from "./crunch.ts";
+import { entrySource } from "./entry.ts";
+import { Failure } from "./failure.ts";
+import { foldKeys } from "./fold-keys.ts";
+import { diagnosticsOf } from "./load-config.ts";
+import { toolModules, type PackageTree } from "./package-tree.ts";
+import type { Project } from "./project.ts";
+
+export interface BundleRequest {
+  readonly project: Project;
+  readonly packages: PackageTree;
+  readonly graph: Graph;
+  readonly target: Target;
+  /** As in the configuration. */
+  readonly main: string;
+  readonly scenario?: string | undefined;
+  readonly release: boolean;
+}
+
+export interface Bundle {
+  readonly code: string;
+  /** A version 3 source map, as JSON. */
+  readonly map: string;
+  readonly metafile: Metafile;
+  /** The files compiled in, by their input name in the metafile. */
+  readonly crunched: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+}
+
+/** The input of the generated first module in a metafile. */
+export const entryInput = "tesserae:entry";
+
+/** Where an image and its companions are written. */
+export function outputFolder(project: Project, target: string): string {
+  return path.join(project.folder, ".tesserae", target);
+}
+
+/**
+ * Bundles the image into one module. Nothing is written.
+ *
+ * The result does not depend on where the application or its packages lie: paths in comments and in the source map
+ * are those of packages, or relative to the application.
+ *
+ * @throws Failure with the place, for what the bundler finds wrong.
+ */
+export async function bundle(request: BundleRequest): Promise<Bundle> {
+  const { project, target } = request;
+  const crunched = new Map<string, string>();
+  const outfile = path.join(outputFolder(project, target.name), `${request.graph.name}.mjs`);
+  const attempt = async (banner: string): Promise<BuildResult<{ write: false; metafile: true }>> =>
+    build({
+      entryPoints: [entryInput],
+      absWorkingDir: project.folder,
+      outfile,
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: "esm",
+      platform: "node",
+      target: "node20",
+      mainFields: ["module", "main"],
+      conditions: ["tesserae-source", "module"],
+      nodePaths: [...toolModules()],
+      external: [...target.external],
+      sourcemap: "external",
+      treeShaking: true,
+      minify: request.release,
+      minifySyntax: true,
+      charset: "utf8",
+      legalComments: "none",
+      logLevel: "silent",
+      banner: { js: banner },
+      plugins: [imagePlugin(request, crunched)],
+    });
+  let result: BuildResult<{ write: false; metafile: true }>;
+  try {
+    result = await attempt("");
+    // CommonJS packages that ask for Node's own modules need a `require` that a module does not have.
+    if (textOf(result, ".mjs").includes("Dynamic require of")) {
+      result = await attempt(
+        `import { createRequire as $createRequire } from "node:module"; const require = $createRequire(import.meta.url);`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(diagnosticsOf(error, project.folder));
+  }
+  const name = (input: string): string => canonical(input, request);
+  return {
+    code: renamePaths(textOf(result, ".mjs"), Object.keys(result.metafile.inputs), name),
+    map: renameSources(textOf(result, ".map"), outfile, request),
+    metafile: result.metafile,
+    crunched,
+    warnings: result.warnings.map(({ text, location }) =>
+      location === null ? text : `${name(location.file)}:${String(location.line)}: ${text}`,
+    ),
+  };
+}
+
+/** How an input of the metafile is called wherever the application lies: `main.ts`, `@tesserae/kv/memory.ts`. */
+export function canonical(input: string, request: Pick<BundleRequest, "project" | "packages">): string {
+  if (input.startsWith("tesserae:")) return input;
+  const { folder } = request.project;
+  const file = path.resolve(folder, input);
+  const near = path.relative(folder, file).split(path.sep).join("/");
+  if (!near.startsWith("../") && !near.includes("node_modules/")) return near;
+  const owner = request.packages.ownerOf(file);
+  if (owner === undefined) return near;
+  return `${owner.name}/${path.relative(owner.folder, file).split(path.sep).join("/")}`;
+}
+
+function textOf(result: BuildResult<{ write: false; metafile: true }>, end: string): string {
+  return result.outputFiles.find((each) => each.path.endsWith(end))?.text ?? "";
+}
+
+/** Replaces the paths that the bundler leaves in comments, and in the names of CommonJS modules. */
+function renamePaths(code: string, inputs: readonly string[], name: (input: string) => string): string {
+  const names = new Map(inputs.map((input) => [input, name(input)]));
+  return code
+    .replace(/^( *)\/\/ (\S.*)$/gm, (line, indent: string, input: string) => {
+      const known = names.get(input);
+      return known === undefined ? line : `${indent}// ${known}`;
+    })
+    .replace(/^( {2})"([^"\n]+)"(\(\w*(?:, \w+)*\) \{)$/gm, (line, indent: string, input: string, rest: string) => {
+      const known = names.get(input);
+      return known === undefined ? line : `${indent}${JSON.stringify(known)}${rest}`;
+    });
+}
+
+function renameSources(map: string, outfile: string, request: BundleRequest): string {
+  // as: esbuild writes version 3 source maps.
+  const parsed = JSON.parse(map) as { sources: string[] } & Readonly<Record<string, unknown>>;
+  const { folder } = request.project;
+  parsed.sources = parsed.sources.map((source) => {
+    if (source.startsWith("tesserae:")) return source;
+    const input = path.relative(folder, path.resolve(path.dirname(outfile), source));
+    const name = canonical(input.split(path.sep).join("/"), request);
+    return path.isAbsolute(input) || input.startsWith("..") || input.includes("node_modules") ? name : `../../${name}`;
+  });
+  return JSON.stringify(parsed);
+}
+
+/** Serves the generated modules and folds build-time keys in the main one. */
+function imagePlugin(request: BundleRequest, crunched: Map<string, string>): Plugin {
+  const { project, graph, target } = request;
+  const main = path.resolve(project.folder, request.main);
+  const files = new Map<string, CrunchedFile>();
+  return {
+    name: "tesserae",
+    setup(build) {
+      build.onResolve({ filter: /^tesserae:/ }, ({ path: specifier }) => ({
+        path: specifier.slice("tesserae:".length),
+        namespace: "tesserae",
+      }));
+      build.onLoad({ filter: /^entry$/, namespace: "tesserae" }, () => ({
+        contents: entrySource(graph, target, {
+          main: request.main,
+          scenario: request.scenario,
+          files: (folder) => `tesserae:files/${folder}`,
+          path: (name) => `../../${path.posix.normalize(name)}`,
+        }),
+        loader: "js",
+        resolveDir: project.folder,
+      }));
+      build.onLoad({ filter: /^files\//, namespace: "tesserae" }, ({ path: name }) => {
+        const folder = name.slice("files/".length);
+        const found = crunch(path.resolve(project.folder, folder), folder);
+        for (const each of found) files.set(`${folder}/${each.key}`, each);
+        const contents = crunchModule(found, (each) => `tesserae:file/${folder}/${each.key}`);
+        return { contents, loader: "js", resolveDir: project.folder };
+      });
+      build.onLoad({ filter: /^file\//, namespace: "tesserae" }, async ({ path: name }) => {
+        const file = files.get(name.slice("file/".length));
+        if (file === undefined) throw new Error(`no file "${name}"`);
+        crunched.set(`tesserae:${name}`, file.file);
+        return { contents: await readFile(file.file), loader: "binary" };
+      });
+      if (Object.keys(graph.constants).length === 0) return;
+      build.onLoad({ filter: /\.[cm]?[tj]sx?$/, namespace: "file" }, async ({ path: file }) => {
+        if (file !== main) return undefined;
+        const extension = path.extname(file).replace(/^\.[cm]?/, "");
+        // as: the filter lets these four through, and each is the name of a loader.
+        const loader = extension as Loader;
+        return { contents: foldKeys(await readFile(file, "utf8"), file, graph.constants), loader };
+      });
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { existsSync, watch, type FSWatcher } from "node:fs";
+import path from "node:path";
+import { buildImage, type BuildRequest } from "./build.ts";
+import { forwardSignals, startImage, type RunningImage } from "./child.ts";
+import { Failure } from "./failure.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Changes within this many milliseconds are one. */
+const settle = 120;
+/** How long an image may take to stop before it is killed, in milliseconds. */
+const patience = 5000;
+/** Folders watched at most. */
+const mostFolders = 2000;
+
+/**
+ * Builds and runs; and again when a file changes that went into the image, or lies in the application's folder. While
+ * the new image cannot be built the old one keeps running. Ends, with the image's status, on a signal.
+ */
+export async function develop(request: BuildRequest, terminal: Terminal): Promise<number> {
+  const watchers = new Map<string, FSWatcher>();
+  let image: RunningImage | undefined;
+  let wake: () => void = () => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let stopping = false;
+  let status = 0;
+  const changed = (name: string | null): void => {
+    // What the build writes and what editors leave behind are no changes.
+    if (name !== null && /^\.|~$|\.sw[a-p]$/.test(name)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => wake(), settle);
+  };
+  const follow = (folders: Iterable<string>): void => {
+    for (const folder of folders) {
+      if (watchers.has(folder) || watchers.size >= mostFolders || !existsSync(folder)) continue;
+      const watcher = watch(folder, (_event, name) => changed(name));
+      // A folder that goes away is followed again when it is part of the next build.
+      watcher.on("error", () => {
+        watcher.close();
+        watchers.delete(folder);
+      });
+      watchers.set(folder, watcher);
+    }
+  };
+  const unforward = forwardSignals(
+    () => image,
+    () => {
+      stopping = true;
+      wake();
+    },
+  );
+  follow([request.project.folder]);
+  try {
+    for (;;) {
+      let pending = false;
+      const next = new Promise<void>((resolve) => {
+        wake = () => {
+          pending = true;
+          resolve();
+        };
+      });
+      try {
+        const built = await buildImage(request);
+        for (const warning of built.warnings) terminal.error(`warning: ${warning}`);
+        follow(
+          new Set(built.inputs.filter((file) => !file.includes("node_modules")).map((file) => path.dirname(file))),
+        );
+        if (!stopping) {
+          await image?.stop(patience);
+          terminal.error(image === undefined ? `running ${built.name}` : `changed: running ${built.name} again`);
+          const started = startImage(built.image, built.rest);
+          image = started;
+          void started.ended.then((code) => {
+            status = code;
+            if (image === started && !stopping)
+              terminal.error(`${built.name} ended with status ${String(code)}; waiting`);
+          });
+        }
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        terminal.error(
+          `${error.message}\n${image === undefined ? "waiting for a change" : "the old image keeps running"}`,
+        );
+      }
+      // as: a signal or a change can have come meanwhile; the compiler does not see the closures write.
+      if (!(pending as boolean)) await next;
+      if (stopping) {
+        await image?.ended;
+        return status;
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+    unforward();
+    for (const watcher of watchers.values()) watcher.close();
+  }
+}

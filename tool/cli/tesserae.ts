@@ -1,0 +1,146 @@
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { didYouMean } from "@tesserae/image/nearest";
+import { buildImage, plan, type BuildRequest, type Built } from "./build.ts";
+import { forwardSignals, startImage } from "./child.ts";
+import { commands, parseCommand, type Invocation } from "./command.ts";
+import { completionScript, shells } from "./completion.ts";
+import { costTable, grouped } from "./cost.ts";
+import { createProject } from "./create.ts";
+import { graphDot, graphJson, graphTree } from "./describe.ts";
+import { develop } from "./dev.ts";
+import { codeOf, Failure, usage } from "./failure.ts";
+import { commandHelp, helpText } from "./help.ts";
+import { openProject, relative } from "./project.ts";
+import { Terminal } from "./terminal.ts";
+import { toolVersion } from "./tool-version.ts";
+
+/**
+ * Runs one command of the tool; `argv` is what follows its name.
+ *
+ * @returns the exit status: 0, 1 for a mistake in the application, 2 for one on the command line, or the image's own.
+ */
+export async function tesserae(argv: readonly string[]): Promise<number> {
+  const terminal = new Terminal();
+  try {
+    const [first] = argv;
+    if (first === undefined || first === "--help" || first === "-h") {
+      terminal.out(helpText(toolVersion()));
+      return first === undefined ? 2 : 0;
+    }
+    if (first === "--version" || first === "-V") {
+      terminal.out(toolVersion());
+      return 0;
+    }
+    const invocation = parseCommand(argv);
+    if (invocation.help) {
+      terminal.out(commandHelp(invocation.command));
+      return 0;
+    }
+    return await dispatch(invocation, terminal);
+  } catch (error) {
+    if (error instanceof Failure) {
+      const usage = error.status === 2;
+      terminal.error(usage ? `tesserae: ${error.message}` : error.message);
+      return error.status;
+    }
+    // The system refused a file: that is the developer's to mend, and the message says which.
+    if (error instanceof Error && /^E[A-Z]+$/.test(codeOf(error) ?? "") && "path" in error) {
+      terminal.error(`error: ${error.message}`);
+      return 1;
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    terminal.error(`tesserae: error: this is a mistake in tesserae itself; please report it\n${text}`);
+    return 70;
+  }
+}
+
+async function dispatch(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { argument, flags } = invocation;
+  switch (invocation.command.name) {
+    case "create": {
+      const { name, needsInstall } = await createProject(argument, toolVersion());
+      terminal.out(`made ${argument ?? name}; now:`);
+      terminal.out(`  cd ${argument ?? name}`);
+      if (needsInstall) terminal.out("  npm install");
+      terminal.out("  npx tesserae run");
+      return 0;
+    }
+    case "describe": {
+      if ("dot" in flags && "json" in flags) throw usage("--dot and --json exclude each other");
+      const { graph } = await plan({ ...request(invocation, terminal), strict: false });
+      terminal.out("dot" in flags ? graphDot(graph) : "json" in flags ? graphJson(graph) : graphTree(graph));
+      return 0;
+    }
+    case "build": {
+      const built = await buildImage({ ...request(invocation, terminal), strict: true });
+      warn(built, terminal);
+      report(built, "json" in flags, terminal);
+      return 0;
+    }
+    case "run": {
+      const built = await buildImage(request(invocation, terminal));
+      warn(built, terminal);
+      terminal.note(`${built.name} for ${built.target}: ${grouped(built.bytes)} B`);
+      const image = startImage(built.image, built.rest);
+      const done = forwardSignals(() => image);
+      try {
+        return await image.ended;
+      } finally {
+        done();
+      }
+    }
+    case "dev":
+      return await develop(request(invocation, terminal), terminal);
+    case "clean": {
+      const { folder } = openProject(argument);
+      await rm(path.join(folder, ".tesserae"), { recursive: true, force: true });
+      return 0;
+    }
+    case "completion": {
+      const shell = shells.find((each) => each === argument);
+      if (shell === undefined) {
+        const hint = argument === undefined ? "" : didYouMean(argument, shells);
+        throw usage(`no completion for shell "${argument ?? ""}"${hint}`, `shells: ${shells.join(", ")}`);
+      }
+      terminal.out(completionScript(shell).trimEnd());
+      return 0;
+    }
+    default: {
+      const command = commands.find((each) => each.name === argument);
+      if (argument !== undefined && command === undefined) {
+        const known = commands.map((each) => each.name);
+        throw usage(`unknown command "${argument}"${didYouMean(argument, known)}`, `commands: ${known.join(", ")}`);
+      }
+      terminal.out(command === undefined ? helpText(toolVersion()) : commandHelp(command));
+      return 0;
+    }
+  }
+}
+
+function request({ argument, flags, image }: Invocation, terminal: Terminal): BuildRequest {
+  return {
+    project: openProject(argument),
+    target: flags["target"] ?? "node",
+    release: "release" in flags,
+    check: !("no-check" in flags),
+    files: flags["files"],
+    image,
+    strict: false,
+    progress: (text) => terminal.progress(text),
+  };
+}
+
+function warn(built: Built, terminal: Terminal): void {
+  for (const warning of built.warnings) terminal.error(`warning: ${warning}`);
+}
+
+function report(built: Built, json: boolean, terminal: Terminal): void {
+  const { name, target, image, map, manifest, bytes, costs } = built;
+  if (json) {
+    terminal.out(JSON.stringify({ name, target, image, map, manifest, bytes, costs }, undefined, 2));
+    return;
+  }
+  terminal.out(`${name} for ${target}: ${relative(image)}, ${grouped(bytes)} B`);
+  for (const line of costTable(costs)) terminal.out(line);
+}
