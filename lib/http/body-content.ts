@@ -36,6 +36,29 @@ export function streamOf(source: BodySource): ReadableStream<Uint8Array<ArrayBuf
   );
 }
 
+/** A stream as a source. Locks it. */
+export class StreamSource implements BodySource {
+  readonly length = undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done) return undefined;
+      if (!(value instanceof Uint8Array)) throw new TypeError("a body gave something else than a Uint8Array");
+      if (value.length > 0) return value;
+    }
+  }
+
+  cancel(reason?: unknown): void {
+    this.#reader.cancel(reason).catch(() => undefined);
+  }
+}
+
 /** Everything that `source` gives. */
 export async function readAll(source: BodySource): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = [];

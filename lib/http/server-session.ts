@@ -2,7 +2,7 @@ import type { Timer, Timers } from "@tesserae/device/clock";
 import type { Flow } from "@tesserae/device/flow";
 import { formatEndpoint } from "@tesserae/device/address";
 import type { Log } from "@tesserae/device/log";
-import { type BodyContent, type BodySource, isSource } from "./body-content.ts";
+import { type BodyContent, type BodySource, isSource, StreamSource } from "./body-content.ts";
 import { chunkedEnd, maxChunkHead, writeChunkHead } from "./chunked.ts";
 import type { DateField } from "./date.ts";
 import { HttpError } from "./fault.ts";
@@ -639,29 +639,6 @@ export class ServerSession implements RequestOrigin {
 }
 
 const encoder = new TextEncoder();
-
-/** A stream as a source. */
-class StreamSource implements BodySource {
-  readonly length = undefined;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.#reader = stream.getReader();
-  }
-
-  async read(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      const { done, value } = await this.#reader.read();
-      if (done) return undefined;
-      if (!(value instanceof Uint8Array)) throw new TypeError("a response body gave something else than a Uint8Array");
-      if (value.length > 0) return value;
-    }
-  }
-
-  cancel(reason?: unknown): void {
-    this.#reader.cancel(reason).catch(() => undefined);
-  }
-}
 
 const turnOfQueue = Promise.resolve();
 
