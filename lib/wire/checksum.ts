@@ -1,55 +1,87 @@
 /**
  * The Internet checksum (RFC 1071), its incremental update (RFC 1624), and the sums of pseudo headers.
  *
- * Sums are of 16-bit words in network order and stay unfolded, as integers below 2⁵³, until {@link fold}: so the parts
- * of a message can be summed one after the other, in any order, provided that each part but the last has even length.
+ * Sums stay unfolded until {@link fold}: integers from 0 to 2⁵³, of which only the value modulo 65,535, and whether it
+ * is 0, has a meaning. So the parts of a message can be summed one after the other, provided that each part but the
+ * last has even length.
  */
 
 import type { IpAddress } from "@tesserae/device/address";
 
+/** From this length on, in bytes, 32-bit loads win back what it costs to find the buffer behind an array. */
+const wide = 320;
+
+// The view of the buffer that was summed last: packets live in pools, and a pool is one buffer. At most one buffer is
+// kept alive by this, and no result depends on it.
+let lastBuffer: ArrayBufferLike = new ArrayBuffer(0);
+let lastView: DataView = new DataView(lastBuffer);
+
 /**
  * Adds `bytes[offset … offset + length)` to `initial`. An odd last byte counts as the high byte of a word. Any
  * alignment. The caller has checked that the bytes are there.
+ *
+ * @param length 0 to 2²³
  */
 export function sum(bytes: Uint8Array, offset: number, length: number, initial = 0): number {
+  return length < wide ? sumBytes(bytes, offset, length, initial) : sumWords(bytes, offset, length, initial);
+}
+
+/** Bytes of even and of odd index apart: no shifts. */
+function sumBytes(bytes: Uint8Array, offset: number, length: number, initial: number): number {
   let high = 0;
   let low = 0;
   let at = offset;
   const end = offset + length;
-  const unrolled = end - 15;
-  // Bytes of even and odd index apart: no shifts, and no carry for any length below 16 MiB.
-  for (; at < unrolled; at += 16) {
-    high +=
-      (bytes[at] ?? 0) +
-      (bytes[at + 2] ?? 0) +
-      (bytes[at + 4] ?? 0) +
-      (bytes[at + 6] ?? 0) +
-      (bytes[at + 8] ?? 0) +
-      (bytes[at + 10] ?? 0) +
-      (bytes[at + 12] ?? 0) +
-      (bytes[at + 14] ?? 0);
-    low +=
-      (bytes[at + 1] ?? 0) +
-      (bytes[at + 3] ?? 0) +
-      (bytes[at + 5] ?? 0) +
-      (bytes[at + 7] ?? 0) +
-      (bytes[at + 9] ?? 0) +
-      (bytes[at + 11] ?? 0) +
-      (bytes[at + 13] ?? 0) +
-      (bytes[at + 15] ?? 0);
+  for (const last = end - 15; at < last; at += 16) {
+    // as, here and below: the caller has checked that the bytes are there
+    high += (bytes[at] as number) + (bytes[at + 2] as number) + (bytes[at + 4] as number) + (bytes[at + 6] as number);
+    low += (bytes[at + 1] as number) + (bytes[at + 3] as number) + (bytes[at + 5] as number); // as: above
+    high += (bytes[at + 8] as number) + (bytes[at + 10] as number) + (bytes[at + 12] as number); // as: above
+    low += (bytes[at + 7] as number) + (bytes[at + 9] as number) + (bytes[at + 11] as number); // as: above
+    high += bytes[at + 14] as number; // as: above
+    low += (bytes[at + 13] as number) + (bytes[at + 15] as number); // as: above
   }
-  for (; at < end - 1; at += 2) {
-    high += bytes[at] ?? 0;
-    low += bytes[at + 1] ?? 0;
+  for (const last = end - 1; at < last; at += 2) {
+    high += bytes[at] as number; // as: above
+    low += bytes[at + 1] as number; // as: above
   }
-  if (at < end) high += bytes[at] ?? 0;
+  // as: above
+  if (at < end) high += bytes[at] as number;
   return initial + high * 256 + low;
+}
+
+/** Words of 32 bits, which count as two of 16: 2¹⁶ is 1 modulo 65,535. A double holds 2²¹ of them without rounding. */
+function sumWords(bytes: Uint8Array, offset: number, length: number, initial: number): number {
+  const buffer = bytes.buffer;
+  if (buffer !== lastBuffer) {
+    lastBuffer = buffer;
+    lastView = new DataView(buffer);
+  }
+  const view = lastView;
+  let total = initial;
+  let at = bytes.byteOffset + offset;
+  const end = at + length;
+  for (const last = end - 31; at < last; at += 32) {
+    total +=
+      view.getUint32(at) +
+      view.getUint32(at + 4) +
+      view.getUint32(at + 8) +
+      view.getUint32(at + 12) +
+      view.getUint32(at + 16) +
+      view.getUint32(at + 20) +
+      view.getUint32(at + 24) +
+      view.getUint32(at + 28);
+  }
+  for (const last = end - 1; at < last; at += 2) total += view.getUint16(at);
+  if (at < end) total += view.getUint8(at) * 256;
+  return total;
 }
 
 /** A sum as 16 bits, carries added in: 0 only for a sum of 0. */
 export function fold(sum: number): number {
   let folded = sum;
   if (folded > 0xffffffff) folded = (folded % 0x1_0000_0000) + Math.floor(folded / 0x1_0000_0000);
+  // At most 2²¹ too large; 2³²−1 is 0 modulo 65,535.
   if (folded > 0xffffffff) folded -= 0xffffffff;
   folded = (folded >>> 16) + (folded & 0xffff);
   return ((folded >>> 16) + folded) & 0xffff;
