@@ -4,7 +4,7 @@ import type { ImagePlan } from "@tesserae/image/plan";
 import { DeviceError, runImage } from "@tesserae/image/run";
 
 /** How long a process may take to end after its image has, in milliseconds. */
-const lastBound = 3000;
+const lastBound = 1000;
 
 /** A mistake of whoever started the image: printed as its message alone, without a stack. */
 export class StartError extends Error {
@@ -16,19 +16,19 @@ export interface ProcessTarget {
   /** Its flags, beside the keys of the image. */
   readonly flags: readonly FlagPlan[];
   /**
-   * Makes the base devices, by kind, from the flags given.
+   * Makes the base devices, by kind, from the flags and the texts of the keys given.
    *
    * @throws StartError for a flag that cannot be, or a missing privilege.
    */
-  open(
-    flags: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<{
-    readonly base: Readonly<Record<string, unknown>>;
-    /** Texts of keys that the target sets from flags of its own. */
-    readonly keys?: Readonly<Record<string, string>>;
-    close(): Promise<void> | void;
-  }>;
+  open(flags: Readonly<Record<string, string>>, keys: Readonly<Record<string, string>>): Promise<OpenTarget>;
+}
+
+export interface OpenTarget {
+  readonly base: Readonly<Record<string, unknown>>;
+  /** Texts of keys that the target sets from its flags; they win over those given. */
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Called once the image is over. */
+  close(): Promise<void> | void;
 }
 
 /**
@@ -67,11 +67,11 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
   };
   process.on("beforeExit", stalled);
   try {
-    const opened = await target.open(parsed.flags, controller.signal);
+    const opened = await target.open(parsed.flags, parsed.keys);
     try {
       await runImage(plan, {
         base: opened.base,
-        keys: { ...opened.keys, ...parsed.keys },
+        keys: { ...parsed.keys, ...opened.keys },
         signal: controller.signal,
         report: (error) => complain(plan, error),
       });

@@ -182,7 +182,8 @@ export class Namespace {
       try {
         return act();
       } finally {
-        if (libc.setns(own, CLONE_NEWNET) !== 0) throw new Error(`cannot leave namespace ${this.name}`);
+        // Nothing sensible can follow in the wrong namespace.
+        if (libc.setns(own, CLONE_NEWNET) !== 0) process.abort();
       }
     } finally {
       closeSync(own);

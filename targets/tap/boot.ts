@@ -1,0 +1,59 @@
+import type { Netif } from "@tesserae/device/netif";
+import type { ImagePlan } from "@tesserae/image/plan";
+import { faults } from "@tesserae/netif/faults";
+import { trace } from "@tesserae/netif/trace";
+import { createConsole } from "@tesserae/node/console";
+import { createRandom } from "@tesserae/node/random";
+import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
+import { createTimers } from "@tesserae/node/timers";
+import { readFlags, tapFlags, type TapFlags } from "./flags.ts";
+import { UnsupportedError } from "./libc.ts";
+import { createTap } from "./netif.ts";
+import { TapError } from "./tun.ts";
+
+/**
+ * Runs an image on our own stack over a Linux tap device. See {@link tapFlags} for its flags, and `runProcess` for
+ * signals and the exit status.
+ */
+export function boot(plan: ImagePlan): Promise<void> {
+  return runProcess(plan, {
+    flags: tapFlags,
+    open: (flags, keys) => open(readFlags(flags, plan.keys, keys)),
+  });
+}
+
+async function open(flags: TapFlags): Promise<OpenTarget> {
+  const device = await openDevice(flags);
+  const timers = createTimers();
+  const random = createRandom();
+  // From the wire up: a captured or printed frame is what the stack sent or got, faults included.
+  let netif: Netif = device;
+  if (flags.faults !== undefined) netif = faults(netif, { ...flags.faults, timers, random });
+  if (flags.trace) {
+    netif = trace(netif, { clock: timers, print: (line) => void process.stderr.write(`${line}\n`) });
+  }
+  return {
+    base: { timers, random, console: createConsole(), netif },
+    ...(flags.ipv4 === undefined ? {} : { keys: { ipv4: flags.ipv4 } }),
+    close: async () => {
+      await netif.close();
+      timers.close();
+    },
+  };
+}
+
+async function openDevice({ name, mtu, hostAddress }: TapFlags): Promise<Netif> {
+  try {
+    return await createTap({
+      name,
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(hostAddress === undefined ? {} : { hostAddress }),
+    });
+  } catch (error) {
+    // These say all in words: what is wrong and what would help.
+    if (error instanceof TapError || error instanceof UnsupportedError || error instanceof RangeError) {
+      throw new StartError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+import { IpAddress, Prefix } from "@tesserae/device/address";
+import type { FlagPlan } from "@tesserae/image/arguments";
+import type { KeyPlan } from "@tesserae/image/key";
+import type { FaultRates } from "@tesserae/netif/faults";
+import { StartError } from "@tesserae/node/run-process";
+import { checkInterfaceName } from "./tun.ts";
+
+/** The flags of the tap target's `boot`. */
+export const tapFlags: readonly FlagPlan[] = [
+  { name: "tap", value: "NAME", doc: "tap device to run on (default tap0); made when that is allowed" },
+  {
+    name: "host-address",
+    value: "PREFIX",
+    doc: "the kernel's address on it, unless it has one (default: our gateway)",
+  },
+  { name: "mtu", value: "BYTES", doc: "largest packet, 576 to 65521 (default: the device's)" },
+  { name: "gateway", value: "ADDRESS", doc: "our router (default: the kernel)" },
+  { name: "dhcp", doc: "ask the network for an address, as --ipv4 dhcp" },
+  { name: "pcap", value: "FILE", doc: "write every frame to a pcapng file" },
+  { name: "trace", doc: "print a line for every frame to stderr" },
+  { name: "loss", value: "SHARE", doc: "lose frames: 0.05 or 5%" },
+  { name: "duplicate", value: "SHARE", doc: "deliver frames twice" },
+  { name: "corrupt", value: "SHARE", doc: "flip a bit in frames" },
+  { name: "reorder", value: "SHARE", doc: "hold frames back, so that others overtake them" },
+  { name: "delay", value: "DURATION", doc: "delay every frame: 50 or 50ms, each way" },
+  { name: "jitter", value: "DURATION", doc: "delay by up to this much more" },
+];
+
+/** What the flags ask for. */
+export interface TapFlags {
+  readonly name: string;
+  readonly mtu: number | undefined;
+  readonly hostAddress: Prefix | undefined;
+  /** The text for the stack's key `ipv4`, when a flag sets it. */
+  readonly ipv4: string | undefined;
+  readonly pcap: string | undefined;
+  readonly trace: boolean;
+  /** Absent when nothing is to go wrong. */
+  readonly faults: FaultRates | undefined;
+}
+
+/**
+ * Reads the flags given.
+ *
+ * @param keys the run-time keys of the image
+ * @param given the texts of those that were given
+ * @throws StartError naming the flag.
+ */
+export function readFlags(
+  flags: Readonly<Record<string, string>>,
+  keys: readonly KeyPlan[],
+  given: Readonly<Record<string, string>>,
+): TapFlags {
+  const name = flags["tap"] ?? "tap0";
+  read("tap", () => checkInterfaceName(name));
+  const mtu = flags["mtu"] === undefined ? undefined : Number(flags["mtu"]);
+  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 576 && mtu <= 65_521)) {
+    throw new StartError(`--mtu: "${flags["mtu"] ?? ""}" is not an integer from 576 to 65521`);
+  }
+  const key = keys.find((each) => each.name === "ipv4" && each.type.kind === "interface4");
+  const before = given["ipv4"] ?? key?.default;
+  const ipv4 = readIpv4(flags, before);
+  if (ipv4 !== undefined && key === undefined) {
+    throw new StartError(`--${"dhcp" in flags ? "dhcp" : "gateway"}: this image has no stack of its own to configure`);
+  }
+  const hostText = flags["host-address"];
+  const hostAddress =
+    hostText === undefined ? kernelSide(ipv4 ?? before) : read("host-address", () => prefix4(hostText));
+  return {
+    name,
+    mtu,
+    hostAddress,
+    ipv4,
+    pcap: flags["pcap"],
+    trace: "trace" in flags,
+    faults: readFaults(flags),
+  };
+}
+
+function readIpv4(flags: Readonly<Record<string, string>>, before: string | undefined): string | undefined {
+  const gateway = flags["gateway"];
+  if ("dhcp" in flags) {
+    if (gateway !== undefined) throw new StartError("--gateway: with --dhcp the router comes from the network");
+    return "dhcp";
+  }
+  if (gateway === undefined) return undefined;
+  if (IpAddress.tryParse(gateway)?.family !== 4) {
+    throw new StartError(`--gateway: "${gateway}" is not an IPv4 address such as 10.0.0.1`);
+  }
+  const address = before?.split(" ")[0];
+  if (address === undefined || address === "dhcp") throw new StartError("--gateway: give our own address with --ipv4");
+  return `${address} via ${gateway}`;
+}
+
+/** The kernel's address that suits ours: our router, when it is on the link, else the first one free. */
+function kernelSide(ipv4: string | undefined): Prefix | undefined {
+  const [ownText, , gatewayText] = (ipv4 ?? "dhcp").split(" ");
+  let own: Prefix;
+  try {
+    own = prefix4(ownText ?? "");
+  } catch {
+    // DHCP, or a text that the key itself will be refused for.
+    return undefined;
+  }
+  const gateway = IpAddress.tryParse(gatewayText ?? "");
+  if (gateway?.family === 4 && own.contains(gateway)) return new Prefix(gateway, own.length);
+  if (own.length > 30) return undefined;
+  const first = IpAddress.v4((own.address.w3 & (own.length === 0 ? 0 : -1 << (32 - own.length))) + 1);
+  return new Prefix(first.equals(own.address) ? IpAddress.v4(first.w3 + 1) : first, own.length);
+}
+
+function prefix4(text: string): Prefix {
+  const prefix = Prefix.parse(text);
+  if (prefix.address.family !== 4) throw new RangeError(`"${text}" is not an IPv4 address`);
+  return prefix;
+}
+
+function readFaults(flags: Readonly<Record<string, string>>): FaultRates | undefined {
+  const rates: Record<string, number> = {};
+  for (const name of ["loss", "duplicate", "corrupt", "reorder"]) {
+    const text = flags[name];
+    if (text === undefined) continue;
+    const match = /^(\d+(?:\.\d+)?|\.\d+)(%?)$/.exec(text);
+    const share = match === null ? NaN : Number(match[1]) / (match[2] === "%" ? 100 : 1);
+    if (!(share <= 1)) throw new StartError(`--${name}: "${text}" is not a share such as 0.05 or 5%`);
+    rates[name] = share;
+  }
+  for (const name of ["delay", "jitter"]) {
+    const text = flags[name];
+    if (text === undefined) continue;
+    const match = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(text);
+    if (match === null) throw new StartError(`--${name}: "${text}" is not a duration such as 50ms or 0.1s`);
+    rates[name] = Number(match[1]) * (match[2] === "s" ? 1000 : 1);
+  }
+  return Object.keys(rates).length === 0 ? undefined : rates;
+}
+
+function read<T>(flag: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new StartError(`--${flag}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
