@@ -309,18 +309,18 @@ class HostArp implements ArpService {
     const now = this.#timers.now();
     switch (neighbour.state) {
       case "incomplete":
-        if (neighbour.attempts < broadcastAttempts) return this.#broadcast(neighbour);
+        if (neighbour.attempts < broadcastAttempts) { this.#broadcast(neighbour); return; }
         this.statistics.failed++;
         neighbour.state = "failed";
         neighbour.deadline = now + failedTime;
-        return this.#drop(neighbour.ip);
+        { this.#drop(neighbour.ip); return; }
       case "confirming":
-        if (neighbour.attempts < unicastAttempts) return this.#unicast(neighbour);
+        if (neighbour.attempts < unicastAttempts) { this.#unicast(neighbour); return; }
         // Gone, or moved to another interface: now everybody is asked, and the first answer is taken.
         neighbour.mac = undefined;
         neighbour.state = "incomplete";
         neighbour.attempts = 0;
-        return this.#broadcast(neighbour);
+        { this.#broadcast(neighbour); return; }
       case "reachable":
         neighbour.state = "stale";
         neighbour.deadline = now + staleTime;
@@ -358,12 +358,12 @@ class HostArp implements ArpService {
       case "probe":
         // RFC 5227 §1.1: a probe has no sender address, so that it spoils nobody's cache.
         this.statistics.requestsSent++;
-        return this.#send(arpRequest, MacAddress.broadcast, 0, MacAddress.zero, owned.ip);
+        { this.#send(arpRequest, MacAddress.broadcast, 0, MacAddress.zero, owned.ip); return; }
       case "own":
         this.#announce(owned.ip);
-        return owned.settle(true);
+        { owned.settle(true); return; }
       case "announce":
-        return this.#announce(owned.ip);
+        { this.#announce(owned.ip); return; }
       case "wait":
       case "done":
     }

@@ -113,21 +113,21 @@ export class DhcpClient {
     if (now < this.#deadline) return;
     switch (this.#state) {
       case "init":
-        return this.#discover(now);
+        { this.#discover(now); return; }
       case "selecting":
-        return this.#sendDiscover(now);
+        { this.#sendDiscover(now); return; }
       case "rebooting":
       case "requesting":
-        if (this.#attempts < mostRequests) return this.#request(now);
-        return this.#discover(now);
+        if (this.#attempts < mostRequests) { this.#request(now); return; }
+        { this.#discover(now); return; }
       case "bound":
         this.#transaction = this.#options.random.uint32();
         this.#began = now;
         this.#enter("renewing");
-        return this.#renew(now);
+        { this.#renew(now); return; }
       case "renewing":
       case "rebinding":
-        return this.#renew(now);
+        { this.#renew(now); return; }
       case "checking":
       case "stopped":
         this.#deadline = Infinity;
@@ -158,7 +158,7 @@ export class DhcpClient {
     const lease = this.#checking;
     if (this.#state !== "checking" || lease === undefined) return;
     this.#checking = undefined;
-    if (free) return this.#bind(lease);
+    if (free) { this.#bind(lease); return; }
     this.statistics.declined++;
     this.#transaction = this.#options.random.uint32();
     this.#send("decline", now, IpAddress.any4, undefined, [
@@ -226,12 +226,12 @@ export class DhcpClient {
   /** REQUEST while we hold a lease: first to its server alone, then to all, then it is over. */
   #renew(now: number): void {
     const lease = this.#lease;
-    if (lease === undefined) return this.#discover(now);
+    if (lease === undefined) { this.#discover(now); return; }
     if (now >= lease.expiresAt) {
       this.statistics.expired++;
       this.#lease = undefined;
       this.#options.actions.lost("expired");
-      return this.#discover(now);
+      this.#discover(now); return;
     }
     if (now >= lease.rebindAt) this.#state = "rebinding";
     const rebinding = this.#state === "rebinding";

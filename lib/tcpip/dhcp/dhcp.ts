@@ -98,7 +98,7 @@ class InterfaceDhcp implements Dhcp {
 
   ready(signal?: AbortSignal): Promise<Lease> {
     return new Promise((resolve, reject) => {
-      if (this.lease !== undefined) return resolve(this.lease);
+      if (this.lease !== undefined) { resolve(this.lease); return; }
       const settle = (lease: Lease | undefined): void => {
         this.#waiting.delete(settle);
         signal?.removeEventListener("abort", aborted);
@@ -106,7 +106,7 @@ class InterfaceDhcp implements Dhcp {
         else reject(new FlowError("aborted", "no DHCP lease: closed before", { cause: signal?.reason }));
       };
       const aborted = (): void => settle(undefined);
-      if (this.#client.state === "stopped" || signal?.aborted === true) return settle(undefined);
+      if (this.#client.state === "stopped" || signal?.aborted === true) { settle(undefined); return; }
       this.#waiting.add(settle);
       signal?.addEventListener("abort", aborted);
     });

@@ -1,6 +1,7 @@
 /** What a DHCP server grants, read with suspicion. */
 
-import { IpAddress, Prefix } from "@tesserae/device/address";
+import type { IpAddress} from "@tesserae/device/address";
+import { Prefix } from "@tesserae/device/address";
 import type { Route } from "../ipv4/route.ts";
 import { addressesOption, maskLength, option, routesOption, textOption, uint32Option } from "./options.ts";
 import type { DhcpMessage } from "./wire.ts";

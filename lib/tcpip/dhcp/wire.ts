@@ -1,6 +1,7 @@
 /** The DHCP message (RFC 2131 §2), its fixed part. Options are in `options.ts`. */
 
-import { IpAddress, MacAddress } from "@tesserae/device/address";
+import type { MacAddress } from "@tesserae/device/address";
+import { IpAddress } from "@tesserae/device/address";
 import { bytes, flag, ipv4, bits, layout, mac, u16, u32, u8 } from "@tesserae/wire/layout";
 import { failed, type Parsed } from "@tesserae/wire/parse-error";
 import { collectOptions, type DhcpOptions, option } from "./options.ts";

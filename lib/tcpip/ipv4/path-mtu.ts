@@ -47,10 +47,10 @@ export class PathMtu {
   lower(destination: number, reported: number, quotedLength: number, current: number, now: number): boolean {
     // A packet that was longer than we send cannot have been ours; one no longer than the limit was not too big.
     if (quotedLength > current || (reported !== 0 && reported >= quotedLength)) return false;
-    const wanted = reported === 0 ? (plateaus.find((size) => size < quotedLength) ?? leastPathMtu) : reported;
+    const wanted = reported === 0 ? (plateaus.find((size) => size < quotedLength) ?? 0) : reported;
     const mtu = Math.max(wanted, leastPathMtu);
-    if (mtu >= current && wanted >= leastPathMtu) return false;
     const known = this.#estimates.get(destination);
+    if (mtu >= current && (wanted >= leastPathMtu || known?.fragmentable === true)) return false;
     const estimate = known ?? new Estimate();
     if (known === undefined && this.#estimates.size >= this.#capacity) {
       for (const oldest of this.#estimates.keys()) {

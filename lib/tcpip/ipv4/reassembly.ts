@@ -142,10 +142,16 @@ export class Reassembler {
     }
     const beyond = slot.length >= 0 && (end > slot.length || (!more && end !== slot.length));
     const short = !more && slot.ranges > 0 && (slot.ends[slot.ranges - 1] ?? 0) > end;
-    if (beyond || short) return this.#condemn(slot);
+    if (beyond || short) {
+      this.#condemn(slot);
+      return;
+    }
     const payload = header + headerLength;
     const placed = place(slot, start, end, bytes, payload);
-    if (placed === "overlap") return this.#condemn(slot);
+    if (placed === "overlap") {
+      this.#condemn(slot);
+      return;
+    }
     if (placed === "duplicate") {
       statistics.duplicates++;
       return undefined;
