@@ -57,8 +57,8 @@ export function* readPcapng(bytes: Uint8Array): Generator<PcapngItem, void, unde
 
 interface Interface {
   readonly snapLength: number;
-  /** Milliseconds in one unit of a time stamp. */
-  readonly tick: number;
+  /** Units of a time stamp in a millisecond. */
+  readonly ticks: number;
 }
 
 class Reader {
@@ -137,7 +137,7 @@ class Reader {
     const options = this.#options(body + 8, end);
     if ("kind" in options) return options;
     const snapLength = this.#u32(body + 4);
-    const id = this.#interfaces.push({ snapLength, tick: options.tick }) - 1;
+    const id = this.#interfaces.push({ snapLength, ticks: options.ticks }) - 1;
     return { kind: "interface", id, name: options.name, linkType: this.#u16(body), snapLength };
   }
 
@@ -154,7 +154,7 @@ class Reader {
     }
     const options = this.#options(body + 20 + captured + padding(captured), end);
     if ("kind" in options) return options;
-    const time = (this.#u32(body + 4) * 0x1_0000_0000 + this.#u32(body + 8)) * from.tick;
+    const time = (this.#u32(body + 4) * 0x1_0000_0000 + this.#u32(body + 8)) / from.ticks;
     return this.#packet(interfaceId, time, body + 20, captured, this.#u32(body + 16), options.comment);
   }
 
@@ -184,9 +184,9 @@ class Reader {
     return { kind: "packet", interfaceId, time, bytes, originalLength, comment };
   }
 
-  /** The options that matter here, of any block: a code means one thing in all of those that have it. */
-  #options(start: number, end: number): { name: string; comment: string; tick: number } | PcapngItem {
-    const options = { name: "", comment: "", tick: 1e-3 };
+  /** The options of a block: its comment, and the others as an interface block has them. */
+  #options(start: number, end: number): { name: string; comment: string; ticks: number } | PcapngItem {
+    const options = { name: "", comment: "", ticks: 1000 };
     let at = start;
     while (at < end) {
       if (end - at < 4) return error("truncated", "option", at, `${String(end - at)} bytes where an option has 4`);
@@ -199,7 +199,7 @@ class Reader {
       const value = this.#bytes.subarray(at + 4, at + 4 + length);
       if (code === optionComment) options.comment = this.#decoder.decode(value);
       else if (code === optionInterfaceName) options.name = this.#decoder.decode(value);
-      else if (code === optionTimestampResolution && length === 1) options.tick = tick(value[0] ?? 6);
+      else if (code === optionTimestampResolution && length === 1) options.ticks = ticks(value[0] ?? 6);
       at += 4 + length + padding(length);
     }
     return options;
@@ -214,10 +214,10 @@ class Reader {
   }
 }
 
-/** Milliseconds in a unit of time: `if_tsresol`, a negative power of ten, or of two when the top bit is set. */
-function tick(resolution: number): number {
+/** Units in a millisecond. `if_tsresol` is a negative power of ten, or of two when the top bit is set. */
+function ticks(resolution: number): number {
   const power = resolution & 0x7f;
-  return (resolution & 0x80) === 0 ? 1000 / 10 ** power : 1000 / 2 ** power;
+  return (resolution & 0x80) === 0 ? 10 ** power / 1000 : 2 ** power / 1000;
 }
 
 function tooShort(field: string, body: number, end: number, least: number): PcapngItem {

@@ -102,7 +102,7 @@ export class PcapngWriter {
     const block = new BlockBuilder(enhancedPacketBlock, 32 + kept + padding(kept) + options);
     // In two steps: nanoseconds since 1970 are beyond 2⁵³. A double of milliseconds has a quarter of a microsecond.
     const milliseconds = Math.max(0, Math.floor(time));
-    const fraction = Math.floor((Math.max(0, time) - milliseconds) * 1e6);
+    const fraction = Math.round((Math.max(0, time) - milliseconds) * 1e6);
     const nanoseconds = BigInt(milliseconds) * 1_000_000n + BigInt(fraction);
     block.u32(interfaceId);
     block.u32(Number((nanoseconds >> 32n) & 0xffffffffn));

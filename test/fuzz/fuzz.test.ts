@@ -1,0 +1,30 @@
+// Every fuzz target for a moment, always with the same inputs; `node scripts/soak.mjs` takes minutes and new ones.
+import { performance } from "node:perf_hooks";
+import process from "node:process";
+import type { FuzzTarget } from "@tesserae/conformance/fuzz";
+import { describe, expect, test } from "vitest";
+import { fuzz } from "./fuzzer.ts";
+import { describeFailure } from "./report.ts";
+import { fuzzFiles } from "./targets.ts";
+
+const seconds = Number(process.env["FUZZ_SECONDS"] ?? "1.5");
+const seed = Number(process.env["FUZZ_SEED"] ?? "1");
+
+describe(`fuzz, seed ${seed}`, () => {
+  const names = new Map<string, string>();
+  test.each(fuzzFiles())(
+    "%s",
+    async (file) => {
+      const module = (await import(/* @vite-ignore */ `../../${file}`)) as { fuzz?: FuzzTarget };
+      const target = module.fuzz;
+      if (target === undefined) throw new Error(`${file} does not export "fuzz"`);
+      expect(names.get(target.name), `the name "${target.name}" is taken`).toBeUndefined();
+      names.set(target.name, file);
+      const end = performance.now() + seconds * 1000;
+      const { failure, runs } = await fuzz(target, { seed, expired: () => performance.now() >= end });
+      if (failure !== undefined) throw new Error(describeFailure(target.name, seed, failure));
+      expect(runs).toBeGreaterThan(target.seeds.length);
+    },
+    (seconds + 60) * 1000,
+  );
+});
