@@ -16,8 +16,8 @@ import ts from "typescript";
 import { bundle, canonical, entryInput, outputFolder } from "./bundle.ts";
 import { checkTypes } from "./check-types.ts";
 import { costs, type Cost } from "./cost.ts";
-import { Failure, usage } from "./failure.ts";
-import { loadConfig, type LoadedConfig } from "./load-config.ts";
+import { failure, Failure, usage } from "./failure.ts";
+import { loadConfig, ThrownFailure, type LoadedConfig } from "./load-config.ts";
 import { manifestText } from "./manifest.ts";
 import { PackageTree } from "./package-tree.ts";
 import { checkPortable } from "./portable.ts";
@@ -36,7 +36,7 @@ export interface BuildRequest {
   readonly image: readonly string[];
   /** Whether flags that are no build-time keys are refused, or left in `rest`. */
   readonly strict: boolean;
-  progress(text: string): void;
+  readonly progress: (text: string) => void;
 }
 
 export interface Built {
@@ -73,12 +73,24 @@ export function targetNamed(name: string): Target {
 
 /** Loads the configuration and chooses implementations. @throws Failure */
 export async function plan(
-  request: Pick<BuildRequest, "project" | "target" | "files" | "image" | "strict">,
+  request: Pick<BuildRequest, "project" | "target" | "files" | "image" | "strict" | "check">,
 ): Promise<Planned> {
   const { project } = request;
   const target = targetNamed(request.target);
   const packages = new PackageTree();
-  const loaded = await loadConfig(project, packages);
+  const booting = packages.find(target.package, project.folder);
+  if (booting === undefined) {
+    throw failure(
+      `target ${target.name} is in ${target.package}, which is not installed`,
+      `run: npm install ${target.package}`,
+    );
+  }
+  const loaded = await loadConfig(project, packages).catch((error: unknown) => {
+    // What an engine says of a misspelt name, the compiler says better.
+    if (!(error instanceof ThrownFailure) || error.ours || !request.check) throw error;
+    const problems = checkTypes({ project, packages, devices: [], keys: [], target });
+    throw problems.length > 0 ? new Failure(problems) : error;
+  });
   const { given, rest } = buildKeys(loaded, request);
   const result = createGraph({
     config: loaded.config,
@@ -86,10 +98,15 @@ export async function plan(
     catalogue,
     ...(request.files === undefined ? {} : { choices: { files: request.files } }),
     constants: given,
-    versionOf: (each) => versionOf(each, project, packages),
+    versionOf: (each) =>
+      each.module === undefined ? booting.version : versionOf(each, each.module, project, packages),
     locate: (trace) => loaded.locate(trace),
   });
-  if (!result.ok) throw new Failure(result.diagnostics);
+  if (!result.ok) {
+    // The compiler knows the very line of what has the wrong type.
+    const problems = request.check ? checkTypes({ project, packages, devices: [], keys: [], target }) : [];
+    throw new Failure(problems.length > 0 ? problems : result.diagnostics);
+  }
   return { ...loaded, graph: result.graph, target, packages, rest };
 }
 
@@ -114,11 +131,9 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
       scenario,
       devices: Object.keys(config.devices),
       keys: Object.keys(config.keys),
-      nodeModules: target.nodeModules,
+      target,
     });
-    // A module that exists only on Node.js is not found by the compiler either: the check below says it better.
-    const ours = target.nodeModules ? problems : problems.filter((each) => !/'node:[^']+'/.test(each.message));
-    if (ours.length > 0) throw new Failure(ours);
+    if (problems.length > 0) throw new Failure(problems);
   }
   progress("bundling …");
   const { release } = request;
@@ -220,9 +235,13 @@ function buildKeys(
   return { given, rest };
 }
 
-function versionOf(implementation: Implementation, project: Project, packages: PackageTree): string | undefined {
-  const { module, version } = implementation;
-  if (module === undefined || module.startsWith(".")) return version ?? "0.0.0";
+function versionOf(
+  { version }: Implementation,
+  module: string,
+  project: Project,
+  packages: PackageTree,
+): string | undefined {
+  if (module.startsWith(".")) return version ?? "0.0.0";
   const found = packages.find(packageOf(module), project.folder);
   return found === undefined ? undefined : (version ?? found.version);
 }
@@ -250,6 +269,15 @@ function checkModules(planned: Planned, project: Project, scenario: string | und
       message: `${what}: there is no file "${module}"${didYouMean(module, near)}`,
       fix: what === "main" ? `make it, exporting: async function main(devices: Devices<typeof config>)` : "make it",
     });
+  }
+  for (const { id, options } of planned.graph.devices) {
+    for (const option of Object.values(options)) {
+      if (!("files" in option) || existsSync(path.resolve(project.folder, option.files))) continue;
+      const location = planned.locate(config.devices[id]?.trace ?? "");
+      const near = readdirSync(project.folder).map((each) => `./${each}`);
+      const message = `there is no folder "${option.files}" to compile in${didYouMean(option.files, near)}`;
+      missing.push({ ...(location === undefined ? {} : { location }), message, fix: "correct device.files(…)" });
+    }
   }
   if (missing.length > 0) throw new Failure(missing);
 }

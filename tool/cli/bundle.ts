@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Graph } from "@tesserae/config/graph";
 import type { Target } from "@tesserae/config/target";
-import { build, type BuildResult, type Loader, type Metafile, type Plugin } from "esbuild";
+import { build, type BuildFailure, type BuildResult, type Loader, type Metafile, type Plugin } from "esbuild";
 import { crunch, crunchModule, type CrunchedFile } from "./crunch.ts";
 import { entrySource } from "./entry.ts";
 import { Failure } from "./failure.ts";
@@ -70,7 +70,6 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       sourcemap: "external",
       treeShaking: true,
       minify: request.release,
-      minifySyntax: true,
       charset: "utf8",
       legalComments: "none",
       logLevel: "silent",
@@ -87,8 +86,7 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       );
     }
   } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(diagnosticsOf(error, project.folder));
+    throw failureIn(error) ?? new Failure(diagnosticsOf(error, project.folder));
   }
   const name = (input: string): string => canonical(input, request);
   return {
@@ -100,6 +98,13 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       location === null ? text : `${name(location.file)}:${String(location.line)}: ${text}`,
     ),
   };
+}
+
+/** The failure of ours that a plugin passed through the bundler. */
+function failureIn(error: unknown): Failure | undefined {
+  // as: what the bundler rejects with has a list of messages; of anything else there is nothing to find.
+  const { errors } = error as Partial<BuildFailure>;
+  return errors?.map((each): unknown => each.detail).find((detail) => detail instanceof Failure);
 }
 
 /** How an input of the metafile is called wherever the application lies: `main.ts`, `@tesserae/kv/memory.ts`. */
@@ -169,7 +174,13 @@ function imagePlugin(request: BundleRequest, crunched: Map<string, string>): Plu
       }));
       build.onLoad({ filter: /^files\//, namespace: "tesserae" }, ({ path: name }) => {
         const folder = name.slice("files/".length);
-        const found = crunch(path.resolve(project.folder, folder), folder);
+        let found: readonly CrunchedFile[];
+        try {
+          found = crunch(path.resolve(project.folder, folder), folder);
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          return { errors: [{ detail: error }] };
+        }
         for (const each of found) files.set(`${folder}/${each.key}`, each);
         const contents = crunchModule(found, (each) => `tesserae:file/${folder}/${each.key}`);
         return { contents, loader: "js", resolveDir: project.folder };

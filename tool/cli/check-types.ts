@@ -1,21 +1,24 @@
+import { builtinModules } from "node:module";
 import path from "node:path";
+import { device, key } from "@tesserae/config/config";
 import type { Diagnostic } from "@tesserae/config/diagnostic";
+import type { Target } from "@tesserae/config/target";
 import { didYouMean } from "@tesserae/image/nearest";
 import ts from "typescript";
 import { toolModules, type PackageTree } from "./package-tree.ts";
+import { insteadOf } from "./portable.ts";
 import { configName, relative, type Project } from "./project.ts";
 
 /** What is to be checked together. */
 export interface CheckRequest {
   readonly project: Project;
   readonly packages: PackageTree;
-  /** As in the configuration: `./main.ts`. */
-  readonly main: string;
+  /** As in the configuration: `./main.ts`; absent: the configuration alone is checked. */
+  readonly main?: string;
   readonly scenario?: string | undefined;
   readonly devices: readonly string[];
   readonly keys: readonly string[];
-  /** Whether the application may use what only Node.js has. */
-  readonly nodeModules: boolean;
+  readonly target: Target;
 }
 
 /** The options of an application without a tsconfig.json, and what every application's are completed with. */
@@ -35,25 +38,27 @@ const strict: ts.CompilerOptions = {
  * and the scenario. Returns what is wrong, the developer's files only.
  */
 export function checkTypes(request: CheckRequest): readonly Diagnostic[] {
-  const { project } = request;
+  const { project, main } = request;
   const joint = path.join(project.folder, "tesserae.check.ts");
   const text =
     `import type { Main } from "@tesserae/config/config";\n` +
     `import type { config } from "./${configName}";\n` +
-    `import { main } from ${JSON.stringify(request.main)};\n` +
+    `import { main } from ${JSON.stringify(main ?? "")};\n` +
     `export const check: Main<typeof config> = main;\n`;
   const read = readOptions(request);
   if ("problem" in read) return [read.problem];
-  const host = ts.createCompilerHost(read.options, true);
-  const { getSourceFile, fileExists, readFile } = host;
-  host.fileExists = (name) => path.resolve(name) === joint || fileExists.call(host, name);
-  host.readFile = (name) => (path.resolve(name) === joint ? text : readFile.call(host, name));
-  host.getSourceFile = (name, language, ...rest) =>
-    path.resolve(name) === joint
-      ? ts.createSourceFile(name, text, language, true)
-      : getSourceFile.call(host, name, language, ...rest);
-  host.getCurrentDirectory = () => project.folder;
-  const roots = [project.configFile, path.resolve(project.folder, request.main), joint];
+  const disk = ts.createCompilerHost(read.options, true);
+  const isJoint = (name: string): boolean => path.resolve(name) === joint;
+  const host: ts.CompilerHost = {
+    ...disk,
+    fileExists: (name) => isJoint(name) || disk.fileExists(name),
+    readFile: (name) => (isJoint(name) ? text : disk.readFile(name)),
+    getSourceFile: (name, language, ...rest) =>
+      isJoint(name) ? ts.createSourceFile(name, text, language, true) : disk.getSourceFile(name, language, ...rest),
+    getCurrentDirectory: () => project.folder,
+  };
+  const roots = [project.configFile];
+  if (main !== undefined) roots.push(path.resolve(project.folder, main), joint);
   if (request.scenario !== undefined) roots.push(path.resolve(project.folder, request.scenario));
   const program = ts.createProgram(roots, read.options, host);
   const found: Diagnostic[] = [];
@@ -62,7 +67,8 @@ export function checkTypes(request: CheckRequest): readonly Diagnostic[] {
     if (source.isDeclarationFile || !isOwn(file, project.folder)) continue;
     const problems = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
     for (const problem of problems) {
-      const said = file === joint ? aboutMain(problem, program, request) : inWords(problem, source, request);
+      const said =
+        file === joint ? aboutMain(problem, program, request, main ?? "") : inWords(problem, source, request);
       if (said !== undefined) found.push(said);
     }
   }
@@ -91,7 +97,7 @@ function readOptions(
   }
   const config = packages.find("@tesserae/config", project.folder);
   const sources = config !== undefined && !config.folder.includes(`${path.sep}node_modules${path.sep}`);
-  const node = request.nodeModules && packages.find("@types/node", project.folder) !== undefined;
+  const node = request.target.nodeModules && packages.find("@types/node", project.folder) !== undefined;
   const { paths, ...kept } = given;
   return {
     options: {
@@ -127,17 +133,32 @@ function plain(problem: ts.Diagnostic): Diagnostic {
   return { location: { file: relative(file.fileName), line: line + 1, column: character + 1 }, message };
 }
 
+const nodeNames = new RegExp(
+  `^(node:.*|Buffer|require|global|__dirname|__filename|setImmediate|${builtinModules.join("|")})$`,
+);
+
 /** The compiler's words, replaced by ours where the mistake is about the configuration. */
-function inWords(problem: ts.Diagnostic, source: ts.SourceFile, request: CheckRequest): Diagnostic {
+function inWords(problem: ts.Diagnostic, source: ts.SourceFile, request: CheckRequest): Diagnostic | undefined {
   const said = plain(problem);
+  const node = problem.start === undefined ? undefined : tokenAt(source, problem.start);
+  // Names of Node.js that the compiler does not know, as this target has none of them.
+  const platform = /^Cannot find (?:name|module) '([^']+)'/.exec(said.message)?.[1] ?? "";
+  if (!request.target.nodeModules && nodeNames.test(platform)) {
+    // Imports are reported after bundling, with the chain that leads to them.
+    if (node !== undefined && ts.isStringLiteralLike(node)) return undefined;
+    return {
+      ...said,
+      message: `"${platform}" exists only on Node.js, and this code has to run on target ${request.target.name}`,
+      fix: `${insteadOf(platform)}, or build with --target node`,
+    };
+  }
   const mistake = /Mistake<"((?:[^"\\]|\\.)+)">/.exec(said.message)?.[1];
   if (mistake !== undefined && /not assignable/.test(said.message)) {
     const [message = "", fix] = mistake.split(": ");
     return { ...said, message, ...(fix === undefined ? {} : { fix }) };
   }
   const property = /^Property '([^']+)' does not exist on type/.exec(said.message)?.[1];
-  if (property === undefined || problem.start === undefined) return said;
-  const node = tokenAt(source, problem.start);
+  if (property === undefined) return said;
   const whole =
     said.message.includes("readonly signal: AbortSignal") || /on type '(Readonly<)?Devices</.test(said.message);
   if (whole) {
@@ -149,6 +170,11 @@ function inWords(problem: ts.Diagnostic, source: ts.SourceFile, request: CheckRe
     };
   }
   const of = node === undefined ? undefined : ownerOfProperty(node);
+  if ((of === "device" || of === "key") && path.resolve(source.fileName) === request.project.configFile) {
+    const builders = Object.keys(of === "device" ? device : key);
+    const message = `there is no builder ${of}.${property}${didYouMean(property, builders)}`;
+    return { ...said, message, fix: `builders of ${of}: ${builders.join(", ")}` };
+  }
   if (of !== "keys") return said;
   const names = request.keys.length === 0 ? "none" : request.keys.join(", ");
   return {
@@ -178,14 +204,19 @@ function ownerOfProperty(node: ts.Node): string | undefined {
 }
 
 /** A problem of the file that joins main to the configuration, moved to where the developer can mend it. */
-function aboutMain(problem: ts.Diagnostic, program: ts.Program, request: CheckRequest): Diagnostic | undefined {
-  const file = path.resolve(request.project.folder, request.main);
+function aboutMain(
+  problem: ts.Diagnostic,
+  program: ts.Program,
+  request: CheckRequest,
+  main: string,
+): Diagnostic | undefined {
+  const file = path.resolve(request.project.folder, main);
   const source = program.getSourceFile(file);
   const start = { file: relative(file), line: 1, column: 1 };
   const fix = `write: export async function main(devices: Devices<typeof config>): Promise<void> { … }`;
   // 2306: not a module; 2305, 2459, 2614, 2724: exports no main.
   if ([2305, 2306, 2459, 2614, 2724].includes(problem.code)) {
-    return { location: start, message: `"${request.main}" exports no function "main"`, fix };
+    return { location: start, message: `"${main}" exports no function "main"`, fix };
   }
   if (problem.code !== 2322 || source === undefined) return undefined;
   const at = source.statements.find(

@@ -42,7 +42,8 @@ function made(device: GraphDevice): string {
 
 /** The graph for Graphviz. */
 export function graphDot(graph: Graph): string {
-  const quote = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+  const quote = (text: string): string =>
+    `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
   const lines = [
     `digraph ${quote(graph.name)} {`,
     "  rankdir = LR;",
@@ -63,7 +64,7 @@ export function graphDot(graph: Graph): string {
       lines.push(`  ${quote(`device ${id}`)} -> ${quote(`device ${needed}`)}${label};`);
     }
   }
-  return `${lines.join("\n").replaceAll("\n", "\n")}\n}`;
+  return `${lines.join("\n")}\n}`;
 }
 
 /** The graph for scripts. */

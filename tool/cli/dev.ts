@@ -21,7 +21,8 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
   let image: RunningImage | undefined;
   let wake: () => void = () => undefined;
   let timer: NodeJS.Timeout | undefined;
-  let stopping = false;
+  // A field, not a variable: the signal's handler writes it.
+  const state = { stopping: false };
   let status = 0;
   const changed = (name: string | null): void => {
     // What the build writes and what editors leave behind are no changes.
@@ -44,19 +45,15 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
   const unforward = forwardSignals(
     () => image,
     () => {
-      stopping = true;
+      state.stopping = true;
       wake();
     },
   );
   follow([request.project.folder]);
   try {
     for (;;) {
-      let pending = false;
       const next = new Promise<void>((resolve) => {
-        wake = () => {
-          pending = true;
-          resolve();
-        };
+        wake = resolve;
       });
       try {
         const built = await buildImage(request);
@@ -64,14 +61,14 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
         follow(
           new Set(built.inputs.filter((file) => !file.includes("node_modules")).map((file) => path.dirname(file))),
         );
-        if (!stopping) {
+        if (!state.stopping) {
           await image?.stop(patience);
           terminal.error(image === undefined ? `running ${built.name}` : `changed: running ${built.name} again`);
           const started = startImage(built.image, built.rest);
           image = started;
           void started.ended.then((code) => {
             status = code;
-            if (image === started && !stopping)
+            if (image === started && !state.stopping)
               terminal.error(`${built.name} ended with status ${String(code)}; waiting`);
           });
         }
@@ -81,9 +78,8 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
           `${error.message}\n${image === undefined ? "waiting for a change" : "the old image keeps running"}`,
         );
       }
-      // as: a signal or a change can have come meanwhile; the compiler does not see the closures write.
-      if (!(pending as boolean)) await next;
-      if (stopping) {
+      await next;
+      if (state.stopping) {
         await image?.ended;
         return status;
       }

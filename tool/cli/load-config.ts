@@ -21,6 +21,17 @@ export interface LoadedConfig {
   locate(trace: string): Location | undefined;
 }
 
+/** What the configuration threw while it was evaluated. */
+export class ThrownFailure extends Failure {
+  /** Whether a builder of ours threw it: then its words say all there is to say. */
+  readonly ours: boolean;
+
+  constructor(diagnostic: Diagnostic, ours: boolean) {
+    super([diagnostic]);
+    this.ours = ours;
+  }
+}
+
 /**
  * Bundles `tesserae.config.ts` with all it imports, and evaluates it.
  *
@@ -89,7 +100,7 @@ export async function loadConfig(project: Project, packages: PackageTree): Promi
     return { config, files: inputs, locate };
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure([thrown(error, project, locate)]);
+    throw new ThrownFailure(thrown(error, project, locate), error instanceof Error && error.name === "ConfigError");
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -115,7 +126,7 @@ function thrown(error: unknown, project: Project, locate: (trace: string) => Loc
   return { location, message, ...fix };
 }
 
-/** esbuild's errors, as ours. */
+/** esbuild's errors, as ours. What is not one of these is thrown again. */
 export function diagnosticsOf(error: unknown, folder: string): readonly Diagnostic[] {
   // as: what esbuild rejects with has a list of messages; anything else is not a build failure and goes on.
   const { errors } = error as Partial<BuildFailure>;
@@ -126,7 +137,7 @@ export function diagnosticsOf(error: unknown, folder: string): readonly Diagnost
     const advice = missing === undefined ? notes[0]?.text : resolveAdvice(missing);
     return {
       message: missing === undefined ? lowerFirst(text) : `cannot find "${missing}"`,
-      ...(location === null
+      ...(location === null || location.namespace === "tesserae"
         ? {}
         : {
             location: {

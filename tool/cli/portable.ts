@@ -31,6 +31,12 @@ const instead: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [/^stream(\/|$)/, "use ReadableStream, WritableStream and TransformStream"],
 ];
 
+/** What portable code uses instead of `name`, a module or a global of Node.js. */
+export function insteadOf(name: string): string {
+  const module = name.replace(/^node:/, "").replace(/^Buffer$/, "buffer");
+  return instead.find(([pattern]) => pattern.test(module))?.[1] ?? "leave it out";
+}
+
 /**
  * Finds what exists only on Node.js and is imported by portable code: the application, the libraries, and the packages
  * that these import. What the targets' own packages import is theirs.
@@ -58,10 +64,9 @@ export function checkPortable(request: PortableRequest): readonly Diagnostic[] {
       for (let at: string | undefined = input; at !== undefined && at !== entry; at = from.get(at)) {
         chain.unshift(request.shown(at));
       }
-      const advice = instead.find(([pattern]) => pattern.test(name))?.[1];
       const remedy = request.foreign(input)
         ? `this package needs Node.js: take one that does not, or build with --target node`
-        : `${advice ?? "leave it out"}, or build with --target node`;
+        : `${insteadOf(name)}, or build with --target node`;
       const place = placeOf(request, input, each.original ?? each.path);
       found.push({
         ...(place === undefined ? {} : { location: place }),

@@ -5,7 +5,6 @@ import { targets } from "./target.ts";
 const base: readonly Implementation[] = [...new Set(targets.flatMap((target) => target.base))].map((kind) => ({
   name: "target",
   kind,
-  version: "0.1.0",
   targets: targets.filter((target) => target.base.includes(kind)).map((target) => target.name),
   // A target has one of each: two interfaces would be the same one twice.
   ...(kind === "netif" ? { limit: 1 } : {}),

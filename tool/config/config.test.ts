@@ -38,7 +38,7 @@ describe("Devices<typeof config>", () => {
     expectTypeOf<keyof Devices<typeof bare>>().toEqualTypeOf<"log" | "keys" | "signal">();
     const none = defineConfig({ name: "none", main: "./main.ts" });
     expectTypeOf<keyof Devices<typeof none>>().toEqualTypeOf<"keys" | "signal">();
-    expect(bare.keys).toEqual({});
+    expect([bare.keys, none.devices]).toEqual([{}, {}]);
   });
 });
 

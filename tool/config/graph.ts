@@ -219,6 +219,10 @@ function checkSlot(
     refuse(`"${id}" is not a device's name`, "write a letter, then letters and digits");
   } else if (id === "keys" || id === "signal") refuse(`main gets something else as "${id}"`, "rename the device");
   const same = implementations.filter((each) => each.kind === slot.kind);
+  if (same.length === 0) {
+    const hint = didYouMean(slot.kind, new Set(implementations.map((each) => each.kind)));
+    refuse(`nothing implements kind "${slot.kind}"${hint}`, `add an implementation of it to implementations`);
+  }
   if (slot.version !== undefined && semver.validRange(slot.version) === null) {
     refuse(`"${slot.version}" is not a range of versions`, `write it as in package.json: "^1.2"`);
   }
@@ -226,7 +230,7 @@ function checkSlot(
   if (slot.implementation !== undefined && names.length > 0 && !names.includes(slot.implementation)) {
     const known = names.map((each) => `"${each}"`).join(", ");
     const hint = didYouMean(slot.implementation, names);
-    refuse(`kind "${slot.kind}" has no implementation "${slot.implementation}"${hint}`, `there are ${known}`);
+    refuse(`kind "${slot.kind}" has no implementation "${slot.implementation}"${hint}`, `allowed: ${known}`);
   }
   const options = new Set<string>();
   for (const each of same) {

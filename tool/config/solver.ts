@@ -42,7 +42,7 @@ export type Solution =
       /** The device at which it fails. */
       readonly device: string;
       readonly message: string;
-      /** Changes each of which would do by itself. */
+      /** Changes each of which by itself resolves this conflict. */
       readonly fixes: readonly string[];
     };
 
@@ -403,10 +403,11 @@ function explain(problem: Problem, failed: Search): Solution {
   }
   const fixes: string[] = [];
   for (const rule of kept.values()) {
-    if (rule.id === "target") {
-      const others = problem.targets.filter((target) => new Search({ ...problem, target }, new Set()).run());
+    if (rule.id !== "target") fixes.push(rule.fix);
+    else {
+      const others = problem.targets.filter((target) => new Search({ ...problem, target }, dropped).run());
       if (others.length > 0) fixes.push(`build for ${others.map((each) => `--target ${each}`).join(" or ")}`);
-    } else if (new Search(problem, new Set([rule.id])).run() !== undefined) fixes.push(rule.fix);
+    }
   }
   // What the search for the fault leaves out may take away a reason: say then what stood in the way at first.
   const { node, reasons } = last.deadEnd ?? failed.deadEnd ?? { node: undefined, reasons: [] };
