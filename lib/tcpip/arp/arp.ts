@@ -19,7 +19,7 @@ export interface ArpOptions {
   readonly capacity?: number;
   /** Packets that may wait for one neighbour; the oldest makes room. Default 8. */
   readonly waitingOfOne?: number;
-  /** Packets that may wait in all. Each holds a page of the device. Default 64. */
+  /** Packets that may wait in all; the oldest makes room. Each holds a page of the device. Default 64. */
   readonly waitingInAll?: number;
   /** Milliseconds for which an answer is believed without asking again. Default 30,000. */
   readonly reachableTime?: number;
@@ -224,12 +224,12 @@ class HostArp implements ArpService {
     for (const each of this.#waiting) if (each.ip === ip) ofThis++;
     const full = this.#waiting.length >= this.#waitingInAll;
     if (ofThis >= this.#waitingOfOne || full) {
-      // The oldest to the same neighbour makes room: nobody pushes out what waits for another.
-      const oldest = this.#waiting.findIndex((each) => each.ip === ip);
+      // The oldest to the same neighbour makes room, or the oldest of all: a neighbour that is there answers within
+      // moments, so what has waited longest waits for one that is not.
+      const oldest = ofThis >= this.#waitingOfOne ? this.#waiting.findIndex((each) => each.ip === ip) : 0;
+      const [gone] = this.#waiting.splice(oldest, 1);
       this.statistics.waitingDropped++;
-      const [gone] = oldest < 0 ? [] : this.#waiting.splice(oldest, 1);
-      this.#ethernet.release(gone?.page ?? page);
-      if (gone === undefined) return false;
+      if (gone !== undefined) this.#ethernet.release(gone.page);
     }
     this.#waiting.push({ ip, page, offset, length });
     return true;
@@ -309,18 +309,30 @@ class HostArp implements ArpService {
     const now = this.#timers.now();
     switch (neighbour.state) {
       case "incomplete":
-        if (neighbour.attempts < broadcastAttempts) { this.#broadcast(neighbour); return; }
+        if (neighbour.attempts < broadcastAttempts) {
+          this.#broadcast(neighbour);
+          return;
+        }
         this.statistics.failed++;
         neighbour.state = "failed";
         neighbour.deadline = now + failedTime;
-        { this.#drop(neighbour.ip); return; }
+        {
+          this.#drop(neighbour.ip);
+          return;
+        }
       case "confirming":
-        if (neighbour.attempts < unicastAttempts) { this.#unicast(neighbour); return; }
+        if (neighbour.attempts < unicastAttempts) {
+          this.#unicast(neighbour);
+          return;
+        }
         // Gone, or moved to another interface: now everybody is asked, and the first answer is taken.
         neighbour.mac = undefined;
         neighbour.state = "incomplete";
         neighbour.attempts = 0;
-        { this.#broadcast(neighbour); return; }
+        {
+          this.#broadcast(neighbour);
+          return;
+        }
       case "reachable":
         neighbour.state = "stale";
         neighbour.deadline = now + staleTime;
@@ -358,12 +370,20 @@ class HostArp implements ArpService {
       case "probe":
         // RFC 5227 §1.1: a probe has no sender address, so that it spoils nobody's cache.
         this.statistics.requestsSent++;
-        { this.#send(arpRequest, MacAddress.broadcast, 0, MacAddress.zero, owned.ip); return; }
+        {
+          this.#send(arpRequest, MacAddress.broadcast, 0, MacAddress.zero, owned.ip);
+          return;
+        }
       case "own":
         this.#announce(owned.ip);
-        { owned.settle(true); return; }
-      case "announce":
-        { this.#announce(owned.ip); return; }
+        {
+          owned.settle(true);
+          return;
+        }
+      case "announce": {
+        this.#announce(owned.ip);
+        return;
+      }
       case "wait":
       case "done":
     }
