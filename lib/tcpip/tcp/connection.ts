@@ -1,0 +1,615 @@
+import type { IpAddress } from "@tesserae/device/address";
+import type { Timer } from "@tesserae/device/clock";
+import type { FlowErrorKind } from "@tesserae/device/flow";
+import { ChallengeBudget } from "./challenge-ack.ts";
+import { defaultMss, mayChallenge, mssFor, smallestMss, type TcpContext, windowShiftFor } from "./context.ts";
+import { ackDelay } from "./delayed-ack.ts";
+import { DemuxEntry, kindConnection } from "./demux.ts";
+import { TcpFlow } from "./flow.ts";
+import type { HalfOpen } from "./half-open.ts";
+import { KeepAlive } from "./keepalive.ts";
+import type { TcpListenerState } from "./listener.ts";
+import { Receiver } from "./receive.ts";
+import type { Segment } from "./segment.ts";
+import { Sender } from "./send.ts";
+import { add, isAfter, isAtLeast, isAtMost, isBefore } from "./sequence.ts";
+import type { ConnectionStatistics } from "./statistics.ts";
+import * as states from "./state.ts";
+import type { State } from "./state.ts";
+import { flagAck, flagFin, flagRst, flagSyn, timestampSize } from "./wire.ts";
+
+/** What a connection is opened with, by either side. */
+export interface ConnectionOptions {
+  readonly keepAlive: number | undefined;
+  readonly noDelay: boolean;
+}
+
+/** One connection: the state machine of RFC 9293 §3.10, over a {@link Sender} and a {@link Receiver}. */
+export class Connection extends DemuxEntry {
+  readonly kind = kindConnection;
+  state: State = states.closed;
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+  readonly flow: TcpFlow;
+  /** Where a passive connection came from, and who waits for an active one. */
+  listener: TcpListenerState | null = null;
+  waiting: { resolve(flow: TcpFlow): void; reject(error: unknown): void } | null = null;
+  /** Whether it is in the list of those to flush. */
+  scheduled = false;
+  /** Our MSS option, and the shift of windows we offer. */
+  readonly ownMss: number;
+  readonly #context: TcpContext;
+  readonly #keepAlive: KeepAlive;
+  readonly #challenges: ChallengeBudget = new ChallengeBudget();
+  readonly #timestampOffset: number;
+  readonly #ackTimer: Timer;
+  /** Keep-alive, and the end of lingering. */
+  readonly #lifeTimer: Timer;
+  #heardAt: number;
+  /** The flow is closed: nobody reads, and the peer has until then. `Infinity` before. */
+  #lingerUntil = Infinity;
+  #handshakeDeadline = Infinity;
+  #dontFragment = true;
+  /** A soft ICMP error (RFC 1122 §4.2.3.9): told when the connection times out. */
+  #softError: FlowErrorKind | undefined = undefined;
+
+  constructor(
+    context: TcpContext,
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    iss: number,
+    options: ConnectionOptions,
+  ) {
+    super(local, localPort, remote, remotePort);
+    this.#context = context;
+    const now = context.timers.now();
+    this.#heardAt = now;
+    this.#keepAlive = new KeepAlive(options.keepAlive);
+    this.#timestampOffset = context.numbers.timestampOffset(local, remote);
+    this.ownMss = mssFor(remote, context.ip.mtu(remote));
+    this.sender = new Sender(this, context, iss, options.noDelay);
+    this.receiver = new Receiver(context);
+    this.receiver.mss = this.ownMss;
+    this.flow = new TcpFlow(this);
+    this.#ackTimer = context.timers.timer(() => {
+      this.#delayedAck();
+    });
+    this.#lifeTimer = context.timers.timer(() => {
+      this.#life();
+    });
+  }
+
+  // ---- opening
+
+  /** Active open: sends the SYN. `deadline`: when to give up, milliseconds. */
+  open(deadline: number): void {
+    this.state = states.synSent;
+    this.#handshakeDeadline = deadline;
+    this.receiver.timestamps = this.#context.limits.timestamps;
+    this.receiver.shift = windowShiftFor(this.#context.limits.maxReceiveBuffer);
+    this.#sendSyn();
+  }
+
+  /** Passive open: the handshake that `half` stood for is complete. The segment that completed it comes next. */
+  accept(half: HalfOpen, segment: Segment): void {
+    const { sender, receiver } = this;
+    this.state = states.synReceived;
+    receiver.start(half.irs, half.offered);
+    receiver.shift = half.ownShift;
+    receiver.timestamps = half.timestamps;
+    receiver.recentTimestamp = half.recentTimestamp;
+    sender.setPeer(this.#payloadFor(half.mss), half.peerShift);
+    if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
+    sender.initWindow(segment, half.peerShift);
+    this.#establish(half.retransmits > 0);
+  }
+
+  /** Bytes of payload in a full segment for a peer whose MSS option is `mss` (RFC 6691 §2). */
+  #payloadFor(mss: number): number {
+    return Math.min(Math.max(mss, smallestMss), this.ownMss) - (this.receiver.timestamps ? timestampSize : 0);
+  }
+
+  #sendSyn(): void {
+    const { sender, receiver } = this;
+    const isReply = this.state === states.synReceived;
+    // A peer whose SYN had no window scale gets none, and no timestamps either (RFC 7323 §2.5, §3.2).
+    const shift = isReply && sender.shift < 0 ? -1 : receiver.shift;
+    sender.armHandshake(this.#handshakeDeadline);
+    sender.nxt = add(sender.iss, 1);
+    sender.max = sender.nxt;
+    this.#context.transmitter.syn(
+      this,
+      isReply ? flagSyn | flagAck : flagSyn,
+      sender.iss,
+      isReply ? receiver.nxt : 0,
+      this.offeredInSyn,
+      this.ownMss,
+      shift,
+      receiver.timestamps,
+      this.#timestamp(),
+      isReply ? receiver.recentTimestamp : 0,
+    );
+    if (isReply) receiver.acked();
+  }
+
+  /** The window of a SYN: never scaled. */
+  get offeredInSyn(): number {
+    return Math.min(65_535, this.receiver.buffer.limit);
+  }
+
+  #establish(retransmitted: boolean): void {
+    this.state = states.established;
+    this.sender.established(retransmitted);
+    this.#setLifeTimer();
+    this.#context.established(this);
+  }
+
+  // ---- the event SEGMENT ARRIVES (RFC 9293 §3.10.7)
+
+  receive(segment: Segment): void {
+    if (this.state === states.synSent) this.#receiveInSynSent(segment);
+    else if (this.state !== states.closed) this.#receiveSynchronized(segment);
+    if (this.state !== states.closed) this.#context.schedule(this);
+  }
+
+  /** §3.10.7.3. */
+  #receiveInSynSent(segment: Segment): void {
+    const { sender, receiver } = this;
+    const { flags, acknowledgement, options } = segment;
+    if ((flags & flagAck) !== 0) {
+      if (isAtMost(acknowledgement, sender.iss) || isAfter(acknowledgement, sender.max)) {
+        if ((flags & flagRst) === 0 && this.#context.responses.take(segment.time)) {
+          this.#context.transmitter.reset(this, 0, acknowledgement, 0);
+        }
+        return;
+      }
+    }
+    if ((flags & flagRst) !== 0) {
+      if ((flags & flagAck) !== 0) this.#fail("refused", "the peer refused the connection");
+      return;
+    }
+    if ((flags & flagSyn) === 0) return;
+    receiver.start(segment.sequence, this.offeredInSyn);
+    receiver.timestamps = receiver.timestamps && options.hasTimestamp;
+    if (options.hasTimestamp) receiver.recentTimestamp = options.timestampValue;
+    const mss = this.#payloadFor(options.mss >= 0 ? options.mss : defaultMss(this.remote));
+    sender.setPeer(mss, options.windowShift);
+    sender.initWindow(segment, 0);
+    this.#heardAt = segment.time;
+    if ((flags & flagAck) === 0) {
+      // Simultaneous open.
+      this.state = states.synReceived;
+      this.#sendSyn();
+      return;
+    }
+    const retransmitted = sender.retransmission.count > 0;
+    if (!retransmitted) sender.rtt.sample(segment.time - sender.retransmission.progressAt);
+    this.#useShifts();
+    this.#establish(retransmitted);
+    receiver.ackNow = true;
+    // Data and FIN with the SYN: the text is behind it. We leave it to be sent again, unless it is a FIN at once.
+  }
+
+  /** Windows are scaled when both SYNs said so, else neither way (RFC 7323 §2.2). */
+  #useShifts(): void {
+    if (this.sender.shift >= 0) return;
+    this.sender.shift = 0;
+    this.receiver.shift = 0;
+  }
+
+  /** §3.10.7.4: every other state. */
+  #receiveSynchronized(segment: Segment): void {
+    const { sender, receiver } = this;
+    const { counters } = this.#context;
+    const { flags, sequence, acknowledgement, options } = segment;
+    const isReset = (flags & flagRst) !== 0;
+    if (receiver.timestamps && !isReset) {
+      // RFC 7323 §3.2: what should have a timestamp and does not is dropped.
+      if (!options.hasTimestamp) return;
+      if (receiver.isOld(segment)) {
+        counters.oldTimestamps++;
+        this.#answerUnacceptable(segment);
+        return;
+      }
+    }
+    // The SYN-ACK of a simultaneous open (§3.5, figure 8): its SYN is known, its ACK is what counts.
+    const isCrossing =
+      this.state === states.synReceived &&
+      flags === (flagSyn | flagAck) &&
+      sequence === add(receiver.nxt, -1) &&
+      acknowledgement === sender.max;
+    if (isCrossing) {
+      receiver.ackNow = true;
+    } else if (!receiver.isAcceptable(sequence, segment.span)) {
+      counters.outOfWindow++;
+      if (!isReset) this.#answerUnacceptable(segment);
+      return;
+    }
+    if (isReset) {
+      // RFC 5961 §3.2: only the exact number resets; any other in the window asks whether the peer means it.
+      if (sequence === receiver.nxt) this.#reset();
+      else this.#challenge(segment.time);
+      return;
+    }
+    if ((flags & flagSyn) !== 0 && !isCrossing) {
+      // RFC 5961 §4.2.
+      this.#challenge(segment.time);
+      return;
+    }
+    if ((flags & flagAck) === 0) return;
+    if (this.state === states.synReceived) {
+      if (!isAfter(acknowledgement, sender.una) || isAfter(acknowledgement, sender.max)) {
+        if (this.#context.responses.take(segment.time)) {
+          this.#context.transmitter.reset(this, 0, acknowledgement, 0);
+        }
+        return;
+      }
+      this.#useShifts();
+      sender.initWindow(segment, sender.shift);
+      this.#establish(sender.retransmission.count > 0);
+    } else if (isAfter(acknowledgement, sender.max)) {
+      // RFC 9293: an ACK of what was never sent is answered and dropped; RFC 5961 §5 bounds the other end.
+      this.#challenge(segment.time);
+      return;
+    } else if (isBefore(acknowledgement, add(sender.una, -sender.maxWindow))) {
+      this.#challenge(segment.time);
+      return;
+    }
+    this.#heardAt = segment.time;
+    this.#keepAlive.heard();
+    if (receiver.timestamps) receiver.noteTimestamp(segment);
+    if (isAtLeast(acknowledgement, sender.una)) {
+      sender.acknowledge(segment, this.#echo(segment));
+      if (sender.isFinAcknowledged) this.#finAcknowledged();
+      if (this.state === states.closed) return;
+    }
+    if (segment.length === 0 && (flags & flagFin) === 0) return;
+    this.#receiveText(segment);
+  }
+
+  #receiveText(segment: Segment): void {
+    const { receiver } = this;
+    if (!states.canReceive(this.state)) {
+      // The peer's FIN is here: text behind it is ignored, a FIN sent again is acknowledged again.
+      receiver.ackNow = true;
+      return;
+    }
+    const before = receiver.nxt;
+    receiver.take(segment, this.#lingerUntil !== Infinity);
+    if (receiver.finished) this.#finReceived();
+    if (this.state === states.closed) return;
+    // A duplicate ACK is worth something only one by one (RFC 5681 §4.2), and a long batch wants one on the way.
+    if ((receiver.ackNow && receiver.nxt === before) || receiver.delayed.isOverdue) this.#sendAck();
+  }
+
+  /** The round trip that the echoed timestamp tells, milliseconds, or −1 (RFC 7323 §4.2). */
+  #echo(segment: Segment): number {
+    if (!this.receiver.timestamps || segment.options.timestampEcho === 0) return -1;
+    const roundTrip = (this.#timestamp() - segment.options.timestampEcho) | 0;
+    // A peer that echoes nonsense gets no say in our timeout.
+    return roundTrip >= 0 && roundTrip <= segment.time - this.sender.retransmission.progressAt + 86_400_000
+      ? roundTrip
+      : -1;
+  }
+
+  #finReceived(): void {
+    if (this.state === states.established) this.#moveTo(states.closeWait);
+    else if (this.state === states.finWait1) {
+      this.#moveTo(this.sender.isFinAcknowledged ? states.timeWait : states.closing);
+    } else if (this.state === states.finWait2) this.#moveTo(states.timeWait);
+  }
+
+  #finAcknowledged(): void {
+    if (this.state === states.finWait1) this.#moveTo(states.finWait2);
+    else if (this.state === states.closing) this.#moveTo(states.timeWait);
+    else if (this.state === states.lastAck) this.#finish();
+  }
+
+  #moveTo(state: State): void {
+    this.state = state;
+    if (state === states.timeWait) {
+      // The ACK of the peer's FIN leaves from here: the entry that stays behind only repeats it.
+      this.#sendAck();
+      this.#context.enterTimeWait(this);
+      this.#finish();
+      return;
+    }
+    this.#setLifeTimer();
+  }
+
+  /** §3.10.7.4, first: an ACK tells a peer that is out of step where we are. Without data it is limited. */
+  #answerUnacceptable(segment: Segment): void {
+    if (segment.length > 0) this.#sendAck();
+    else this.#challenge(segment.time);
+  }
+
+  #challenge(now: number): void {
+    if (mayChallenge(this.#context, this.#challenges, now)) this.#sendAck();
+  }
+
+  /** The peer's RST is believed. */
+  #reset(): void {
+    if (this.state === states.synReceived) this.#fail("refused", "the peer refused the connection");
+    else this.#fail("reset", "the peer reset the connection");
+  }
+
+  // ---- sending
+
+  /** Sends a segment of the sender's. Carries the ACK, the window and the timestamps of this moment. */
+  transmit(flags: number, sequence: number, offset: number, length: number): boolean {
+    const { receiver, sender } = this;
+    const left = this.#context.transmitter.segment(
+      this,
+      flags,
+      sequence,
+      receiver.nxt,
+      receiver.offerWindow(),
+      receiver.timestamps,
+      receiver.timestamps ? this.#timestamp() : 0,
+      receiver.recentTimestamp,
+      length > 0 ? sender.buffer : null,
+      offset,
+      length,
+      this.#dontFragment,
+    );
+    if (left) {
+      receiver.acked();
+      this.#ackTimer.cancel();
+    } else {
+      this.#followPath();
+    }
+    return left;
+  }
+
+  #sendAck(): void {
+    this.transmit(flagAck, this.sender.nxt, 0, 0);
+  }
+
+  /** The end of a batch of segments, of a write or of a read: readers first, then data, then an ACK if none went. */
+  flush(): void {
+    this.scheduled = false;
+    if (this.state === states.closed) return;
+    this.flow.readable();
+    const { receiver, sender } = this;
+    this.flow.writable();
+    if (states.canSend(this.state)) sender.output(false);
+    if (receiver.ackNow || (receiver.hasRoomToTell && states.canReceive(this.state))) this.#sendAck();
+    // Also when there was no page for the ACK: the timer tries again.
+    if ((receiver.ackNow || receiver.ackLater) && !this.#ackTimer.armed) {
+      this.#ackTimer.set(this.#context.timers.now() + ackDelay);
+    }
+  }
+
+  #delayedAck(): void {
+    if (this.state === states.closed) return;
+    this.#context.counters.delayedAcks++;
+    this.#sendAck();
+  }
+
+  #timestamp(): number {
+    return (Math.floor(this.#context.timers.now()) + this.#timestampOffset) | 0;
+  }
+
+  // ---- timers
+
+  /** The sender's timer expired. */
+  transmitTimer(): void {
+    if (this.state === states.closed) return;
+    if (this.state === states.synSent || this.state === states.synReceived) {
+      const { retransmission } = this.sender;
+      if (this.#context.timers.now() >= this.#handshakeDeadline) {
+        this.#timeOut("the peer did not answer");
+        return;
+      }
+      retransmission.timedOut();
+      this.#sendSyn();
+      return;
+    }
+    if (!this.sender.timerExpired()) this.#timeOut("the peer stopped answering");
+  }
+
+  #life(): void {
+    const now = this.#context.timers.now();
+    if (this.state === states.closed) return;
+    if (now >= this.#lingerDeadline()) {
+      this.#resetPeer();
+      this.#fail("reset", "the connection did not end within the linger time");
+      return;
+    }
+    if (this.inFlight > 0) {
+      // Retransmissions find out by themselves whether the peer is there.
+      this.#heardAt = Math.max(this.#heardAt, now - this.#keepAlive.idle + this.#keepAlive.interval);
+    } else if (this.#keepAlive.deadline(this.#heardAt) <= now) {
+      if (this.#keepAlive.isDead) {
+        this.#resetPeer();
+        this.#timeOut("the peer stopped answering keep-alive probes");
+        return;
+      }
+      this.#keepAlive.probed();
+      this.#context.counters.keepAliveProbes++;
+      // One number before what is expected: the peer must answer (RFC 9293 §3.8.4).
+      this.transmit(flagAck, add(this.sender.nxt, -1), 0, 0);
+    }
+    this.#setLifeTimer();
+  }
+
+  #lingerDeadline(): number {
+    if (this.#lingerUntil === Infinity) return Infinity;
+    // While our data gets through, the peer is only slow; once all of it has, its own end is all that is missing.
+    return this.sender.isFinAcknowledged
+      ? this.#lingerUntil
+      : Math.max(this.#lingerUntil, this.sender.advancedAt + this.#context.limits.linger);
+  }
+
+  #setLifeTimer(): void {
+    this.#lifeTimer.set(Math.min(this.#lingerDeadline(), this.#keepAlive.deadline(this.#heardAt)));
+  }
+
+  // ---- calls of the flow
+
+  /** The reader has taken bytes or waits for some: offer a window for them. */
+  consumed(): void {
+    const { receiver, sender } = this;
+    receiver.buffer.fit(this.#context.timers.now(), sender.rtt.smoothed);
+    if (receiver.hasRoomToTell) this.#context.schedule(this);
+  }
+
+  /** There is something new to send. */
+  written(more: boolean): void {
+    this.sender.nagle.cork(more, this.#context.timers.now());
+    this.#context.schedule(this);
+  }
+
+  /** No more will be written. */
+  end(): void {
+    if (this.state === states.established) this.state = states.finWait1;
+    else if (this.state === states.closeWait) this.state = states.lastAck;
+    else return;
+    this.sender.queueFin();
+    this.#context.schedule(this);
+  }
+
+  /** Nobody reads any more: what arrives is dropped, and the peer has a bounded time to end. */
+  linger(): void {
+    if (this.state === states.closed || this.#lingerUntil !== Infinity) return;
+    this.receiver.buffer.discard();
+    this.#lingerUntil = this.#context.timers.now() + this.#context.limits.linger;
+    this.#setLifeTimer();
+    this.#context.schedule(this);
+  }
+
+  abort(): void {
+    if (this.state === states.closed) return;
+    this.#resetPeer();
+    this.#fail("aborted", "the flow was aborted");
+  }
+
+  /** The handshake took longer than the application wants to wait. */
+  giveUp(kind: FlowErrorKind, message: string): void {
+    if (this.state === states.closed) return;
+    this.#resetPeer();
+    this.#fail(kind, message);
+  }
+
+  // ---- the path
+
+  /** An ICMP error about a segment of ours, whose number it quotes (RFC 5927 §4.1: it must be in flight). */
+  pathError(kind: FlowErrorKind, sequence: number): void {
+    const { sender } = this;
+    if (isBefore(sequence, sender.una) || !isBefore(sequence, sender.max)) return;
+    if (this.state === states.synSent || this.state === states.synReceived) {
+      this.#fail(kind, kind === "refused" ? "the peer has no listener there" : "the peer cannot be reached");
+    } else {
+      this.#softError = kind;
+    }
+  }
+
+  /** An ICMP error that never ends a connection (RFC 1122 §4.2.3.9). */
+  softError(kind: FlowErrorKind, sequence: number): void {
+    const { sender } = this;
+    if (isAtLeast(sequence, sender.una) && isBefore(sequence, sender.max)) this.#softError = kind;
+  }
+
+  /** "Packet too big" about a segment that is in flight. `mtu` of the next hop, or 0. */
+  packetTooBig(mtu: number, sequence: number): void {
+    const { sender } = this;
+    if (isBefore(sequence, sender.una) || !isBefore(sequence, sender.max)) return;
+    const known = this.#context.ip.mtu(this.remote);
+    this.#usePath(mtu === 0 ? known : Math.min(known, mtu));
+  }
+
+  /** IP refused a segment: perhaps the path has become narrower. */
+  #followPath(): void {
+    this.#usePath(this.#context.ip.mtu(this.remote));
+  }
+
+  #usePath(mtu: number): void {
+    const least = defaultMss(this.remote);
+    const wanted = mssFor(this.remote, mtu);
+    // Below what every path should take, forged or not: smaller segments would not help, fragments do.
+    if (wanted < least) this.#dontFragment = false;
+    const mss = Math.max(wanted, least) - (this.receiver.timestamps ? timestampSize : 0);
+    if (mss >= this.sender.mss || !states.canSend(this.state)) return;
+    this.sender.reduceMss(mss);
+    this.#context.schedule(this);
+  }
+
+  // ---- the end
+
+  #resetPeer(): void {
+    const { state, sender, receiver } = this;
+    // §3.10.5: no reset from CLOSED and SYN-SENT, where the peer knows nothing of us.
+    if (state === states.closed || state === states.synSent) return;
+    this.#context.transmitter.reset(this, flagAck, sender.max, receiver.nxt);
+  }
+
+  #timeOut(message: string): void {
+    this.#context.counters.timeouts++;
+    if (states.canSend(this.state)) this.#resetPeer();
+    this.#fail(this.#softError ?? "timeout", message);
+  }
+
+  #fail(kind: FlowErrorKind, message: string): void {
+    const { counters } = this.#context;
+    if (this.state === states.synSent || this.state === states.synReceived) counters.attemptFails++;
+    else counters.establishedResets++;
+    this.flow.fail(kind, message);
+    this.receiver.buffer.clear();
+    this.#finish();
+  }
+
+  #finish(): void {
+    const isOpen = this.state !== states.closed;
+    this.state = states.closed;
+    if (!isOpen) return;
+    this.sender.stop();
+    this.#ackTimer.cancel();
+    this.#lifeTimer.cancel();
+    this.#context.forget(this);
+    this.flow.over();
+    this.receiver.buffer.dropEarly();
+  }
+
+  /** What is added to the clock in our timestamps. */
+  get timestampOffset(): number {
+    return this.#timestampOffset;
+  }
+
+  get inFlight(): number {
+    return Math.max(0, this.sender.flight);
+  }
+
+  statistics(): ConnectionStatistics {
+    const { sender, receiver } = this;
+    const { rtt } = sender;
+    return {
+      local: this.flow.local,
+      remote: this.flow.remote,
+      state: states.stateName(this.state),
+      congestionControl: sender.congestion.name,
+      mss: sender.mss,
+      congestionWindow: sender.congestion.window,
+      slowStartThreshold: sender.congestion.threshold,
+      roundTrip: rtt.smoothed,
+      roundTripVariance: rtt.variance,
+      minimumRoundTrip: rtt.minimum,
+      retransmissionTimeout: sender.retransmission.timeout(rtt.rto),
+      backOff: sender.retransmission.count,
+      inFlight: this.inFlight,
+      sendWindow: sender.window,
+      sendBuffered: sender.buffer.length,
+      receiveWindow: receiver.window,
+      receiveBuffered: receiver.buffer.length,
+      outOfOrderBytes: receiver.buffer.early.bytes,
+      bytesSent: sender.bytesSent,
+      bytesAcknowledged: sender.bytesAcknowledged,
+      bytesReceived: receiver.bytesReceived,
+      retransmits: sender.retransmits,
+      windowShift: [sender.shift, receiver.shift],
+      timestamps: receiver.timestamps,
+      memory: sender.buffer.capacity + receiver.buffer.capacity,
+    };
+  }
+}

@@ -1,0 +1,40 @@
+/** How long an ACK may wait for company, milliseconds (RFC 9293 §3.8.6.3 allows 500). */
+export const ackDelay = 40;
+/** Full segments acknowledged one by one at the start, while the peer's window is small. */
+const quickSegments = 16;
+/** RFC 5681 §4.2: acknowledge at least every second full segment … */
+const segmentsPerAck = 2;
+/** … unless they came in one batch: then once for the batch, but at least this often. */
+export const segmentsPerBatch = 16;
+
+/** Decides when received data is acknowledged. Sizes in bytes. */
+export class DelayedAck {
+  /** Bytes received since the last ACK left. */
+  pending = 0;
+  /** The largest segment seen: what "full" means. Starts at the default of RFC 9293 §3.7.1. */
+  #largest = 536;
+  #quick = quickSegments;
+
+  /** Data arrived in order. Whether to acknowledge once the batch is through. */
+  received(length: number): boolean {
+    this.pending += length;
+    if (length >= this.#largest) {
+      this.#largest = length;
+      if (this.#quick > 0) {
+        this.#quick--;
+        return true;
+      }
+    }
+    return this.pending >= segmentsPerAck * this.#largest;
+  }
+
+  /** Whether so much is unacknowledged that the ACK should not even wait for the end of the batch. */
+  get isOverdue(): boolean {
+    return this.pending >= segmentsPerBatch * this.#largest;
+  }
+
+  /** An ACK has left. */
+  sent(): void {
+    this.pending = 0;
+  }
+}

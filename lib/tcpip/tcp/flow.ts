@@ -1,0 +1,177 @@
+import type { Endpoint } from "@tesserae/device/address";
+import { type Flow, FlowError, type FlowErrorKind } from "@tesserae/device/flow";
+import type { Connection } from "./connection.ts";
+
+/** A write that waits for room. */
+interface PendingWrite {
+  readonly bytes: Uint8Array;
+  taken: number;
+  readonly more: boolean;
+  resolve(): void;
+  reject(error: FlowError): void;
+}
+
+const done = Promise.resolve();
+const nothing = Promise.resolve(0);
+
+/** The application's side of a connection: promises in front of the two buffers. */
+export class TcpFlow implements Flow {
+  readonly #connection: Connection;
+  #resolveRead: ((length: number) => void) | null = null;
+  #rejectRead: ((error: unknown) => void) | null = null;
+  readonly #writes: PendingWrite[] = [];
+  #ended = false;
+  #closed: Promise<void> | null = null;
+  #resolveClosed: (() => void) | null = null;
+  #error: FlowError | null = null;
+  #over = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  get local(): Endpoint {
+    return { address: this.#connection.local, port: this.#connection.localPort };
+  }
+
+  get remote(): Endpoint {
+    return { address: this.#connection.remote, port: this.#connection.remotePort };
+  }
+
+  read(into: Uint8Array): Promise<number> {
+    if (into.length === 0) return Promise.reject(new RangeError("into is empty"));
+    if (this.#resolveRead !== null) return Promise.reject(new TypeError("a read is pending"));
+    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#closed !== null) return Promise.reject(closedError());
+    const { buffer } = this.#connection.receiver;
+    if (buffer.length > 0) {
+      buffer.read(into);
+      const length = buffer.finishRead();
+      this.#connection.consumed();
+      return Promise.resolve(length);
+    }
+    if (this.#connection.receiver.finished || this.#over) return nothing;
+    return new Promise((resolve, reject) => {
+      this.#resolveRead = resolve;
+      this.#rejectRead = reject;
+      buffer.read(into);
+    });
+  }
+
+  write(bytes: Uint8Array, more = false): Promise<void> {
+    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#ended) return Promise.reject(closedError());
+    const { buffer } = this.#connection.sender;
+    const taken = this.#writes.length === 0 ? buffer.append(bytes, 0) : 0;
+    // What does not fit at once is more than a segment: nothing to hold back for.
+    const isWhole = taken === bytes.length && this.#writes.length === 0;
+    this.#connection.written(more && isWhole);
+    if (isWhole) return done;
+    return new Promise((resolve, reject) => {
+      this.#writes.push({ bytes, taken, more, resolve, reject });
+    });
+  }
+
+  end(): Promise<void> {
+    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#ended) return done;
+    this.#ended = true;
+    if (this.#writes.length === 0) {
+      this.#connection.end();
+      return done;
+    }
+    // Behind the writes that wait: an empty one, with the end as its echo.
+    return new Promise((resolve, reject) => {
+      this.#writes.push({ bytes: new Uint8Array(0), taken: 0, more: false, resolve, reject });
+    });
+  }
+
+  close(): Promise<void> {
+    if (this.#closed !== null) return this.#closed;
+    if (this.#over) {
+      this.#closed = done;
+      this.#connection.receiver.buffer.clear();
+      return done;
+    }
+    this.#closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    // An end that fails has told the writers, and close never rejects.
+    this.end().catch(() => undefined);
+    this.#rejectPendingRead(closedError());
+    this.#connection.linger();
+    return this.#closed;
+  }
+
+  abort(): void {
+    this.#connection.abort();
+    this.#connection.receiver.buffer.clear();
+    this.#error ??= new FlowError("aborted", "the flow was aborted");
+  }
+
+  // ---- called by the connection
+
+  /** What the connection died of. */
+  get error(): FlowError | null {
+    return this.#error;
+  }
+
+  /** Gives a waiting reader what has arrived. Called once a batch. */
+  readable(): void {
+    const resolve = this.#resolveRead;
+    if (resolve === null) return;
+    const { receiver } = this.#connection;
+    const { buffer } = receiver;
+    if (buffer.filled === 0 && !receiver.finished) return;
+    this.#resolveRead = null;
+    this.#rejectRead = null;
+    resolve(buffer.finishRead());
+    this.#connection.consumed();
+  }
+
+  /** There is room in the send buffer: takes what waits. */
+  writable(): void {
+    const { buffer } = this.#connection.sender;
+    while (this.#writes.length > 0) {
+      const write = this.#writes[0];
+      if (write === undefined) return;
+      write.taken += buffer.append(write.bytes, write.taken);
+      if (write.taken < write.bytes.length) return;
+      this.#writes.shift();
+      if (this.#writes.length === 0) {
+        if (this.#ended) this.#connection.end();
+        else this.#connection.written(write.more);
+      }
+      write.resolve();
+    }
+  }
+
+  /** The connection died. */
+  fail(kind: FlowErrorKind, message: string): void {
+    this.readable();
+    const error = new FlowError(kind, message);
+    this.#error ??= error;
+    this.#rejectPendingRead(error);
+    for (const write of this.#writes.splice(0)) write.reject(error);
+  }
+
+  /** The connection is over, for better or worse. */
+  over(): void {
+    this.readable();
+    this.#over = true;
+    this.#resolveClosed?.();
+    this.#resolveClosed = null;
+  }
+
+  #rejectPendingRead(error: FlowError): void {
+    const reject = this.#rejectRead;
+    this.#resolveRead = null;
+    this.#rejectRead = null;
+    this.#connection.receiver.buffer.finishRead();
+    reject?.(error);
+  }
+}
+
+function closedError(): FlowError {
+  return new FlowError("closed", "the flow was closed on this side");
+}

@@ -1,0 +1,208 @@
+import type { IpAddress } from "@tesserae/device/address";
+import { Connection } from "./connection.ts";
+import { defaultMss, mssFor, smallestMss, type TcpContext, windowShiftFor } from "./context.ts";
+import { type Demux, EndpointPair } from "./demux.ts";
+import { HalfOpen, HalfOpenQueue } from "./half-open.ts";
+import type { TcpListenerState } from "./listener.ts";
+import type { Segment } from "./segment.ts";
+import { add, isAtLeast, isBefore, later } from "./sequence.ts";
+import { checkCookie, cookieTick, makeCookie } from "./syn-cookie.ts";
+import { flagAck, flagRst, flagSyn } from "./wire.ts";
+
+/** Connections that peers open: from LISTEN over SYN-RECEIVED to ESTABLISHED (RFC 9293 §3.10.7.2 and §3.10.7.4). */
+export class PassiveOpen {
+  readonly halfOpen: HalfOpenQueue;
+  readonly #context: TcpContext;
+  readonly #demux: Demux;
+
+  constructor(context: TcpContext, demux: Demux) {
+    this.#context = context;
+    this.#demux = demux;
+    this.halfOpen = new HalfOpenQueue(context.limits.maxHalfOpen, context.timers, demux, (half) => {
+      this.#sendSynAck(half);
+    });
+  }
+
+  /** A SYN for a listener. `after`: a number that ours must be beyond, when the endpoints were used just now. */
+  syn(listener: TcpListenerState, segment: Segment, local: IpAddress, remote: IpAddress, after?: number): void {
+    const { limits, numbers, counters, ip } = this.#context;
+    const { options, sourcePort, destinationPort } = segment;
+    const mss = Math.max(smallestMss, options.mss >= 0 ? options.mss : defaultMss(remote));
+    if (!this.halfOpen.hasRoom(listener)) {
+      counters.synOverflows++;
+      if (this.#demux.isFull) {
+        counters.connectionOverflows++;
+        return;
+      }
+      this.#sendCookie(listener, segment, local, remote, mss);
+      return;
+    }
+    const scaled = options.windowShift >= 0;
+    const number = numbers.sequence(local, destinationPort, remote, sourcePort, segment.time);
+    const half = new HalfOpen(local, destinationPort, remote, sourcePort, listener, {
+      irs: segment.sequence,
+      iss: after === undefined ? number : later(number, after),
+      mss,
+      peerShift: scaled ? options.windowShift : 0,
+      ownShift: scaled ? windowShiftFor(limits.maxReceiveBuffer) : 0,
+      scaled,
+      timestamps: limits.timestamps && options.hasTimestamp,
+      recentTimestamp: options.timestampValue,
+      offered: Math.min(65_535, limits.receiveBuffer),
+      ownMss: mssFor(remote, ip.mtu(remote)),
+    });
+    this.halfOpen.insert(half);
+  }
+
+  /** A segment for a half-open connection. */
+  handshake(half: HalfOpen, segment: Segment): void {
+    const { counters, responses, transmitter } = this.#context;
+    const { flags, sequence, acknowledgement } = segment;
+    const expected = add(half.irs, 1);
+    if ((flags & flagRst) !== 0) {
+      if (sequence === expected) {
+        half.listener.failed();
+        this.halfOpen.remove(half);
+      }
+      return;
+    }
+    if ((flags & flagSyn) !== 0) {
+      // The SYN again: our SYN-ACK was lost. Any other SYN, or one with an ACK, cannot be of this peer's making now.
+      if (sequence === half.irs && (flags & flagAck) === 0 && responses.take(segment.time)) this.#sendSynAck(half);
+      return;
+    }
+    if ((flags & flagAck) === 0) return;
+    if (acknowledgement !== add(half.iss, 1)) {
+      // RFC 9293 §3.10.7.4, fifth, in SYN-RECEIVED.
+      if (responses.take(segment.time)) transmitter.reset(half, 0, acknowledgement, 0);
+      return;
+    }
+    if (half.timestamps) {
+      if (!segment.options.hasTimestamp) return;
+      if (((segment.options.timestampValue - half.recentTimestamp) | 0) < 0) {
+        counters.oldTimestamps++;
+        return;
+      }
+    }
+    const end = add(expected, half.offered);
+    if (!isAtLeast(sequence, expected) || (isAtLeast(sequence, end) && sequence !== expected)) {
+      if (responses.take(segment.time)) this.#sendSynAck(half);
+      return;
+    }
+    this.halfOpen.take(half);
+    const connection = this.#make(half);
+    this.#demux.replace(half, connection);
+    counters.passiveOpens++;
+    connection.listener = half.listener;
+    connection.accept(half, segment);
+    connection.receive(segment);
+  }
+
+  /**
+   * An ACK, without SYN or RST, for a listener and no connection: what a cookie comes back in.
+   *
+   * @returns false when it is none: the caller resets.
+   */
+  cookie(listener: TcpListenerState, segment: Segment, local: IpAddress, remote: IpAddress): boolean {
+    if (segment.time >= listener.cookiesUntil) return false;
+    const { numbers, counters, ip, limits } = this.#context;
+    const pair = new EndpointPair(local, segment.destinationPort, remote, segment.sourcePort);
+    const irs = add(segment.sequence, -1);
+    const iss = add(segment.acknowledgement, -1);
+    const mss = checkCookie(numbers, pair, irs, iss, segment.time);
+    if (mss < 0) return false;
+    const half = new HalfOpen(local, segment.destinationPort, remote, segment.sourcePort, listener, {
+      irs,
+      iss,
+      mss,
+      peerShift: 0,
+      ownShift: 0,
+      scaled: false,
+      timestamps: false,
+      recentTimestamp: 0,
+      offered: Math.min(65_535, limits.receiveBuffer),
+      ownMss: mssFor(remote, ip.mtu(remote)),
+    });
+    const connection = this.#make(half);
+    if (!this.#demux.insert(connection)) {
+      counters.connectionOverflows++;
+      return true;
+    }
+    counters.cookiesAccepted++;
+    counters.passiveOpens++;
+    connection.listener = listener;
+    connection.accept(half, segment);
+    connection.receive(segment);
+    return true;
+  }
+
+  /** The listener is closed: its handshakes are refused. */
+  close(listener: TcpListenerState): void {
+    for (const half of this.halfOpen.removeOf(listener)) {
+      this.#context.transmitter.reset(half, flagAck, add(half.iss, 1), add(half.irs, 1));
+    }
+  }
+
+  /** An ICMP error about a SYN-ACK: the peer cannot be reached (RFC 5927 §4.1: only if it quotes our number). */
+  pathError(half: HalfOpen, sequence: number): void {
+    if (sequence !== half.iss) return;
+    half.listener.failed();
+    this.halfOpen.remove(half);
+  }
+
+  #make(half: HalfOpen): Connection {
+    const { local, localPort, remote, remotePort, listener } = half;
+    return new Connection(this.#context, local, localPort, remote, remotePort, half.iss, listener);
+  }
+
+  #sendSynAck(half: HalfOpen): void {
+    const { transmitter, numbers, timers } = this.#context;
+    const offset = half.timestamps ? numbers.timestampOffset(half.local, half.remote) : 0;
+    transmitter.syn(
+      half,
+      flagSyn | flagAck,
+      half.iss,
+      add(half.irs, 1),
+      half.offered,
+      half.ownMss,
+      half.scaled ? half.ownShift : -1,
+      half.timestamps,
+      (Math.floor(timers.now()) + offset) | 0,
+      half.recentTimestamp,
+    );
+  }
+
+  #sendCookie(listener: TcpListenerState, segment: Segment, local: IpAddress, remote: IpAddress, mss: number): void {
+    const { counters, numbers, transmitter, limits, ip } = this.#context;
+    // A flood is answered at the rate at which it comes, one small segment each, and stores nothing.
+    const pair = new EndpointPair(local, segment.destinationPort, remote, segment.sourcePort);
+    listener.cookiesUntil = segment.time + 2 * cookieTick;
+    counters.cookiesSent++;
+    transmitter.syn(
+      pair,
+      flagSyn | flagAck,
+      makeCookie(numbers, pair, segment.sequence, mss, segment.time),
+      add(segment.sequence, 1),
+      Math.min(65_535, limits.receiveBuffer),
+      mssFor(remote, ip.mtu(remote)),
+      -1,
+      false,
+      0,
+      0,
+    );
+  }
+}
+
+/** Whether a SYN in TIME-WAIT may open a new connection (RFC 9293 §3.10.7.4, RFC 6191 §2). */
+export function isNewIncarnation(
+  segment: Segment,
+  receiveNext: number,
+  timestamps: boolean,
+  recentTimestamp: number,
+): boolean {
+  if (timestamps && segment.options.hasTimestamp) {
+    const age = (segment.options.timestampValue - recentTimestamp) | 0;
+    if (age !== 0) return age > 0;
+  }
+  return isBefore(receiveNext, segment.sequence);
+}

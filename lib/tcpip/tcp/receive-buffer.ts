@@ -1,0 +1,124 @@
+import { type BufferPool, copyBytes } from "./buffer-pool.ts";
+import { OutOfOrder } from "./out-of-order.ts";
+import { Ring } from "./ring.ts";
+
+/**
+ * What has arrived and was not read: bytes in order, and behind them, each in its place, what came early.
+ *
+ * While a reader waits, bytes in order go straight to it.
+ */
+export class ReceiveBuffer {
+  /** Bytes in order, waiting for a reader. */
+  length = 0;
+  readonly early: OutOfOrder = new OutOfOrder();
+  /** How many bytes the window offers at most. Only grows. */
+  limit: number;
+  /** Where a waiting reader wants its bytes, and how many are there. */
+  into: Uint8Array | null = null;
+  filled = 0;
+  readonly #largest: number;
+  readonly #ring: Ring;
+  /** Bytes the reader took since `#measuredAt`. */
+  #consumed = 0;
+  #measuredAt = 0;
+
+  constructor(pool: BufferPool, limit: number, largest: number) {
+    this.#ring = new Ring(pool);
+    this.limit = limit;
+    this.#largest = Math.max(limit, largest);
+  }
+
+  /** Bytes of memory held. */
+  get capacity(): number {
+    return this.#ring.capacity;
+  }
+
+  /**
+   * Takes bytes that start `ahead` of the next expected one, with 0 in order. The caller has cut them to the window.
+   *
+   * @returns how many bytes the next expected one moves on; 0 when the bytes came early; −1 when there was no place
+   * for them.
+   */
+  insert(ahead: number, bytes: Uint8Array, offset: number, length: number): number {
+    if (ahead > 0) {
+      if (!this.early.add(ahead, ahead + length)) return -1;
+      this.#ring.write(this.length + ahead, bytes, offset, length, this.length + this.early.extent);
+      return 0;
+    }
+    const early = this.early;
+    let direct = 0;
+    const into = this.into;
+    if (into !== null && this.length === 0 && early.count === 0) {
+      direct = Math.min(length, into.length - this.filled);
+      copyBytes(bytes, offset, direct, into, this.filled);
+      this.filled += direct;
+      if (direct === length) return length;
+    }
+    const rest = length - direct;
+    this.#ring.write(this.length, bytes, offset + direct, rest, this.length + early.extent);
+    const gained = early.count === 0 ? 0 : early.advance(rest);
+    this.length += rest + gained;
+    if (into !== null) this.#fill(into);
+    return length + gained;
+  }
+
+  /** Sets what a reader waits for. Bytes that are here go there at once. */
+  read(into: Uint8Array): void {
+    this.into = into;
+    this.filled = 0;
+    if (this.length > 0) this.#fill(into);
+  }
+
+  /** The reader has what it gets; how much. */
+  finishRead(): number {
+    const filled = this.filled;
+    this.#consumed += filled;
+    this.into = null;
+    this.filled = 0;
+    return filled;
+  }
+
+  /** Throws away what is here in order; how much. */
+  discard(): number {
+    const length = this.length;
+    this.#take(length);
+    return length;
+  }
+
+  /**
+   * Dynamic right-sizing (Feng 2002, as in Linux): a reader that took more than half the window in one round trip
+   * is fast enough for twice the window.
+   */
+  fit(now: number, roundTrip: number): void {
+    if (now - this.#measuredAt < Math.max(1, roundTrip)) return;
+    const wanted = Math.min(this.#largest, this.#consumed * 2);
+    if (wanted > this.limit) this.limit = wanted;
+    this.#measuredAt = now;
+    this.#consumed = 0;
+  }
+
+  /** Nothing more will arrive: what came early is worthless, what is in order stays readable. */
+  dropEarly(): void {
+    this.early.clear();
+    if (this.length === 0) this.#ring.release();
+  }
+
+  clear(): void {
+    this.length = 0;
+    this.early.clear();
+    this.#ring.release();
+  }
+
+  #fill(into: Uint8Array): void {
+    const length = Math.min(this.length, into.length - this.filled);
+    this.#ring.read(0, length, into, this.filled);
+    this.filled += length;
+    this.#take(length);
+  }
+
+  #take(length: number): void {
+    this.length -= length;
+    if (this.length === 0 && this.early.count === 0) this.#ring.release();
+    else this.#ring.advance(length);
+  }
+}

@@ -1,0 +1,179 @@
+import type { TcpContext } from "./context.ts";
+import { DelayedAck } from "./delayed-ack.ts";
+import { ReceiveBuffer } from "./receive-buffer.ts";
+import type { Segment } from "./segment.ts";
+import { add, distance, isAfter, isAtLeast, isAtMost, isBefore, later } from "./sequence.ts";
+import { flagFin } from "./wire.ts";
+
+/**
+ * The receiving half of a connection (RFC 9293 §3.3.1, the RCV variables, §3.8.6): which segments belong in the
+ * window, where their bytes go, what window is offered, and whether an ACK is due.
+ */
+export class Receiver {
+  readonly buffer: ReceiveBuffer;
+  readonly delayed: DelayedAck = new DelayedAck();
+  /** RCV.NXT. */
+  nxt = 0;
+  /** The right edge of the window: the highest ever offered. Data up to it is always taken (RFC 7323 §2.4). */
+  edge = 0;
+  /** Rcv.Wind.Shift. */
+  shift = 0;
+  /** Our largest segment, for silly-window avoidance. */
+  mss = 536;
+  /** Last.ACK.sent (RFC 7323 §4.3). */
+  lastAck = 0;
+  /** Whether both sides send timestamps; TS.Recent, and when it was taken. */
+  timestamps = false;
+  recentTimestamp = 0;
+  #recentAt = 0;
+  /** The peer's FIN has been seen; its number; and whether everything before it is here, too. */
+  hasFin = false;
+  #finSequence = 0;
+  finished = false;
+  /** An ACK is to leave at the end of this batch. */
+  ackNow = false;
+  /** An ACK is to leave within the delay. */
+  ackLater = false;
+  bytesReceived = 0;
+  readonly #context: TcpContext;
+
+  constructor(context: TcpContext) {
+    this.#context = context;
+    const { receiveBuffer, maxReceiveBuffer } = context.limits;
+    this.buffer = new ReceiveBuffer(context.pool, receiveBuffer, maxReceiveBuffer);
+  }
+
+  /** The peer's SYN had this number. `offered` is the window our own SYN offers or offered, unscaled. */
+  start(irs: number, offered: number): void {
+    this.nxt = add(irs, 1);
+    this.edge = add(this.nxt, offered);
+    this.lastAck = this.nxt;
+  }
+
+  /** RCV.WND: how much the peer may send. */
+  get window(): number {
+    return Math.max(0, distance(this.edge, this.nxt));
+  }
+
+  /** How much there is room for. */
+  get #space(): number {
+    return this.buffer.limit - this.buffer.length;
+  }
+
+  /**
+   * The window field of a segment that leaves now, shifted, and with it the new right edge. The edge moves only by
+   * worthwhile steps (RFC 9293 §3.8.6.2.2) and never back.
+   */
+  offerWindow(): number {
+    const edge = add(this.nxt, Math.max(0, this.#space));
+    if (this.#isWorthwhile(distance(edge, this.edge))) this.edge = edge;
+    return Math.min(65_535, Math.floor(this.window / 2 ** this.shift));
+  }
+
+  /** Whether the reader has made so much room that the peer should hear of it without being asked. */
+  get hasRoomToTell(): boolean {
+    const gain = distance(add(this.nxt, Math.max(0, this.#space)), this.edge);
+    return gain >= 2 * this.mss && (gain * 2 >= this.buffer.limit || this.window < this.buffer.limit / 4);
+  }
+
+  #isWorthwhile(gain: number): boolean {
+    return gain >= Math.min(Math.floor(this.buffer.limit / 2), this.mss);
+  }
+
+  /** PAWS (RFC 7323 §5.3 R1): whether the segment is an old duplicate by its timestamp. */
+  isOld(segment: Segment): boolean {
+    const age = (segment.options.timestampValue - this.recentTimestamp) | 0;
+    // §5.5: after 24 days without a segment the recent timestamp itself is outdated.
+    return age < 0 && segment.time - this.#recentAt < 24 * 86_400_000;
+  }
+
+  /** RFC 7323 §4.3, after the segment was found acceptable. */
+  noteTimestamp(segment: Segment): void {
+    const { timestampValue } = segment.options;
+    if (isAtMost(segment.sequence, this.lastAck) && ((timestampValue - this.recentTimestamp) | 0) >= 0) {
+      this.recentTimestamp = timestampValue;
+      this.#recentAt = segment.time;
+    }
+  }
+
+  /**
+   * The first check of RFC 9293 §3.10.7.4: whether the segment lies in the window. One that overlaps it at both ends
+   * counts, too; and with a window of 0 one that begins at RCV.NXT does, for the sake of its ACK: its data is cut off.
+   */
+  isAcceptable(sequence: number, span: number): boolean {
+    if (span === 0) {
+      if (this.window === 0) return sequence === this.nxt;
+      return isAtLeast(sequence, this.nxt) && isBefore(sequence, this.edge);
+    }
+    if (this.window === 0) return sequence === this.nxt;
+    return isBefore(sequence, this.edge) && isAfter(add(sequence, span), this.nxt);
+  }
+
+  /**
+   * Takes the text and the FIN of an acceptable segment.
+   *
+   * @param discard the reader is gone: count the bytes and drop them
+   */
+  take(segment: Segment, discard: boolean): void {
+    const isFin = (segment.flags & flagFin) !== 0;
+    const { bytes } = segment;
+    let { sequence, offset, length } = segment;
+    const end = add(sequence, length);
+    if (isFin && !this.hasFin && isAtMost(end, this.edge) && isAtLeast(end, this.nxt)) {
+      this.hasFin = true;
+      this.#finSequence = end;
+    }
+    const before = distance(this.nxt, sequence);
+    if (before > 0) {
+      const cut = Math.min(before, length);
+      sequence = add(sequence, cut);
+      offset += cut;
+      length -= cut;
+      // Something we had: our ACK may have been lost (RFC 5681 §4.2 wants this one at once).
+      this.ackNow = true;
+    }
+    const limit = this.hasFin ? this.#lesser(this.#finSequence, this.edge) : this.edge;
+    const room = distance(limit, sequence);
+    if (length > room) {
+      length = Math.max(0, room);
+      this.ackNow = true;
+    }
+    if (length > 0) this.#insert(distance(sequence, this.nxt), bytes, offset, length, discard);
+    if (isFin) this.ackNow = true;
+    if (this.hasFin && !this.finished && this.nxt === this.#finSequence) {
+      this.finished = true;
+      this.nxt = add(this.nxt, 1);
+      this.edge = later(this.edge, this.nxt);
+    }
+  }
+
+  #insert(ahead: number, bytes: Uint8Array, offset: number, length: number, discard: boolean): void {
+    const hadGap = this.buffer.early.count > 0;
+    const moved = this.buffer.insert(ahead, bytes, offset, length);
+    if (moved <= 0) {
+      const { counters } = this.#context;
+      if (moved < 0) counters.outOfOrderDropped++;
+      else counters.outOfOrder++;
+      this.ackNow = true;
+      return;
+    }
+    this.nxt = add(this.nxt, moved);
+    this.bytesReceived += moved;
+    if (discard) this.buffer.discard();
+    // RFC 5681 §4.2: at once, too, when a gap is filled, in part or whole.
+    if (this.delayed.received(moved) || hadGap) this.ackNow = true;
+    else this.ackLater = true;
+  }
+
+  /** An ACK of everything so far has left. */
+  acked(): void {
+    this.lastAck = this.nxt;
+    this.ackNow = false;
+    this.ackLater = false;
+    this.delayed.sent();
+  }
+
+  #lesser(a: number, b: number): number {
+    return isBefore(a, b) ? a : b;
+  }
+}

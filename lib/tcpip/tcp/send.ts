@@ -1,0 +1,392 @@
+import type { Timer } from "@tesserae/device/clock";
+import type { CongestionControl } from "./congestion.ts";
+import type { Connection } from "./connection.ts";
+import type { TcpContext } from "./context.ts";
+import { duplicateInflate, duplicateRetransmit, fullAck, LossRecovery, partialAck } from "./loss-recovery.ts";
+import { Nagle } from "./nagle.ts";
+import { NewReno } from "./new-reno.ts";
+import { overrideDelay, Persist } from "./persist.ts";
+import { Retransmission } from "./retransmission.ts";
+import { RttEstimator } from "./rtt.ts";
+import type { Segment } from "./segment.ts";
+import { SendBuffer } from "./send-buffer.ts";
+import { add, distance, isAfter, isAtLeast, isBefore, later } from "./sequence.ts";
+import { flagAck, flagFin, flagPsh } from "./wire.ts";
+
+/** How long to wait for a free page or a willing IP, at first and at most, milliseconds. */
+const firstStall = 5;
+const longestStall = 1000;
+
+/**
+ * The sending half of a connection (RFC 9293 §3.3.1, the SND variables, §3.7, §3.8): what may be sent, when it is sent
+ * again, and when that is hopeless. Decides on sequence numbers; {@link Connection.transmit} makes the segments.
+ */
+export class Sender {
+  readonly buffer: SendBuffer;
+  readonly rtt: RttEstimator = new RttEstimator();
+  readonly retransmission: Retransmission = new Retransmission();
+  readonly persist: Persist = new Persist();
+  readonly recovery: LossRecovery;
+  readonly nagle: Nagle;
+  congestion: CongestionControl;
+
+  readonly iss: number;
+  /** SND.UNA: the buffer's first byte, once the SYN is acknowledged. */
+  una: number;
+  /** SND.NXT. After a timeout it goes back to `una`. */
+  nxt: number;
+  /** SND.MAX: behind the highest ever sent. */
+  max: number;
+  /** SND.WND, in bytes. */
+  window = 0;
+  /** The largest window the peer has offered. */
+  maxWindow = 0;
+  /** SND.WL1 and SND.WL2. */
+  #wl1 = 0;
+  #wl2 = 0;
+  /** Snd.Wind.Shift. */
+  shift = 0;
+  /** Payload of a full segment: the options of every segment are taken off. */
+  mss = 536;
+  finQueued = false;
+  /** With `finQueued`: the FIN's number. */
+  finSequence = 0;
+  /** When `una` last moved, milliseconds. */
+  advancedAt = 0;
+  bytesSent = 0;
+  bytesAcknowledged = 0;
+  retransmits = 0;
+
+  readonly #connection: Connection;
+  readonly #context: TcpContext;
+  readonly #timer: Timer;
+  /** Whether a segment is being timed, until when it counts as acknowledged, and since when. */
+  #timing = false;
+  #timedEnd = 0;
+  #timedAt = 0;
+  #lastSentAt = 0;
+  /** The congestion window, nothing else, kept the last {@link output} from sending more. */
+  #windowLimited = false;
+  #stall = 0;
+
+  constructor(connection: Connection, context: TcpContext, iss: number, noDelay: boolean) {
+    this.#connection = connection;
+    this.#context = context;
+    const { sendBuffer, maxSendBuffer } = context.limits;
+    this.buffer = new SendBuffer(context.pool, sendBuffer, maxSendBuffer);
+    this.iss = iss;
+    this.una = iss;
+    this.nxt = iss;
+    this.max = iss;
+    this.recovery = new LossRecovery(iss);
+    this.nagle = new Nagle(noDelay, iss);
+    this.congestion = new NewReno(this.mss);
+    this.#timer = context.timers.timer(() => {
+      connection.transmitTimer();
+    });
+  }
+
+  /** What a SYN or SYN-ACK said. `mss` with the options of data segments taken off. */
+  setPeer(mss: number, shift: number): void {
+    this.mss = mss;
+    this.shift = shift;
+    this.congestion = new NewReno(mss);
+  }
+
+  /** The SYN is acknowledged. `retransmitted`: it had been sent more than once. */
+  established(retransmitted: boolean): void {
+    const now = this.#context.timers.now();
+    this.una = add(this.iss, 1);
+    this.nxt = this.una;
+    this.max = this.una;
+    if (retransmitted) {
+      this.rtt.beCautious();
+      // RFC 5681 §3.1: a lost SYN means a small start.
+      this.congestion.timeout(0, false);
+    }
+    this.retransmission.progress(now, true);
+    this.advancedAt = now;
+    this.#lastSentAt = now;
+    this.#timing = false;
+    this.#timer.cancel();
+  }
+
+  /** Behind the last byte, or the FIN, that there is to send. */
+  get end(): number {
+    return this.finQueued ? add(this.finSequence, 1) : add(this.una, this.buffer.length);
+  }
+
+  /** Sequence numbers sent and not acknowledged. */
+  get flight(): number {
+    return distance(this.max, this.una);
+  }
+
+  get isFinAcknowledged(): boolean {
+    return this.finQueued && isAfter(this.una, this.finSequence);
+  }
+
+  queueFin(): void {
+    if (this.finQueued) return;
+    this.finSequence = add(this.una, this.buffer.length);
+    this.finQueued = true;
+    this.nagle.cork(false, 0);
+  }
+
+  /** Arms the timer for a SYN that is about to leave; not beyond `deadline`. */
+  armHandshake(deadline: number): void {
+    const now = this.#context.timers.now();
+    if (this.retransmission.count === 0) this.retransmission.progressAt = now;
+    this.#timer.set(Math.min(deadline, now + this.retransmission.timeout(this.rtt.rto)));
+  }
+
+  stop(): void {
+    this.#timer.cancel();
+    this.buffer.clear();
+  }
+
+  /** SND.WND from the segment that set it first. */
+  initWindow(segment: Segment, shift: number): void {
+    this.window = segment.window * 2 ** shift;
+    this.maxWindow = Math.max(this.maxWindow, this.window);
+    this.#wl1 = segment.sequence;
+    this.#wl2 = segment.acknowledgement;
+  }
+
+  /**
+   * The ACK of an acceptable segment (RFC 9293 §3.10.7.4, fifth), una ≤ ack ≤ max.
+   *
+   * @param echo the round trip that the echoed timestamp tells, milliseconds, or −1
+   */
+  acknowledge(segment: Segment, echo: number): void {
+    const ack = segment.acknowledgement;
+    const window = segment.window * 2 ** this.shift;
+    const isNew = isAfter(ack, this.una);
+    if (!isNew && segment.span === 0 && window === this.window && isAfter(this.nxt, this.una)) {
+      this.#duplicate();
+    }
+    this.#updateWindow(segment, window);
+    if (isNew) this.#acknowledgeNew(ack, segment.time, echo);
+    // A peer that keeps its window shut is alive as long as it answers (RFC 9293 §3.8.6.1).
+    if (this.window === 0) this.retransmission.progressAt = segment.time;
+  }
+
+  #updateWindow(segment: Segment, window: number): void {
+    const { sequence, acknowledgement } = segment;
+    if (!isBefore(this.#wl1, sequence) && (this.#wl1 !== sequence || isAfter(this.#wl2, acknowledgement))) return;
+    this.#wl1 = sequence;
+    this.#wl2 = acknowledgement;
+    if (window > this.window && this.nxt === this.una) {
+      // What the timer waited for: output decides anew.
+      this.persist.reset();
+      this.#timer.cancel();
+    }
+    this.window = window;
+    if (window > this.maxWindow) this.maxWindow = window;
+  }
+
+  #duplicate(): void {
+    const action = this.recovery.duplicate(this.una, this.max);
+    if (action === duplicateRetransmit) {
+      this.#context.counters.fastRetransmits++;
+      this.congestion.enterRecovery(this.flight);
+      this.#retransmitFirst();
+      this.#arm(this.#context.timers.now());
+    } else if (action === duplicateInflate) {
+      this.congestion.duplicate();
+    }
+  }
+
+  #acknowledgeNew(ack: number, now: number, echo: number): void {
+    const bytes = distance(ack, this.una);
+    const isFin = this.finQueued && isAfter(ack, this.finSequence);
+    let fresh = echo >= 0;
+    if (this.#timing) {
+      if (isAtLeast(ack, this.#timedEnd)) {
+        this.rtt.sample(now - this.#timedAt);
+        this.#timing = false;
+        fresh = true;
+      }
+    } else if (echo >= 0) {
+      this.rtt.sample(echo);
+    }
+    const data = isFin ? Math.max(0, bytes - 1) : bytes;
+    this.buffer.acknowledged(Math.min(data, this.buffer.length));
+    this.bytesAcknowledged += data;
+    this.una = ack;
+    this.advancedAt = now;
+    if (isBefore(this.nxt, ack)) this.nxt = ack;
+    this.nagle.acknowledged(ack);
+    this.retransmission.progress(now, fresh);
+    const outcome = this.recovery.acknowledged(ack);
+    let rearm = true;
+    if (outcome === fullAck) {
+      this.congestion.exitRecovery(this.flight);
+    } else if (outcome === partialAck) {
+      this.congestion.partial(bytes);
+      this.#retransmitFirst();
+      rearm = this.recovery.restartsTimer();
+    } else {
+      this.congestion.acknowledged(bytes, this.#windowLimited);
+      this.buffer.fit(this.congestion.window);
+    }
+    if (this.flight === 0) this.#timer.cancel();
+    else if (rearm) this.#arm(now);
+  }
+
+  /** Sends the first unacknowledged segment again, without moving SND.NXT back. */
+  #retransmitFirst(): void {
+    const unacknowledged = distance(this.max, this.una);
+    const length = Math.min(this.mss, this.buffer.length, unacknowledged);
+    const fin = this.finQueued && add(this.una, length) === this.finSequence && isAfter(this.max, this.finSequence);
+    this.#timing = false;
+    this.#emit(this.una, length, fin);
+    if (isBefore(this.nxt, add(this.una, length))) this.nxt = add(this.una, length);
+  }
+
+  /** Sends what may be sent now. `force`: a short segment, too. */
+  output(force: boolean): void {
+    const now = this.#context.timers.now();
+    if (this.flight === 0 && now - this.#lastSentAt > this.retransmission.timeout(this.rtt.rto)) this.congestion.idle();
+    const wasIdle = this.nxt === this.una;
+    const congestionWindow = this.congestion.window + this.#limitedTransmit();
+    const limit = Math.min(this.window, congestionWindow);
+    let stalled = false;
+    this.#windowLimited = false;
+    for (;;) {
+      const sent = distance(this.nxt, this.una);
+      const unsent = distance(this.end, this.nxt);
+      if (unsent <= 0) break;
+      const data = unsent - (this.finQueued ? 1 : 0);
+      const room = limit - sent;
+      const length = Math.min(data, this.mss, Math.max(0, room));
+      // A FIN needs no window of its own: it is no data that the peer must store.
+      const fin = this.finQueued && length === data && room >= data;
+      if (length === 0 && !fin) {
+        this.#windowLimited = congestionWindow <= this.window;
+        break;
+      }
+      if (length < this.mss && !fin && !force && !this.#mayBeShort(length, data, now)) {
+        if (length < data) this.#windowLimited = congestionWindow <= this.window;
+        break;
+      }
+      if (!this.#emit(this.nxt, length, fin)) {
+        stalled = true;
+        break;
+      }
+      const end = add(this.nxt, length + (fin ? 1 : 0));
+      if (isAfter(end, this.max)) {
+        if (this.flight === 0) this.retransmission.progressAt = now;
+        if (!this.#timing && this.nxt === this.max) {
+          this.#timing = true;
+          this.#timedEnd = end;
+          this.#timedAt = now;
+        }
+        this.max = end;
+        if (length < this.mss) this.nagle.sentShort(end);
+      }
+      this.nxt = end;
+      this.#lastSentAt = now;
+      this.#stall = 0;
+    }
+    if (this.nxt !== this.una) {
+      if (wasIdle || !this.#timer.armed) this.#arm(now);
+    } else if (isAfter(this.end, this.nxt)) {
+      this.#armForce(now, stalled);
+    }
+  }
+
+  /** RFC 3042: the first two duplicates let a new segment each leave. */
+  #limitedTransmit(): number {
+    const { recovering, duplicates } = this.recovery;
+    return recovering || this.max !== this.nxt ? 0 : Math.min(duplicates, 2) * this.mss;
+  }
+
+  #mayBeShort(length: number, data: number, now: number): boolean {
+    // Sent before: Nagle has had his say.
+    if (isBefore(this.nxt, this.max)) return true;
+    // RFC 9293 §3.8.6.2.1: all there is, or half of the largest window ever offered.
+    if (length === data) return this.nagle.mayLeave(this.una, now);
+    return length * 2 >= this.maxWindow;
+  }
+
+  #emit(sequence: number, length: number, fin: boolean): boolean {
+    const offset = distance(sequence, this.una);
+    const isLast = offset + length === this.buffer.length;
+    let flags = flagAck;
+    if (length > 0 && isLast) flags |= flagPsh;
+    if (fin) flags |= flagFin;
+    if (!this.#connection.transmit(flags, sequence, offset, length)) return false;
+    if (isBefore(sequence, this.max)) {
+      this.retransmits++;
+      this.#context.counters.segmentsRetransmitted++;
+    } else {
+      this.bytesSent += length;
+    }
+    return true;
+  }
+
+  #arm(now: number): void {
+    this.#timer.set(now + this.retransmission.timeout(this.rtt.rto));
+  }
+
+  /** Nothing is in flight, and what there is to send may not leave: sets when it is tried all the same. */
+  #armForce(now: number, stalled: boolean): void {
+    if (stalled) {
+      if (this.#stall === 0) this.retransmission.progressAt = now;
+      this.#timer.set(now + Math.min(longestStall, firstStall * 2 ** this.#stall));
+      if (this.#stall < 16) this.#stall++;
+    } else if (this.#timer.armed) {
+      // Another write does not put off a probe; the end of a cork may bring it forward.
+      return;
+    } else if (this.window === 0) {
+      this.retransmission.progressAt = now;
+      this.#timer.set(now + this.persist.interval(this.rtt.rto));
+    } else {
+      this.#timer.set(this.nagle.isCorked(now) ? this.nagle.corkedUntil : now + overrideDelay);
+    }
+  }
+
+  /** The timer expired in a state in which data can be sent. @returns false when the connection is hopeless. */
+  timerExpired(): boolean {
+    const now = this.#context.timers.now();
+    if (this.nxt === this.una && this.flight === 0 && !isAfter(this.end, this.nxt)) return true;
+    if (this.retransmission.isHopeless(now, this.#context.limits.userTimeout)) return false;
+    if (this.nxt !== this.una) this.#timeout(now);
+    else if (this.window === 0) this.#probe(now);
+    else this.output(true);
+    return true;
+  }
+
+  /** RFC 6298 §5.4 to 5.6. */
+  #timeout(now: number): void {
+    this.#context.counters.retransmissionTimeouts++;
+    this.congestion.timeout(this.flight, this.retransmission.count === 0);
+    this.retransmission.timedOut();
+    this.recovery.timedOut(this.max);
+    this.#timing = false;
+    this.nxt = this.una;
+    this.#timer.cancel();
+    this.output(true);
+    if (this.nxt !== this.una) this.#arm(now);
+  }
+
+  /** A zero-window probe: the next byte, or the FIN, which the peer must answer. SND.NXT stays. */
+  #probe(now: number): void {
+    this.#context.counters.zeroWindowProbes++;
+    const length = Math.min(1, this.buffer.length);
+    const fin = this.finQueued && this.una === this.finSequence;
+    this.#emit(this.una, length, fin);
+    this.max = later(this.max, add(this.una, 1));
+    this.persist.probed();
+    this.#timer.set(now + this.persist.interval(this.rtt.rto));
+  }
+
+  /** The path takes only `mss` bytes of payload: cuts anew, from the first unacknowledged byte (RFC 1191 §6.4). */
+  reduceMss(mss: number): void {
+    this.mss = mss;
+    this.congestion.setSegmentSize(mss);
+    this.recovery.timedOut(this.max);
+    this.#timing = false;
+    this.nxt = this.una;
+  }
+}

@@ -1,0 +1,119 @@
+import type { Endpoint } from "@tesserae/device/address";
+import type { StateName } from "./state.ts";
+
+/** Counters of one TCP, since it was made (RFC 4022 has most of them). */
+export interface TcpStatistics {
+  readonly activeOpens: number;
+  readonly passiveOpens: number;
+  /** Connections that ended before they were established. */
+  readonly attemptFails: number;
+  /** Established connections that ended in a reset, by either side. */
+  readonly establishedResets: number;
+  /** Connections given up because nothing came back. */
+  readonly timeouts: number;
+  readonly segmentsReceived: number;
+  readonly segmentsSent: number;
+  readonly segmentsRetransmitted: number;
+  readonly fastRetransmits: number;
+  /** Retransmission timeouts. */
+  readonly retransmissionTimeouts: number;
+  /** Segments too short, or with a data offset that does not fit. */
+  readonly malformed: number;
+  readonly badChecksums: number;
+  readonly resetsSent: number;
+  readonly challengeAcks: number;
+  /** Segments dropped because their timestamp was old (RFC 7323 §5, PAWS). */
+  readonly oldTimestamps: number;
+  /** Segments that came before an earlier one. */
+  readonly outOfOrder: number;
+  /** Early segments dropped because there were too many holes. */
+  readonly outOfOrderDropped: number;
+  /** Segments beyond the window, or old duplicates. */
+  readonly outOfWindow: number;
+  /** SYNs dropped or answered with a cookie because a queue was full. */
+  readonly synOverflows: number;
+  readonly cookiesSent: number;
+  /** Connections made from a returned cookie. */
+  readonly cookiesAccepted: number;
+  /** Connections refused because there were as many as allowed. */
+  readonly connectionOverflows: number;
+  /** TIME-WAIT entries given up early because the table was full. */
+  readonly timeWaitEvictions: number;
+  readonly zeroWindowProbes: number;
+  readonly keepAliveProbes: number;
+  readonly delayedAcks: number;
+  /** Times that no page was free, or IP refused a segment. */
+  readonly transmitStalls: number;
+  /** Connections, half-open ones and TIME-WAIT entries now. */
+  readonly connections: number;
+  readonly halfOpen: number;
+  readonly timeWait: number;
+  /** Bytes of memory in send and receive buffers now. */
+  readonly bufferBytes: number;
+}
+
+/** The counters as the stack writes them. */
+export class Counters {
+  activeOpens = 0;
+  passiveOpens = 0;
+  attemptFails = 0;
+  establishedResets = 0;
+  timeouts = 0;
+  segmentsReceived = 0;
+  segmentsSent = 0;
+  segmentsRetransmitted = 0;
+  fastRetransmits = 0;
+  retransmissionTimeouts = 0;
+  malformed = 0;
+  badChecksums = 0;
+  resetsSent = 0;
+  challengeAcks = 0;
+  oldTimestamps = 0;
+  outOfOrder = 0;
+  outOfOrderDropped = 0;
+  outOfWindow = 0;
+  synOverflows = 0;
+  cookiesSent = 0;
+  cookiesAccepted = 0;
+  connectionOverflows = 0;
+  timeWaitEvictions = 0;
+  zeroWindowProbes = 0;
+  keepAliveProbes = 0;
+  delayedAcks = 0;
+  transmitStalls = 0;
+
+  /** The counters at this moment, as a plain record. */
+  snapshot(): Omit<TcpStatistics, "connections" | "halfOpen" | "timeWait" | "bufferBytes"> {
+    return Object.assign({}, this);
+  }
+}
+
+/** One connection, in the manner of `ss -ti`. Milliseconds and bytes. */
+export interface ConnectionStatistics {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly state: StateName;
+  readonly congestionControl: string;
+  readonly mss: number;
+  readonly congestionWindow: number;
+  readonly slowStartThreshold: number;
+  readonly roundTrip: number;
+  readonly roundTripVariance: number;
+  readonly minimumRoundTrip: number;
+  readonly retransmissionTimeout: number;
+  readonly backOff: number;
+  readonly inFlight: number;
+  readonly sendWindow: number;
+  readonly sendBuffered: number;
+  readonly receiveWindow: number;
+  readonly receiveBuffered: number;
+  readonly outOfOrderBytes: number;
+  readonly bytesSent: number;
+  readonly bytesAcknowledged: number;
+  readonly bytesReceived: number;
+  readonly retransmits: number;
+  readonly windowShift: readonly [send: number, receive: number];
+  readonly timestamps: boolean;
+  /** Memory held by the two buffers. */
+  readonly memory: number;
+}

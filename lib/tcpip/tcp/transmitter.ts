@@ -1,0 +1,135 @@
+import type { IpAddress } from "@tesserae/device/address";
+import { type Ip, protocolTcp } from "@tesserae/device/ip";
+import { headroom } from "@tesserae/device/page";
+import { checksum, pseudoHeaderSum4, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
+import type { EndpointPair } from "./demux.ts";
+import type { SendBuffer } from "./send-buffer.ts";
+import type { Counters } from "./statistics.ts";
+import {
+  flagRst,
+  headerSize,
+  synOptionsSize,
+  timestampSize,
+  writeHeader,
+  writeSynOptions,
+  writeTimestamp,
+} from "./wire.ts";
+
+/** The sum of the pseudo header of a segment (RFC 9293 §3.1). */
+export function pseudoHeaderSum(source: IpAddress, destination: IpAddress, length: number): number {
+  return source.family === 4
+    ? pseudoHeaderSum4(source.w3, destination.w3, protocolTcp, length)
+    : pseudoHeaderSum6(source, destination, protocolTcp, length);
+}
+
+/** `IpSendOptions`, the one object that all segments are sent with. */
+class SendChoices {
+  source: IpAddress;
+  dontFragment = true;
+
+  constructor(source: IpAddress) {
+    this.source = source;
+  }
+}
+
+/** Builds segments in pages of the network layer and sends them. Allocates nothing. */
+export class Transmitter {
+  readonly #ip: Ip;
+  readonly #counters: Counters;
+  readonly #choices: SendChoices;
+
+  constructor(ip: Ip, counters: Counters, anyAddress: IpAddress) {
+    this.#ip = ip;
+    this.#counters = counters;
+    this.#choices = new SendChoices(anyAddress);
+  }
+
+  /**
+   * Sends a segment, with timestamps when `timestamp` is set, and with `length` bytes of `payload` at `payloadOffset`.
+   *
+   * @param window as on the wire: scaled down already
+   * @returns false when it did not leave: no page, or IP refused it.
+   */
+  segment(
+    pair: EndpointPair,
+    flags: number,
+    sequence: number,
+    acknowledgement: number,
+    window: number,
+    timestamp: boolean,
+    timestampValue: number,
+    timestampEcho: number,
+    payload: SendBuffer | null,
+    payloadOffset: number,
+    length: number,
+    dontFragment: boolean,
+  ): boolean {
+    const page = this.#ip.allocate();
+    if (page === undefined) {
+      this.#counters.transmitStalls++;
+      return false;
+    }
+    const bytes = page.bytes;
+    const headerLength = timestamp ? headerSize + timestampSize : headerSize;
+    writeHeader(
+      bytes,
+      headroom,
+      pair.localPort,
+      pair.remotePort,
+      sequence,
+      acknowledgement,
+      headerLength,
+      flags,
+      window,
+    );
+    if (timestamp) writeTimestamp(bytes, headroom + headerSize, timestampValue, timestampEcho);
+    if (payload !== null) payload.copyTo(payloadOffset, length, bytes, headroom + headerLength);
+    const total = headerLength + length;
+    const sum = checksum(bytes, headroom, total, pseudoHeaderSum(pair.local, pair.remote, total));
+    bytes[headroom + 16] = sum >>> 8;
+    bytes[headroom + 17] = sum;
+    this.#choices.source = pair.local;
+    this.#choices.dontFragment = dontFragment;
+    this.#counters.segmentsSent++;
+    if (this.#ip.send(pair.remote, protocolTcp, page, headroom, total, this.#choices)) return true;
+    this.#counters.transmitStalls++;
+    return false;
+  }
+
+  /** Sends a SYN or SYN-ACK. `windowShift` −1 and `timestamp` false leave their options out. */
+  syn(
+    pair: EndpointPair,
+    flags: number,
+    sequence: number,
+    acknowledgement: number,
+    window: number,
+    mss: number,
+    windowShift: number,
+    timestamp: boolean,
+    timestampValue: number,
+    timestampEcho: number,
+  ): boolean {
+    const page = this.#ip.allocate();
+    if (page === undefined) {
+      this.#counters.transmitStalls++;
+      return false;
+    }
+    const bytes = page.bytes;
+    const total = headerSize + synOptionsSize(windowShift, timestamp);
+    writeHeader(bytes, headroom, pair.localPort, pair.remotePort, sequence, acknowledgement, total, flags, window);
+    writeSynOptions(bytes, headroom + headerSize, mss, windowShift, timestamp, timestampValue, timestampEcho);
+    const sum = checksum(bytes, headroom, total, pseudoHeaderSum(pair.local, pair.remote, total));
+    bytes[headroom + 16] = sum >>> 8;
+    bytes[headroom + 17] = sum;
+    this.#choices.source = pair.local;
+    this.#choices.dontFragment = true;
+    this.#counters.segmentsSent++;
+    return this.#ip.send(pair.remote, protocolTcp, page, headroom, total, this.#choices);
+  }
+
+  /** Sends a reset; `flags` may add ACK. */
+  reset(pair: EndpointPair, flags: number, sequence: number, acknowledgement: number): void {
+    this.#counters.resetsSent++;
+    this.segment(pair, flagRst | flags, sequence, acknowledgement, 0, false, 0, 0, null, 0, 0, true);
+  }
+}
