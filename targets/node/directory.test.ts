@@ -120,7 +120,7 @@ describe("stat", () => {
     const path = join(base, "site/index.html");
     const seen = new Set<string>();
     for (let round = 0; round < 20; round++) {
-      await writeFile(path, `${String(round).padStart(12, "0")}`);
+      await writeFile(path, String(round).padStart(12, "0"));
       await utimes(path, 1, 1);
       seen.add((await kv.stat("index.html"))?.digest ?? "");
     }

@@ -2,12 +2,14 @@ import { describe, expect, test } from "vitest";
 import { sleep } from "@tesserae/time/sleep";
 import { createTimers } from "./timers.ts";
 
-/** Waits for `count` deadlines, and gives what `fire` was called with. */
-function fired(count: number): {
+interface Fired {
   readonly order: string[];
-  fire(name: string): void;
+  readonly fire: (name: string) => void;
   readonly done: Promise<string[]>;
-} {
+}
+
+/** Waits for `count` deadlines, and gives what `fire` was called with. */
+function fired(count: number): Fired {
   const order: string[] = [];
   let resolve: (order: string[]) => void;
   const done = new Promise<string[]>((settle) => (resolve = settle));

@@ -1,7 +1,9 @@
 import type { Netif } from "@tesserae/device/netif";
 import type { ImagePlan } from "@tesserae/image/plan";
 import { faults } from "@tesserae/netif/faults";
+import { pcap } from "@tesserae/netif/pcap";
 import { trace } from "@tesserae/netif/trace";
+import { CaptureFile } from "@tesserae/node/capture-file";
 import { createConsole } from "@tesserae/node/console";
 import { createRandom } from "@tesserae/node/random";
 import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
@@ -23,12 +25,16 @@ export function boot(plan: ImagePlan): Promise<void> {
 }
 
 async function open(flags: TapFlags): Promise<OpenTarget> {
+  const capture = flags.pcap === undefined ? undefined : openCapture(flags.pcap);
   const device = await openDevice(flags);
   const timers = createTimers();
   const random = createRandom();
   // From the wire up: a captured or printed frame is what the stack sent or got, faults included.
   let netif: Netif = device;
   if (flags.faults !== undefined) netif = faults(netif, { ...flags.faults, timers, random });
+  if (capture !== undefined) {
+    netif = pcap(netif, { sink: capture, interfaceId: capture.addInterface({ name: flags.name }), clock: timers });
+  }
   if (flags.trace) {
     netif = trace(netif, { clock: timers, print: (line) => void process.stderr.write(`${line}\n`) });
   }
@@ -38,8 +44,17 @@ async function open(flags: TapFlags): Promise<OpenTarget> {
     close: async () => {
       await netif.close();
       timers.close();
+      capture?.close();
     },
   };
+}
+
+function openCapture(path: string): CaptureFile {
+  try {
+    return new CaptureFile(path);
+  } catch (error) {
+    throw new StartError(`--pcap: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
 }
 
 async function openDevice({ name, mtu, hostAddress }: TapFlags): Promise<Netif> {
