@@ -204,8 +204,7 @@ function waited(external: ExternalWork): Replacement[] {
   for (const name of [...operations, "exportKey", "generateKey", "wrapKey", "unwrapKey"]) wrap(subtle, subtle, name);
   const blob = Blob.prototype;
   for (const name of ["arrayBuffer", "text", "bytes"]) wrap(blob, blob, name);
-  // as: it is a method of every Blob
-  const stream = Reflect.get(blob, "stream") as Blob["stream"];
+  const stream = Reflect.get<Blob, "stream">(blob, "stream");
   list.push([
     blob,
     "stream",

@@ -20,10 +20,11 @@ export class ExternalWork {
   /** What `work` settles to, at a moment that depends on the order of the calls only. */
   track<T>(work: PromiseLike<T>): Promise<T> {
     const order = this.#started++;
-    return new Promise<T>((resolve, reject) => {
-      const finish = (handOver: () => void): void => {
+    return new Promise<T>((resolve) => {
+      const finish = (): void => {
         this.#finished++;
-        this.#waiting.set(order, handOver);
+        // Handing over a settled promise hands over a rejection as well.
+        this.#waiting.set(order, () => resolve(work));
         if (this.underWay) return;
         for (; this.#next < this.#started; this.#next++) {
           const next = this.#waiting.get(this.#next);
@@ -31,10 +32,7 @@ export class ExternalWork {
           if (next !== undefined) this.#done.push(next);
         }
       };
-      work.then(
-        (value) => finish(() => resolve(value)),
-        (error: unknown) => finish(() => reject(error)),
-      );
+      work.then(finish, finish);
     });
   }
 

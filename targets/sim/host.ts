@@ -21,6 +21,8 @@ export interface HostOptions {
   /** 576 to 65,535 bytes. Default 1500. */
   readonly mtu?: number;
   readonly clock?: ClockSkew;
+  /** False: it has interfaces only, and the frames are the scenario's. Default true. */
+  readonly stack?: boolean;
 }
 
 /** What a host needs of its world. */
@@ -137,8 +139,12 @@ export class Host {
 
   /** Makes the host's own stack. Called by the world, once. */
   async start(): Promise<void> {
-    const { gateway } = this.options;
+    const { gateway, stack: wanted } = this.options;
     const address = this.#configured;
+    if (wanted === false) {
+      this.#isReady();
+      return;
+    }
     const stack = await createStack({
       netif: this.netif,
       timers: this.timers,

@@ -22,7 +22,7 @@ export interface LinkSettings {
   readonly reorderDelay?: number;
   /** The probability that a frame arrives twice. Default 0. */
   readonly duplicate?: number;
-  /** The probability that one bit of a frame is flipped (after the frame check sequence, which would catch it). */
+  /** The probability that one bit behind a frame's Ethernet header is flipped. Default 0. */
   readonly corrupt?: number;
 }
 
@@ -73,6 +73,7 @@ export interface LinkEngine {
   readonly flights: Flight[];
 }
 
+const ethernetHeader = 14;
 /** Frames on their way on one direction of a link, at most. */
 const flightLimit = 65_536;
 
@@ -155,8 +156,9 @@ export class Channel {
     }
     const page = this.#engine.store.copy(bytes, offset, length);
     if (random.chance(settings.corrupt)) {
-      const bit = random.below(length * 8);
-      const at = headroom + (bit >> 3);
+      // Behind the Ethernet header, so that it still gets to somebody.
+      const bit = random.below(Math.max(1, length - ethernetHeader) * 8);
+      const at = headroom + Math.min(ethernetHeader, length - 1) + (bit >> 3);
       page.bytes[at] = (page.bytes[at] ?? 0) ^ (1 << (bit & 7));
       this.#engine.events.frame("corrupted", this.name, -1, frame, undefined, page.bytes, headroom, length);
     }

@@ -15,8 +15,9 @@ const batch = 64;
 export type Step = "next" | "fresh" | "end";
 
 /** Runs `step` until it says `end`. What it throws rejects the promise. */
-export function runTurns(step: () => Step): Promise<void> {
-  return new Promise((resolve, reject) => {
+export async function runTurns(step: () => Step): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
+  await new Promise<void>((resolve) => {
     let queued = 0;
     let skip = false;
     let ended = false;
@@ -35,7 +36,7 @@ export function runTurns(step: () => Step): Promise<void> {
           else if (said === "fresh") skip = true;
         } catch (error) {
           ended = true;
-          reject(error);
+          failure = { error };
         }
       }
       if (queued > 0) return;
@@ -44,11 +45,7 @@ export function runTurns(step: () => Step): Promise<void> {
     };
     queue(batch);
   });
-}
-
-/** One turn: resolves when every promise that could go on has gone on, and I/O was polled. */
-export function realTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    realSetImmediate(resolve);
-  });
+  // as: the promise above changes it, which the type checker cannot see
+  const thrown = failure as { readonly error: unknown } | undefined;
+  if (thrown !== undefined) throw thrown.error;
 }

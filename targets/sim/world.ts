@@ -38,6 +38,8 @@ export interface WorldOptions {
 export interface RunOptions {
   /** Stops at this instant, in virtual milliseconds since the beginning, with tasks still waiting if need be. */
   readonly until?: number;
+  /** Goes on after all tasks have ended, until nothing is left to happen. Default false. */
+  readonly idle?: boolean;
   /** Fails the run when it gets to this instant. Default: 24 hours from now. */
   readonly timeLimit?: number;
   /** Fails the run after so many events. Default 100 million. */
@@ -47,8 +49,8 @@ export interface RunOptions {
 /** What a run came to. */
 export interface RunSummary {
   readonly seed: string;
-  /** Why it ended: all tasks done; nothing left to happen; or the instant asked for was reached. */
-  readonly end: "done" | "idle" | "until";
+  /** Why it ended: all tasks done; nothing left to happen; the instant asked for was reached; or `interrupt`. */
+  readonly end: "done" | "idle" | "until" | "interrupted";
   /** Virtual milliseconds since the beginning. */
   readonly time: number;
   /** Timers fired, frames' arrivals included. */
@@ -77,6 +79,8 @@ interface Task {
   readonly name: string;
   readonly foreground: boolean;
 }
+
+type End = RunSummary["end"] | "time-limit" | "event-limit" | "failed";
 
 /** Milliseconds that closing may take. */
 const closingLimit = 600_000;
@@ -109,6 +113,7 @@ export class World {
   #eventCount = 0;
   #failure: { readonly error: unknown } | undefined = undefined;
   #driving = false;
+  #interrupted = false;
   #closed = false;
 
   constructor(options: WorldOptions = {}) {
@@ -237,11 +242,18 @@ export class World {
     if (this.#closed) throw new TypeError("this world is closed");
     const timeLimit = options.timeLimit ?? this.now + 86_400_000;
     const eventLimit = this.#eventCount + (options.eventLimit ?? defaultEventLimit);
-    const end = await this.#drive(() => this.#done(), options.until ?? Infinity, timeLimit, eventLimit);
+    const done = options.idle === true ? () => false : () => this.#done();
+    const end = await this.#drive(done, options.until ?? Infinity, timeLimit, eventLimit);
     if (this.#failure !== undefined) throw this.#failure.error;
-    if (end === "until" || end === "done") return this.#summary(end);
-    if (end === "idle" && this.#foreground === 0) return this.#summary("idle");
-    throw this.#stuck(end === "failed" ? "idle" : end);
+    if (end === "failed") throw new Error("a run that failed without a reason");
+    if (end === "time-limit" || end === "event-limit") throw this.#stuck(end);
+    if (end === "idle" && this.#foreground > 0) throw this.#stuck("idle");
+    return this.#summary(end);
+  }
+
+  /** Makes {@link World.run} end soon, from outside the simulation. What happens is then no function of the seed. */
+  interrupt(): void {
+    this.#interrupted = this.#driving;
   }
 
   /** Stops the images, closes the stacks, and lets that happen. Idempotent. */
@@ -262,7 +274,8 @@ export class World {
     const failure = this.#failure as { readonly error: unknown } | undefined;
     this.#failure = earlier;
     if (failure !== undefined && earlier === undefined) throw failure.error;
-    if (end !== "done" && earlier === undefined) throw this.#stuck(end === "failed" || end === "until" ? "idle" : end);
+    if (end === "done" || end === "interrupted" || earlier !== undefined) return;
+    throw this.#stuck(end === "time-limit" || end === "event-limit" ? end : "idle");
   }
 
   /** What the world has come to so far. */
@@ -280,21 +293,21 @@ export class World {
     return this.#images.length > 0 && this.#tasks.size === 0;
   }
 
-  async #drive(
-    done: () => boolean,
-    until: number,
-    timeLimit: number,
-    eventLimit: number,
-  ): Promise<"done" | "idle" | "until" | "time-limit" | "event-limit" | "failed"> {
+  async #drive(done: () => boolean, until: number, timeLimit: number, eventLimit: number): Promise<End> {
     if (this.#driving) throw new TypeError("this world is running already");
     const restore = this.#options.ambient === false ? undefined : this.#installAmbient();
     this.#driving = true;
     const scheduler = this.#scheduler;
     const clock = this.#clock;
-    let end: "done" | "idle" | "until" | "time-limit" | "event-limit" | "failed" = "idle";
+    let end: End = "idle";
     const step = (): Step => {
       if (this.#failure !== undefined) {
         end = "failed";
+        return "end";
+      }
+      if (this.#interrupted) {
+        this.#interrupted = false;
+        end = "interrupted";
         return "end";
       }
       if (this.#external.underWay) return "fresh";

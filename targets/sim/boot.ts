@@ -1,0 +1,162 @@
+import { randomBytes } from "node:crypto";
+import { describeKeys, parseArguments } from "@tesserae/image/arguments";
+import { KeyError } from "@tesserae/image/key";
+import type { ImagePlan } from "@tesserae/image/plan";
+import { parseKeys } from "@tesserae/image/run";
+import { PcapngWriter } from "@tesserae/wire/pcapng-writer";
+import { Capture } from "./capture.ts";
+import type { Observer } from "./event.ts";
+import { OutputFile } from "./output-file.ts";
+import { aloneScenario, scenarioOf } from "./scenario.ts";
+import { parseSettings, simFlags, type SimSettings } from "./settings.ts";
+import { Timeline } from "./timeline.ts";
+import { instant, TextTrace } from "./trace.ts";
+import { createWorld, type RunSummary } from "./world.ts";
+
+/** The wall clock of every run begins here: 2026-01-01T00:00:00Z. */
+const epoch = 1_767_225_600_000;
+
+/**
+ * Runs the application's scenario in a world of its own, or without one the application alone on one host, until it
+ * has ended or nothing is left to happen. What the hosts write to their consoles goes to standard output, with the
+ * virtual time and the host's name; what the run came to, to standard error.
+ *
+ * Exit status: 0 when all is well, 1 when something threw or nothing could end, 2 for a bad command line.
+ */
+export async function boot(plan: ImagePlan): Promise<void> {
+  const argv = process.argv.slice(2);
+  const parsed = parseArguments(argv, plan.keys, simFlags);
+  if (!parsed.ok) {
+    refuse(plan, parsed.message);
+    return;
+  }
+  if (parsed.help) {
+    process.stdout.write(`${plan.name} (target ${plan.target})\n\n${describeKeys(plan.keys, simFlags)}\n`);
+    return;
+  }
+  if (parsed.rest.length > 0) {
+    refuse(plan, `"${parsed.rest[0] ?? ""}" is no flag; --help lists them all`);
+    return;
+  }
+  const read = parseSettings(parsed.flags, () => randomBytes(6).toString("hex"));
+  if (!read.ok) {
+    refuse(plan, read.message);
+    return;
+  }
+  try {
+    // Now, and not on some host later: these are the user's mistakes. Hosts may have keys of their own.
+    parseKeys(
+      plan.keys.filter((key) => Object.hasOwn(parsed.keys, key.name)),
+      parsed.keys,
+    );
+  } catch (error) {
+    if (!(error instanceof KeyError)) throw error;
+    refuse(plan, error.message);
+    return;
+  }
+  // Local time is ambient too.
+  process.env["TZ"] = "UTC";
+  const failed = await simulate(plan, parsed.keys, read.settings);
+  if (failed === undefined) return;
+  process.exitCode = 1;
+  process.stderr.write(`${plan.name}: ${failed}\n`);
+  process.stderr.write(`${plan.name}: to replay: --seed ${quoted(read.settings.seed)}${othersOf(argv)}\n`);
+}
+
+/** @returns what went wrong, in words. */
+async function simulate(
+  plan: ImagePlan,
+  keys: Readonly<Record<string, string>>,
+  settings: SimSettings,
+): Promise<string | undefined> {
+  const { seed, link, until } = settings;
+  const world = createWorld({ seed, link, plan, keys, epoch });
+  const files: OutputFile[] = [];
+  const timeline = settings.timeline ? new Timeline() : undefined;
+  let summary: RunSummary | undefined;
+  let failed: string | undefined;
+  const fail = (error: unknown): void => {
+    failed ??= error instanceof Error ? (error.stack ?? error.message) : String(error);
+  };
+  const interrupt = (): void => world.interrupt();
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  process.on("unhandledRejection", fail);
+  try {
+    for (const observer of observers(settings, files)) world.observe(observer);
+    if (timeline !== undefined) world.observe(timeline);
+    if (plan.scenario === undefined) {
+      // Not a task: an application alone may serve for ever, and is done when nothing more happens.
+      void aloneScenario(world);
+    } else {
+      const scenario = scenarioOf(plan.scenario);
+      world.task("scenario", () => scenario(world));
+    }
+    summary = await world.run(until === undefined ? {} : { until });
+  } catch (error) {
+    fail(error);
+  }
+  try {
+    await world.close();
+  } catch (error) {
+    fail(error);
+  }
+  process.off("unhandledRejection", fail);
+  process.off("SIGINT", interrupt);
+  process.off("SIGTERM", interrupt);
+  for (const file of files) file.close();
+  if (timeline !== undefined) process.stdout.write(`${timeline.toString()}\n`);
+  const { time, events, frames, hash } = summary ?? world.summary();
+  const ended = { done: "", idle: ", then nothing was left to happen", until: ", stopped there", interrupted: "" };
+  const how = summary === undefined ? "" : ended[summary.end];
+  process.stderr.write(
+    `${plan.name}: seed ${seed}, ${instant(time)} ms of virtual time${how}, ` +
+      `${events} events, ${frames} frames, trace ${hash}\n`,
+  );
+  return failed;
+}
+
+function observers(settings: SimSettings, files: OutputFile[]): Observer[] {
+  const list: Observer[] = [];
+  const open = (path: string): OutputFile => {
+    const file = new OutputFile(path);
+    files.push(file);
+    return file;
+  };
+  const console: Observer = {
+    note(time, host, text) {
+      if (host !== "") process.stdout.write(`${time.toFixed(3).padStart(12)} ${host} | ${text}\n`);
+    },
+  };
+  // The trace has these lines too.
+  if (settings.trace !== "-") list.push(console);
+  if (settings.trace !== undefined) {
+    const file = open(settings.trace);
+    list.push(new TextTrace((line) => file.writeLine(line)));
+  }
+  if (settings.pcap !== undefined) {
+    const file = open(settings.pcap);
+    list.push(new Capture(new PcapngWriter((bytes) => file.write(bytes)), epoch));
+  }
+  return list;
+}
+
+function refuse(plan: ImagePlan, message: string): void {
+  process.stderr.write(`${plan.name}: ${message}\n`);
+  process.exitCode = 2;
+}
+
+/** The arguments without the seed, as text for a shell. */
+function othersOf(argv: readonly string[]): string {
+  let text = "";
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    if (word === "--seed") index++;
+    else if (!word.startsWith("--seed=")) text += ` ${quoted(word)}`;
+  }
+  return text;
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

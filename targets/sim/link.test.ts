@@ -1,0 +1,226 @@
+import { MacAddress } from "@tesserae/device/address";
+import type { Netif } from "@tesserae/device/netif";
+import { headroom } from "@tesserae/device/page";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { FrameEvent } from "./event.ts";
+import type { Host } from "./host.ts";
+import type { LinkSettings } from "./link.ts";
+import { createWorld, type World } from "./world.ts";
+
+const bare = { stack: false };
+
+/** Two hosts without stacks: all frames are the test's. */
+function pair(settings: LinkSettings, seed = "link") {
+  const world = createWorld({ seed });
+  const a = world.host("a", bare);
+  const b = world.host("b", bare);
+  const link = world.link(a, b, settings);
+  const got: { readonly time: number; readonly bytes: number[] }[] = [];
+  const listen = () => {
+    b.netif.listen((page, offset, length) => {
+      got.push({ time: world.now, bytes: Array.from(page.bytes.subarray(offset, offset + length)) });
+    });
+  };
+  return { world, a, b, link, got, listen };
+}
+
+function send(netif: Netif, to: MacAddress, marker: number, length = 60): boolean {
+  const page = netif.allocate()!;
+  page.bytes.fill(marker, headroom, headroom + length);
+  to.write(page.bytes, headroom);
+  netif.mac.write(page.bytes, headroom + 6);
+  page.bytes[headroom + 12] = 0x88;
+  page.bytes[headroom + 13] = 0xb5;
+  return netif.transmit(page, headroom, length);
+}
+
+async function burst(settings: LinkSettings, count: number, seed?: string, length?: number) {
+  const setup = pair(settings, seed);
+  const { world, a, b, got, listen } = setup;
+  const accepted: boolean[] = [];
+  a.run(async () => {
+    await b.ready;
+    listen();
+    for (let index = 0; index < count; index++) accepted.push(send(a.netif, b.mac, index & 0xff, length));
+  });
+  await world.run({ idle: true });
+  return { ...setup, accepted, markers: got.map((each) => each.bytes[20]) };
+}
+
+describe("a link", () => {
+  test("delays by its delay, in order, and changes nothing", async () => {
+    const { got, markers } = await burst({ delay: 50 }, 100);
+    expect(markers).toEqual(Array.from({ length: 100 }, (_, index) => index));
+    expect(got.every((each) => each.time === 50)).toBe(true);
+    expect(got[7]!.bytes).toHaveLength(60);
+  });
+
+  test("takes its time with a bandwidth, and drops what its queue has no room for", async () => {
+    // 1 Mbit/s and 1000-byte frames: 8 ms each. One is being sent, and a little above 4000 bytes may wait.
+    const { got, accepted } = await burst({ delay: 1, bandwidth: 1_000_000, queue: 4000 }, 10, "q", 1000);
+    expect(got.map((each) => each.time)).toEqual([9, 17, 25, 33, 41]);
+    expect(accepted).toEqual([true, true, true, true, true, false, false, false, false, false]);
+  });
+
+  test("jitter spreads arrivals and keeps their order", async () => {
+    const { got, markers } = await burst({ delay: 10, jitter: 5 }, 200);
+    expect(markers).toEqual(Array.from({ length: 200 }, (_, index) => index));
+    expect(got[0]!.time).toBeGreaterThanOrEqual(10);
+    expect(got.at(-1)!.time).toBeGreaterThan(14);
+    expect(got.at(-1)!.time).toBeLessThan(15);
+  });
+
+  test("loses, doubles, reorders and corrupts about as many as it is told to", async () => {
+    const lossy = await burst({ loss: 0.25 }, 2000);
+    expect(Math.abs(lossy.got.length - 1500)).toBeLessThan(80);
+    expect(lossy.link.forward.dropped).toBe(2000 - lossy.got.length);
+    const doubling = await burst({ duplicate: 0.1 }, 2000);
+    expect(Math.abs(doubling.got.length - 2200)).toBeLessThan(60);
+    const reordering = await burst({ reorder: 0.1, delay: 10, reorderDelay: 3 }, 1000);
+    expect(reordering.got).toHaveLength(1000);
+    const late = reordering.got.filter((each) => each.time === 13);
+    expect(Math.abs(late.length - 100)).toBeLessThan(40);
+    const corrupting = await burst({ corrupt: 0.1 }, 200);
+    const wrong = corrupting.got.filter(({ bytes }, index) => bytes.slice(14).some((byte) => byte !== (index & 0xff)));
+    expect(Math.abs(wrong.length - 20)).toBeLessThan(15);
+  });
+
+  test("cut, it lets nothing through; mended, everything", async () => {
+    const { world, a, b, link, got, listen } = pair({});
+    a.run(async () => {
+      await b.ready;
+      listen();
+      link.cut();
+      expect(send(a.netif, b.mac, 1)).toBe(false);
+      link.mend();
+      expect(send(a.netif, b.mac, 2)).toBe(true);
+      link.configure({ loss: 1 });
+      send(a.netif, b.mac, 3);
+    });
+    await world.run({ idle: true });
+    expect(got.map((each) => each.bytes[20])).toEqual([2]);
+  });
+
+  test("the same seed treats the same frames alike, another seed does not", async () => {
+    const settings = { loss: 0.3, jitter: 3, duplicate: 0.1, reorder: 0.1 };
+    const one = await burst(settings, 300, "x");
+    const same = await burst(settings, 300, "x");
+    const other = await burst(settings, 300, "y");
+    expect(same.got).toEqual(one.got);
+    expect(same.world.summary()).toEqual(one.world.summary());
+    expect(other.got).not.toEqual(one.got);
+    expect(other.world.summary().hash).not.toBe(one.world.summary().hash);
+  });
+
+  test("every frame sent is delivered, dropped or on its way, whatever the settings", async () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true });
+    const settings = fc.record({ loss: share, duplicate: share, reorder: share, corrupt: share });
+    await fc.assert(
+      fc.asyncProperty(settings, fc.integer({ min: 0, max: 100 }), async (faults, count) => {
+        const world = createWorld({ seed: "p" });
+        const a = world.host("a", bare);
+        const b = world.host("b", bare);
+        const link = world.link(a, b, faults);
+        let duplicated = 0;
+        world.observe({
+          frame: (event: FrameEvent) => {
+            if (event.kind === "duplicated") duplicated++;
+          },
+        });
+        a.run(async () => {
+          await b.ready;
+          for (let index = 0; index < count; index++) send(a.netif, b.mac, index);
+        });
+        await world.run({ idle: true });
+        const { sent, dropped, delivered } = link.forward;
+        expect(delivered).toBe(sent - dropped + duplicated);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test.each([
+    [{ loss: 1.5 }, "loss 1.5"],
+    [{ corrupt: NaN }, "corrupt NaN"],
+    [{ delay: -1 }, "delay -1"],
+    [{ bandwidth: 0 }, "bandwidth 0"],
+    [{ queue: -5 }, "queue -5"],
+  ])("refuses %o", (settings: LinkSettings, message) => {
+    expect(() => createWorld({ link: settings })).toThrow(message);
+  });
+});
+
+describe("a switch", () => {
+  async function lan(count: number, body: (world: World, hosts: Host[], seen: string[]) => Promise<void>) {
+    const world = createWorld();
+    const hosts = Array.from({ length: count }, (_, index) => world.host(`h${index}`, bare));
+    const seen: string[] = [];
+    world.task("test", async () => {
+      await Promise.all(hosts.map((host) => host.ready));
+      for (const host of hosts) {
+        host.netif.listen((page, offset) => seen.push(`${host.name}:${page.bytes[offset + 20]}`));
+      }
+      await body(world, hosts, seen);
+    });
+    await world.run();
+    return world;
+  }
+
+  const settle = (world: World) => new Promise<void>((done) => world.timers.timer(done).set(world.now + 10));
+
+  test("floods what it does not know, learns, and forwards to one port", async () => {
+    const world = await lan(4, async (running, [a, b], seen) => {
+      send(a!.netif, b!.mac, 1);
+      await settle(running);
+      expect(seen.splice(0)).toEqual(["h1:1", "h2:1", "h3:1"]);
+      send(b!.netif, a!.mac, 2);
+      await settle(running);
+      expect(seen.splice(0)).toEqual(["h0:2"]);
+      send(a!.netif, b!.mac, 3);
+      send(a!.netif, MacAddress.broadcast, 4);
+      await settle(running);
+      expect(seen.splice(0)).toEqual(["h1:3", "h1:4", "h2:4", "h3:4"]);
+    });
+    expect(world.lan().switch.addresses).toBe(2);
+  });
+
+  test("a host that makes up addresses evicts only its own", async () => {
+    const world = await lan(3, async (running, [a, b, c], seen) => {
+      send(b!.netif, a!.mac, 1);
+      for (let index = 0; index < 1000; index++) {
+        const page = a!.netif.allocate()!;
+        MacAddress.broadcast.write(page.bytes, headroom);
+        new MacAddress(0x0600, index).write(page.bytes, headroom + 6);
+        a!.netif.transmit(page, headroom, 60);
+      }
+      await settle(running);
+      seen.length = 0;
+      send(c!.netif, b!.mac, 9);
+      await settle(running);
+      expect(seen).toEqual(["h1:9"]);
+    });
+    expect(world.lan().switch.addresses).toBeLessThanOrEqual(3 * 64);
+  });
+
+  test("forgets after five minutes, and learns where a host has moved to", async () => {
+    await lan(3, async (running, [a, b, c], seen) => {
+      send(b!.netif, a!.mac, 1);
+      await settle(running);
+      // The same address, now heard at c's port.
+      const page = c!.netif.allocate()!;
+      a!.mac.write(page.bytes, headroom);
+      b!.mac.write(page.bytes, headroom + 6);
+      c!.netif.transmit(page, headroom, 60);
+      await settle(running);
+      seen.length = 0;
+      send(a!.netif, b!.mac, 2);
+      await settle(running);
+      expect(seen.splice(0)).toEqual(["h2:2"]);
+      await new Promise<void>((done) => running.timers.timer(done).set(running.now + 300_001));
+      send(a!.netif, b!.mac, 3);
+      await settle(running);
+      expect(seen).toEqual(["h1:3", "h2:3"]);
+    });
+  });
+});

@@ -1,0 +1,25 @@
+import type { World } from "./world.ts";
+
+/**
+ * What an application's `sim.ts` exports as `scenario`: it makes hosts, runs tasks on them, and throws when something
+ * is not as it should be. The run ends when it and all tasks have ended.
+ */
+export type Scenario = (world: World) => void | Promise<void>;
+
+/** What runs without a scenario: the application alone, on one host. */
+export const aloneScenario: Scenario = (world) => {
+  world.image("host");
+};
+
+/**
+ * The scenario in an application's module.
+ *
+ * @throws TypeError when it exports none.
+ */
+export function scenarioOf(module: unknown): Scenario {
+  if (typeof module === "object" && module !== null && "scenario" in module && typeof module.scenario === "function") {
+    // as: the application's types are checked against World when the image is built
+    return module.scenario as Scenario;
+  }
+  throw new TypeError("the scenario's module exports no function `scenario(world)`");
+}

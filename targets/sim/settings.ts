@@ -1,0 +1,94 @@
+import type { FlagPlan } from "@tesserae/image/arguments";
+import { parseKey } from "@tesserae/image/key";
+import type { LinkSettings } from "./link.ts";
+
+/** The flags of the sim target. */
+export const simFlags: readonly FlagPlan[] = [
+  { name: "seed", value: "SEED", doc: 'what everything random follows from (default 0; "random" picks one)' },
+  { name: "until", value: "DURATION", doc: "virtual time after which the run stops" },
+  { name: "pcap", value: "FILE", doc: "write what every host sends and receives to a pcapng file" },
+  { name: "trace", value: "FILE", doc: "write a line about every event to a file, or to stdout with -" },
+  { name: "timeline", doc: "print the TCP segments between the hosts as a ladder" },
+  { name: "loss", value: "SHARE", doc: "frames lost between any two hosts: 0.05 or 5%" },
+  { name: "delay", value: "DURATION", doc: "how long frames travel, one way (default 0.1ms)" },
+  { name: "jitter", value: "DURATION", doc: "how much longer they may take" },
+  { name: "reorder", value: "SHARE", doc: "frames that later ones overtake" },
+  { name: "duplicate", value: "SHARE", doc: "frames that arrive twice" },
+  { name: "corrupt", value: "SHARE", doc: "frames with one bit flipped" },
+  { name: "bandwidth", value: "RATE", doc: "bits a second of every link, such as 500k, 10M or 1G" },
+];
+
+/** What the flags come to. */
+export interface SimSettings {
+  readonly seed: string;
+  /** Milliseconds. */
+  readonly until: number | undefined;
+  readonly pcap: string | undefined;
+  readonly trace: string | undefined;
+  readonly timeline: boolean;
+  readonly link: LinkSettings;
+}
+
+export type ParsedSettings =
+  { readonly ok: true; readonly settings: SimSettings } | { readonly ok: false; readonly message: string };
+
+/** Reads the texts of the flags, by name. @param randomSeed picks the seed for `--seed random` */
+export function parseSettings(flags: Readonly<Record<string, string>>, randomSeed: () => string): ParsedSettings {
+  const problems: string[] = [];
+  const read = (name: string, parse: (text: string) => number | undefined, allowed: string): number | undefined => {
+    const text = flags[name];
+    if (text === undefined) return undefined;
+    const value = parse(text.trim());
+    if (value === undefined) problems.push(`--${name}: "${text}" is not ${allowed}`);
+    return value;
+  };
+  const share = "a share such as 0.05 or 5%";
+  const duration = "a duration such as 50ms, 0.5s or 2m";
+  const link: Record<string, number> = {};
+  for (const name of ["loss", "reorder", "duplicate", "corrupt"]) {
+    const value = read(name, parseShare, share);
+    if (value !== undefined) link[name] = value;
+  }
+  for (const name of ["delay", "jitter"]) {
+    const value = read(name, parseDuration, `${duration}, at most 1d`);
+    if (value !== undefined) link[name] = value;
+  }
+  const bandwidth = read("bandwidth", parseRate, "a rate in bits a second such as 500k, 10M or 1G");
+  if (bandwidth !== undefined) link["bandwidth"] = bandwidth;
+  const until = read("until", parseDuration, duration);
+  if (problems.length > 0) return { ok: false, message: problems.join("\n") };
+  const { pcap, trace, seed } = flags;
+  return {
+    ok: true,
+    settings: {
+      seed: seed === "random" ? randomSeed() : (seed ?? "0"),
+      until,
+      pcap,
+      trace,
+      timeline: flags["timeline"] !== undefined,
+      link,
+    },
+  };
+}
+
+/** `0.05` or `5%`. */
+function parseShare(text: string): number | undefined {
+  if (!/^\d+(\.\d+)?%?$/.test(text)) return undefined;
+  const value = Number.parseFloat(text) / (text.endsWith("%") ? 100 : 1);
+  return value <= 1 ? value : undefined;
+}
+
+/** `50ms`, `0.5s`, or milliseconds without a unit. */
+function parseDuration(text: string): number | undefined {
+  const parsed = parseKey({ kind: "duration", max: 86_400_000 }, /^\d+(\.\d+)?$/.test(text) ? `${text}ms` : text);
+  return parsed.ok && typeof parsed.value === "number" ? parsed.value : undefined;
+}
+
+const rateUnits: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
+
+/** `10M`, `10Mbit`, or bits a second without a unit. */
+function parseRate(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?([kmg]?)(?:bit|bit\/s|bps)?$/i.exec(text);
+  const value = Number(match?.[1]) * (rateUnits[(match?.[2] ?? "").toLowerCase()] ?? NaN);
+  return value >= 1 ? value : undefined;
+}
