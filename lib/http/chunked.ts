@@ -1,7 +1,7 @@
 import { fault, type HttpFault } from "./fault.ts";
 import { headComplete, headFailed, HeadReader, type HeadLimits } from "./head-reader.ts";
 import { failed, gotData, gotEnd, type MessageEvent, needInput } from "./message-event.ts";
-import { fieldOctet, hexOctet } from "./octets.ts";
+import { fieldOctet, hexOctet, tokenOctet } from "./octets.ts";
 
 /** Octets of extensions that one chunk, and all chunks of one body, may carry (RFC 9112 §7.1.1 asks for a bound). */
 const maxExtension = 256;
@@ -18,11 +18,19 @@ const stateDataLf = 5;
 const stateTrailers = 6;
 const stateFailed = 7;
 
+/** Where in an extension the decoder is. */
+const partName = 0;
+const partNameRest = 1;
+const partValue = 2;
+const partValueRest = 3;
+const partQuoted = 4;
+const partEscape = 5;
+const partEnd = 6;
+
 /**
  * Decodes the chunked transfer coding (RFC 9112 §7.1) from pieces of any size.
  *
- * Every line end is CRLF, extensions are checked for octets, bounded and ignored, white space around the size is
- * refused, and trailers are checked as fields are and kept apart from them.
+ * Every line end is CRLF, extensions are checked, bounded and ignored, white space around their parts is refused, and trailers are checked as fields are and kept apart from them.
  */
 export class ChunkedDecoder {
   /** Where in the last piece the unread octets start. */
@@ -39,6 +47,7 @@ export class ChunkedDecoder {
   #size = 0;
   #extension = 0;
   #extensions = 0;
+  #part = partName;
 
   /** @param limits of the trailers */
   constructor(limits: HeadLimits) {
@@ -59,17 +68,18 @@ export class ChunkedDecoder {
           } else if (this.#digits === 0) {
             return this.#fail(at, "chunk-size", "a chunk without a size");
           } else if (octet === 0x0d) this.#state = stateSizeEnd;
-          else if (octet === 0x3b) this.#state = stateExtension;
-          else return this.#fail(at, "chunk-size", "a chunk size that is not hexadecimal digits");
+          else if (octet === 0x3b) {
+            this.#state = stateExtension;
+            this.#part = partName;
+          } else return this.#fail(at, "chunk-size", "a chunk size that is not hexadecimal digits");
           at++;
           break;
         }
         case stateExtension:
-          if (octet === 0x0d) this.#state = stateSizeEnd;
-          else if (fieldOctet[octet] === 0) return this.#fail(at, "chunk-extension", "an octet not allowed there");
-          else if (++this.#extension > maxExtension || ++this.#extensions > maxExtensions) {
+          if (++this.#extension > maxExtension || ++this.#extensions > maxExtensions) {
             return this.#fail(at, "chunk-extension", "chunk extensions are too long");
           }
+          if (!this.#extend(octet)) return this.#fail(at, "chunk-extension", "a malformed chunk extension");
           at++;
           break;
         case stateSizeEnd:
@@ -123,6 +133,34 @@ export class ChunkedDecoder {
     this.#extensions = 0;
     this.fault = undefined;
     this.#trailers = undefined;
+  }
+
+  /** One octet of `*( ";" name [ "=" ( token / quoted-string ) ] ) CR`. */
+  #extend(octet: number): boolean {
+    switch (this.#part) {
+      case partName:
+      case partValue:
+        if (octet === 0x22 && this.#part === partValue) {
+          this.#part = partQuoted;
+          return true;
+        }
+        if (tokenOctet[octet] === 0) return false;
+        this.#part = this.#part === partName ? partNameRest : partValueRest;
+        return true;
+      case partQuoted:
+        if (octet === 0x22) this.#part = partEnd;
+        else if (octet === 0x5c) this.#part = partEscape;
+        return fieldOctet[octet] === 1;
+      case partEscape:
+        this.#part = partQuoted;
+        return fieldOctet[octet] === 1;
+      default:
+        if (octet === 0x0d) this.#state = stateSizeEnd;
+        else if (octet === 0x3b) this.#part = partName;
+        else if (octet === 0x3d && this.#part === partNameRest) this.#part = partValue;
+        else return this.#part !== partEnd && tokenOctet[octet] !== 0;
+        return true;
+    }
   }
 
   #trailer(bytes: Uint8Array, at: number, end: number): MessageEvent {
