@@ -1,6 +1,7 @@
 import { IpAddress, MacAddress, Prefix } from "@tesserae/device/address";
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
-import type { StackPair } from "@tesserae/conformance/tcp";
+import { stackSuite } from "@tesserae/conformance/stack";
+import { type StackPair, tcpSuite } from "@tesserae/conformance/tcp";
 import { udpSuite } from "@tesserae/conformance/udp";
 import { Skipped } from "@tesserae/conformance/suite";
 import { createLink } from "@tesserae/netif/link";
@@ -40,8 +41,12 @@ async function pair(world: ReturnType<typeof setup>): Promise<StackPair & { a: I
   return { a, b, addressOfB, timers, silent: IpAddress.parse("10.0.0.99") };
 }
 
-describe("the contract of Udp, over two stacks and a link", () => {
-  for (const each of udpSuite) {
+describe.each([
+  ["Udp", udpSuite],
+  ["Tcp", tcpSuite],
+  ["Stack", stackSuite],
+])("the contract of %s, over two stacks and a link", (_, suite) => {
+  for (const each of suite) {
     test(each.name, async (context) => {
       const world = setup();
       const subject = await pair(world);

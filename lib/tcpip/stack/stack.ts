@@ -4,7 +4,6 @@ import { FlowError } from "@tesserae/device/flow";
 import type { Log } from "@tesserae/device/log";
 import type { Netif, NetifStatistics } from "@tesserae/device/netif";
 import type { Random } from "@tesserae/device/random";
-import type { Tcp } from "@tesserae/device/tcp";
 import type { Stack } from "@tesserae/device/stack";
 import { type ArpService, type ArpStatistics, createArp } from "../arp/arp.ts";
 import { type CountedEthernet, createEthernet, type EthernetStatistics } from "../ethernet/ethernet.ts";
@@ -15,6 +14,9 @@ import { createIcmp, type Icmp, type IcmpStatistics } from "../icmp/icmp.ts";
 import { createIpv4, type Ipv4, type Ipv4Statistics } from "../ipv4/ipv4.ts";
 import type { ReassemblyOptions, ReassemblyStatistics } from "../ipv4/reassembly.ts";
 import type { Route } from "../ipv4/route.ts";
+import type { TcpStatistics } from "../tcp/statistics.ts";
+import { createTcp, type TcpHost } from "../tcp/tcp.ts";
+import type { TcpLimits } from "../tcp/context.ts";
 import { createUdp, type UdpService, type UdpStatistics } from "../udp/udp.ts";
 
 /** How the interface comes by its address. */
@@ -51,6 +53,7 @@ export interface StackOptions {
   /** Gives up waiting for an address: the promise rejects, and everything is closed. */
   readonly signal?: AbortSignal;
   readonly reassembly?: ReassemblyOptions;
+  readonly tcp?: Partial<TcpLimits>;
   /** Gets what the handlers of users threw. Default: thrown again from a microtask, so that the engine reports it. */
   readonly onError?: (error: unknown) => void;
 }
@@ -64,6 +67,7 @@ export interface StackStatistics {
   readonly reassembly: ReassemblyStatistics;
   readonly icmp: IcmpStatistics;
   readonly udp: UdpStatistics;
+  readonly tcp: TcpStatistics;
   /** Absent when the address is static. */
   readonly dhcp?: DhcpStatistics;
 }
@@ -76,6 +80,7 @@ export interface IpStack extends Stack {
   readonly ip: Ipv4;
   readonly icmp: Icmp;
   readonly udp: UdpService;
+  readonly tcp: TcpHost;
   /** Absent when the address is static. */
   readonly dhcp?: Dhcp;
   readonly statistics: StackStatistics;
@@ -110,9 +115,17 @@ export async function createStack(options: StackOptions): Promise<IpStack> {
   });
   const icmp = createIcmp({ ip, timers, random });
   const udp = createUdp({ ip, random, ...(options.onError === undefined ? {} : { onError: options.onError }) });
+  const tcp = createTcp({
+    ...options.tcp,
+    ip,
+    timers,
+    random,
+    ...(log === undefined ? {} : { log }),
+    ...(options.onError === undefined ? {} : { report: options.onError }),
+  });
   const dhcp =
     setting.kind === "dhcp" ? createDhcp({ ...setting, ethernet, arp, ip, udp, timers, random, log }) : undefined;
-  const stack = new NetifStack({ netif, ethernet, arp, ip, icmp, udp, ...(dhcp === undefined ? {} : { dhcp }) });
+  const stack = new NetifStack({ netif, ethernet, arp, ip, icmp, udp, tcp, ...(dhcp === undefined ? {} : { dhcp }) });
   try {
     if (setting.kind === "static") {
       await claimStatic(setting, arp, ip, signal);
@@ -164,6 +177,7 @@ interface Layers {
   readonly ip: Ipv4;
   readonly icmp: Icmp;
   readonly udp: UdpService;
+  readonly tcp: TcpHost;
   readonly dhcp?: Dhcp;
 }
 
@@ -174,18 +188,20 @@ class NetifStack implements IpStack {
   readonly ip: Ipv4;
   readonly icmp: Icmp;
   readonly udp: UdpService;
+  readonly tcp: TcpHost;
   readonly dhcp?: Dhcp;
   readonly statistics: StackStatistics;
   #closing: Promise<void> | undefined;
 
   constructor(layers: Layers) {
-    const { netif, ethernet, arp, ip, icmp, udp, dhcp } = layers;
+    const { netif, ethernet, arp, ip, icmp, udp, tcp, dhcp } = layers;
     this.netif = netif;
     this.ethernet = ethernet;
     this.arp = arp;
     this.ip = ip;
     this.icmp = icmp;
     this.udp = udp;
+    this.tcp = tcp;
     if (dhcp !== undefined) this.dhcp = dhcp;
     this.statistics = {
       netif: netif.statistics,
@@ -195,6 +211,10 @@ class NetifStack implements IpStack {
       reassembly: ip.reassembly.statistics,
       icmp: icmp.statistics,
       udp: udp.statistics,
+      // Made anew each time it is asked for.
+      get tcp() {
+        return tcp.statistics;
+      },
       ...(dhcp === undefined ? {} : { dhcp: dhcp.statistics }),
     };
   }
@@ -203,15 +223,12 @@ class NetifStack implements IpStack {
     return this.ip.addresses;
   }
 
-  get tcp(): Tcp {
-    return noTcp;
-  }
-
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
+    await this.tcp.close();
     this.dhcp?.close();
     this.udp.close();
     this.icmp.close();
@@ -221,8 +238,3 @@ class NetifStack implements IpStack {
     await this.netif.close();
   }
 }
-
-const noTcp: Tcp = {
-  connect: () => Promise.reject(new FlowError("unreachable", "this stack has no TCP")),
-  listen: () => Promise.reject(new FlowError("address-not-available", "this stack has no TCP")),
-};
