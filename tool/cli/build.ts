@@ -9,18 +9,16 @@ import type { Implementation } from "@tesserae/config/implementation";
 import { packageOf } from "@tesserae/config/solver";
 import { targets, type Target } from "@tesserae/config/target";
 import { parseArguments } from "@tesserae/image/arguments";
-import { flagOf } from "@tesserae/image/key";
+import { flagOf, parseKey } from "@tesserae/image/key";
 import { didYouMean } from "@tesserae/image/nearest";
 import { version as esbuildVersion } from "esbuild";
-import ts from "typescript";
-import { bundle, canonical, entryInput, outputFolder } from "./bundle.ts";
-import { checkTypes } from "./check-types.ts";
+import { canonical, outputFolder } from "./canonical.ts";
+import type { CheckRequest } from "./check-types.ts";
 import { costs, type Cost } from "./cost.ts";
 import { failure, Failure, usage } from "./failure.ts";
 import { loadConfig, ThrownFailure, type LoadedConfig } from "./load-config.ts";
 import { manifestText } from "./manifest.ts";
 import { PackageTree } from "./package-tree.ts";
-import { checkPortable } from "./portable.ts";
 import { relative, type Project } from "./project.ts";
 import { toolVersion } from "./tool-version.ts";
 
@@ -85,13 +83,18 @@ export async function plan(
       `run: npm install ${target.package}`,
     );
   }
-  const loaded = await loadConfig(project, packages).catch((error: unknown) => {
+  const loaded = await loadConfig(project, packages).catch(async (error: unknown) => {
     // What an engine says of a misspelt name, the compiler says better.
     if (!(error instanceof ThrownFailure) || error.ours || !request.check) throw error;
-    const problems = checkTypes({ project, packages, devices: [], keys: [], target });
+    const problems = await checkTypes({ project, packages, devices: [], keys: [], target });
     throw problems.length > 0 ? new Failure(problems) : error;
   });
   const { given, rest } = buildKeys(loaded, request);
+  for (const [name, text] of Object.entries(given)) {
+    const key = loaded.config.keys[name];
+    const parsed = key === undefined ? undefined : parseKey(key.type, text);
+    if (parsed?.ok === false) throw usage(`--${flagOf(name)}: ${parsed.message}`);
+  }
   const result = createGraph({
     config: loaded.config,
     target,
@@ -104,7 +107,7 @@ export async function plan(
   });
   if (!result.ok) {
     // The compiler knows the very line of what has the wrong type.
-    const problems = request.check ? checkTypes({ project, packages, devices: [], keys: [], target }) : [];
+    const problems = request.check ? await checkTypes({ project, packages, devices: [], keys: [], target }) : [];
     throw new Failure(problems.length > 0 ? problems : result.diagnostics);
   }
   return { ...loaded, graph: result.graph, target, packages, rest };
@@ -124,7 +127,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
   checkModules(planned, project, scenario);
   if (request.check) {
     progress("checking types …");
-    const problems = checkTypes({
+    const problems = await checkTypes({
       project,
       packages,
       main: config.main,
@@ -136,6 +139,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     if (problems.length > 0) throw new Failure(problems);
   }
   progress("bundling …");
+  const { bundle, entryInput } = await import("./bundle.ts");
   const { release } = request;
   const made = await bundle({ project, packages, graph, target, main: config.main, scenario, release });
   const shown = (input: string): string =>
@@ -143,6 +147,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
       ? canonical(input, { project, packages })
       : relative(path.resolve(project.folder, input));
   if (!target.nodeModules) {
+    const { checkPortable } = await import("./portable.ts");
     const trusted = trustedPackages(graph);
     const problems = checkPortable({
       metafile: made.metafile,
@@ -157,6 +162,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     if (problems.length > 0) throw new Failure(problems);
   }
   progress("writing …");
+  const { version: typescriptVersion } = await import("typescript");
   const { name } = graph;
   const code = `${made.code}//# sourceMappingURL=${name}.mjs.map\n`;
   const manifest = manifestText({
@@ -169,7 +175,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     code,
     external: target.external.filter((each) => made.code.includes(`"${each}"`)),
     release,
-    tools: { "@tesserae/cli": toolVersion(), esbuild: esbuildVersion, typescript: ts.version },
+    tools: { "@tesserae/cli": toolVersion(), esbuild: esbuildVersion, typescript: typescriptVersion },
   });
   const folder = outputFolder(project, target.name);
   await replaceFiles(folder, [
@@ -193,6 +199,12 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     rest: planned.rest,
     inputs: [...new Set([...inputs, ...planned.files])],
   };
+}
+
+/** The compiler takes a while to load: it is loaded when it is asked. */
+async function checkTypes(request: CheckRequest): Promise<readonly Diagnostic[]> {
+  const compiler = await import("./check-types.ts");
+  return compiler.checkTypes(request);
 }
 
 /** Takes the build-time keys out of the image's flags. */

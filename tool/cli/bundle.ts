@@ -3,6 +3,7 @@ import path from "node:path";
 import type { Graph } from "@tesserae/config/graph";
 import type { Target } from "@tesserae/config/target";
 import { build, type BuildFailure, type BuildResult, type Loader, type Metafile, type Plugin } from "esbuild";
+import { canonical, outputFolder } from "./canonical.ts";
 import { crunch, crunchModule, type CrunchedFile } from "./crunch.ts";
 import { entrySource } from "./entry.ts";
 import { Failure } from "./failure.ts";
@@ -34,11 +35,6 @@ export interface Bundle {
 
 /** The input of the generated first module in a metafile. */
 export const entryInput = "tesserae:entry";
-
-/** Where an image and its companions are written. */
-export function outputFolder(project: Project, target: string): string {
-  return path.join(project.folder, ".tesserae", target);
-}
 
 /**
  * Bundles the image into one module. Nothing is written.
@@ -105,18 +101,6 @@ function failureIn(error: unknown): Failure | undefined {
   // as: what the bundler rejects with has a list of messages; of anything else there is nothing to find.
   const { errors } = error as Partial<BuildFailure>;
   return errors?.map((each): unknown => each.detail).find((detail) => detail instanceof Failure);
-}
-
-/** How an input of the metafile is called wherever the application lies: `main.ts`, `@tesserae/kv/memory.ts`. */
-export function canonical(input: string, request: Pick<BundleRequest, "project" | "packages">): string {
-  if (input.startsWith("tesserae:")) return input;
-  const { folder } = request.project;
-  const file = path.resolve(folder, input);
-  const near = path.relative(folder, file).split(path.sep).join("/");
-  if (!near.startsWith("../") && !near.includes("node_modules/")) return near;
-  const owner = request.packages.ownerOf(file);
-  if (owner === undefined) return near;
-  return `${owner.name}/${path.relative(owner.folder, file).split(path.sep).join("/")}`;
 }
 
 function textOf(result: BuildResult<{ write: false; metafile: true }>, end: string): string {
@@ -189,7 +173,7 @@ function imagePlugin(request: BundleRequest, crunched: Map<string, string>): Plu
         const file = files.get(name.slice("file/".length));
         if (file === undefined) throw new Error(`no file "${name}"`);
         crunched.set(`tesserae:${name}`, file.file);
-        return { contents: await readFile(file.file), loader: "binary" };
+        return { contents: await readFile(file.file), loader: "base64" };
       });
       if (Object.keys(graph.constants).length === 0) return;
       build.onLoad({ filter: /\.[cm]?[tj]sx?$/, namespace: "file" }, async ({ path: file }) => {

@@ -25,16 +25,17 @@ export interface Command {
 const targetNames = targets.map((target) => target.name);
 const target: Flag = { name: "target", value: "TARGET", values: targetNames, doc: "where it runs; default node" };
 const json: Flag = { name: "json", doc: "write JSON" };
+const files: Flag = {
+  name: "files",
+  value: "HOW",
+  values: ["compiled", "directory"],
+  doc: "device.files: compiled into the image, or served from the folder",
+};
 const building: readonly Flag[] = [
   target,
   { name: "release", doc: "make the image small: no readable names" },
   { name: "no-check", doc: "do not check types" },
-  {
-    name: "files",
-    value: "HOW",
-    values: ["compiled", "directory"],
-    doc: "device.files: compiled into the image, or served from the folder",
-  },
+  files,
 ];
 
 /** Every command of the tool: help, parsing and completion are made from this. */
@@ -44,7 +45,8 @@ export const commands: readonly Command[] = [
     name: "describe",
     argument: "[DIRECTORY]",
     doc: "show the devices, their implementations and the keys",
-    flags: [target, { name: "dot", doc: "write a graph for Graphviz" }, json],
+    flags: [target, files, { name: "dot", doc: "write a graph for Graphviz" }, json],
+    imageFlags: true,
   },
   {
     name: "build",

@@ -62,8 +62,9 @@ export function crunch(folder: string, shown: string): readonly CrunchedFile[] {
 export function crunchModule(files: readonly CrunchedFile[], specifier: (file: CrunchedFile) => string): string {
   const imports = files.map((file, index) => `import bytes${String(index)} from ${JSON.stringify(specifier(file))};`);
   const entries = files.map(
+    // In brackets, as a file may be called __proto__.
     (file, index) =>
-      `  ${JSON.stringify(file.key)}: { bytes: bytes${String(index)}, digest: ${JSON.stringify(file.digest)} },`,
+      `  [${JSON.stringify(file.key)}]: { bytes: bytes${String(index)}, digest: ${JSON.stringify(file.digest)} },`,
   );
   return `${imports.join("\n")}\nexport const files = {\n${entries.join("\n")}\n};\n`;
 }

@@ -29,11 +29,11 @@ export function commandHelp(command: Command): string {
   if (rows.length > 0) lines.push("", ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`));
   if (command.imageFlags === true) {
     const image =
-      command.name === "build"
+      command.name === "build" || command.name === "describe"
         ? "Image flags set the build-time keys of the configuration: --debug, --limit 5."
         : "Image flags are the keys of the configuration (--port 9000), and those of the target:";
     lines.push("", image);
-    if (command.name !== "build") {
+    if (command.name === "run" || command.name === "dev") {
       for (const target of targets) {
         const flags = Object.entries(target.flags).map(([name, value]) => `--${name} ${value}`);
         if (flags.length > 0) lines.push(`  ${target.name}: ${flags.join(" ")}`);

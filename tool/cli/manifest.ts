@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Graph } from "@tesserae/config/graph";
 import { formatKey } from "@tesserae/image/key";
 import type { Metafile } from "esbuild";
-import { canonical } from "./bundle.ts";
+import { canonical } from "./canonical.ts";
 import type { PackageTree } from "./package-tree.ts";
 import type { Project } from "./project.ts";
 

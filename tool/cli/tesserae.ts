@@ -1,19 +1,20 @@
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { didYouMean } from "@tesserae/image/nearest";
-import { buildImage, plan, type BuildRequest, type Built } from "./build.ts";
+import type { BuildRequest, Built } from "./build.ts";
 import { forwardSignals, startImage } from "./child.ts";
 import { commands, parseCommand, type Invocation } from "./command.ts";
 import { completionScript, shells } from "./completion.ts";
 import { costTable, grouped } from "./cost.ts";
 import { createProject } from "./create.ts";
 import { graphDot, graphJson, graphTree } from "./describe.ts";
-import { develop } from "./dev.ts";
 import { codeOf, Failure, usage } from "./failure.ts";
 import { commandHelp, helpText } from "./help.ts";
 import { openProject, relative } from "./project.ts";
 import { Terminal } from "./terminal.ts";
 import { toolVersion } from "./tool-version.ts";
+
+// The bundler and the compiler are loaded by the commands that need them.
 
 /**
  * Runs one command of the tool; `argv` is what follows its name.
@@ -68,17 +69,20 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
     }
     case "describe": {
       if ("dot" in flags && "json" in flags) throw usage("--dot and --json exclude each other");
-      const { graph } = await plan({ ...request(invocation, terminal), strict: false });
+      const { plan } = await import("./build.ts");
+      const { graph } = await plan({ ...request(invocation, terminal), strict: true });
       terminal.out("dot" in flags ? graphDot(graph) : "json" in flags ? graphJson(graph) : graphTree(graph));
       return 0;
     }
     case "build": {
+      const { buildImage } = await import("./build.ts");
       const built = await buildImage({ ...request(invocation, terminal), strict: true });
       warn(built, terminal);
       report(built, "json" in flags, terminal);
       return 0;
     }
     case "run": {
+      const { buildImage } = await import("./build.ts");
       const built = await buildImage(request(invocation, terminal));
       warn(built, terminal);
       terminal.note(`${built.name} for ${built.target}: ${grouped(built.bytes)} B`);
@@ -90,8 +94,10 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
         done();
       }
     }
-    case "dev":
+    case "dev": {
+      const { develop } = await import("./dev.ts");
       return await develop(request(invocation, terminal), terminal);
+    }
     case "clean": {
       const { folder } = openProject(argument);
       await rm(path.join(folder, ".tesserae"), { recursive: true, force: true });
