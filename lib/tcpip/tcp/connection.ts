@@ -249,7 +249,7 @@ export class Connection extends DemuxEntry {
       this.#useShifts();
       sender.initWindow(segment, sender.shift);
       this.#establish(sender.retransmission.count > 0);
-    } else if (isAfter(acknowledgement, sender.max)) {
+    } else if (isAfter(acknowledgement, sender.highest)) {
       // RFC 9293: an ACK of what was never sent is answered and dropped; RFC 5961 §5 bounds the other end.
       this.#challenge(segment.time);
       return;
@@ -364,7 +364,8 @@ export class Connection extends DemuxEntry {
   }
 
   #sendAck(): void {
-    this.transmit(flagAck, this.sender.nxt, 0, 0);
+    // Not SND.NXT, which a timeout moves back: the peer would take the ACK for old, and both could wait for ever.
+    this.transmit(flagAck, this.sender.max, 0, 0);
   }
 
   /** The end of a batch of segments, of a write or of a read: readers first, then data, then an ACK if none went. */
@@ -430,7 +431,7 @@ export class Connection extends DemuxEntry {
       this.#keepAlive.probed();
       this.#context.counters.keepAliveProbes++;
       // One number before what is expected: the peer must answer (RFC 9293 §3.8.4).
-      this.transmit(flagAck, add(this.sender.nxt, -1), 0, 0);
+      this.transmit(flagAck, add(this.sender.max, -1), 0, 0);
     }
     this.#setLifeTimer();
   }

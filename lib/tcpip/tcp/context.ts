@@ -29,7 +29,7 @@ export interface TcpLimits {
   readonly userTimeout: number;
   /** The same for the SYN. Default 180,000. */
   readonly connectTimeout: number;
-  /** How long a closed flow may go without progress, or wait for the peer's FIN, before it is reset. Default 60,000. */
+  /** How long a closed flow may go without progress, or wait for the peer's FIN, before it is reset. Default 120,000. */
   readonly linger: number;
   /** Whether to offer and accept timestamps (RFC 7323). Default true. */
   readonly timestamps: boolean;
@@ -46,7 +46,7 @@ export const defaultLimits: TcpLimits = {
   timeWait: 60_000,
   userTimeout: 300_000,
   connectTimeout: 180_000,
-  linger: 60_000,
+  linger: 120_000,
   timestamps: true,
 };
 

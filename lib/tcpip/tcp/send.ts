@@ -37,6 +37,8 @@ export class Sender {
   nxt: number;
   /** SND.MAX: behind the highest ever sent. */
   max: number;
+  /** Behind the last probe of a shut window: sent, but so likely to be dropped that it does not count as in flight. */
+  #probeEnd: number;
   /** SND.WND, in bytes. */
   window = 0;
   /** The largest window the peer has offered. */
@@ -64,6 +66,8 @@ export class Sender {
   #timing = false;
   #timedEnd = 0;
   #timedAt = 0;
+  /** Behind the highest number sent more than once. */
+  #repeatedEnd: number;
   #lastSentAt = 0;
   /** The congestion window, nothing else, kept the last {@link output} from sending more. */
   #windowLimited = false;
@@ -78,6 +82,8 @@ export class Sender {
     this.una = iss;
     this.nxt = iss;
     this.max = iss;
+    this.#probeEnd = iss;
+    this.#repeatedEnd = iss;
     this.recovery = new LossRecovery(iss);
     this.nagle = new Nagle(noDelay, iss);
     this.congestion = new NewReno(this.mss);
@@ -121,6 +127,11 @@ export class Sender {
     return distance(this.max, this.una);
   }
 
+  /** Behind all that the peer can acknowledge. */
+  get highest(): number {
+    return later(this.max, this.#probeEnd);
+  }
+
   get isFinAcknowledged(): boolean {
     return this.finQueued && isAfter(this.una, this.finSequence);
   }
@@ -153,7 +164,7 @@ export class Sender {
   }
 
   /**
-   * The ACK of an acceptable segment (RFC 9293 §3.10.7.4, fifth), una ≤ ack ≤ max.
+   * The ACK of an acceptable segment (RFC 9293 §3.10.7.4, fifth), una ≤ ack ≤ {@link highest}.
    *
    * @param echo the round trip that the echoed timestamp tells, milliseconds, or −1
    */
@@ -199,7 +210,12 @@ export class Sender {
   #acknowledgeNew(ack: number, now: number, echo: number): void {
     const bytes = distance(ack, this.una);
     const isFin = this.finQueued && isAfter(ack, this.finSequence);
+    // Karn: back-off ends with an ACK of something that was sent once, or whose timestamp says which copy it is of.
     let fresh = echo >= 0;
+    if (isAfter(ack, this.#repeatedEnd)) {
+      fresh = true;
+      this.#repeatedEnd = ack;
+    }
     if (this.#timing) {
       if (isAtLeast(ack, this.#timedEnd)) {
         this.rtt.sample(now - this.#timedAt);
@@ -213,6 +229,8 @@ export class Sender {
     this.buffer.acknowledged(Math.min(data, this.buffer.length));
     this.bytesAcknowledged += data;
     this.una = ack;
+    if (isBefore(this.max, ack)) this.max = ack;
+    if (isBefore(this.#probeEnd, ack)) this.#probeEnd = ack;
     this.advancedAt = now;
     if (isBefore(this.nxt, ack)) this.nxt = ack;
     this.nagle.acknowledged(ack);
@@ -317,6 +335,7 @@ export class Sender {
     if (fin) flags |= flagFin;
     if (!this.#connection.transmit(flags, sequence, offset, length)) return false;
     if (isBefore(sequence, this.max)) {
+      this.#repeatedEnd = later(this.#repeatedEnd, add(sequence, length + (fin ? 1 : 0)));
       this.retransmits++;
       this.#context.counters.segmentsRetransmitted++;
     } else {
@@ -376,7 +395,7 @@ export class Sender {
     const length = Math.min(1, this.buffer.length);
     const fin = this.finQueued && this.una === this.finSequence;
     this.#emit(this.una, length, fin);
-    this.max = later(this.max, add(this.una, 1));
+    this.#probeEnd = add(this.una, 1);
     this.persist.probed();
     this.#timer.set(now + this.persist.interval(this.rtt.rto));
   }

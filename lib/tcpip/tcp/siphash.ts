@@ -53,12 +53,12 @@ export class SipHash {
     // The last block ends with the length: behind a pending word, or behind the tail and zeros.
     if (odd) this.#compress(this.#pendingWord, last | tail);
     else this.#compress(tail, last);
+    this.#markEnd();
+    this.#round();
+    this.#round();
+    this.#round();
+    this.#round();
     const state = this.#state;
-    state[4] = (state[4] ?? 0) ^ 0xff;
-    this.#round();
-    this.#round();
-    this.#round();
-    this.#round();
     return (state[0] ?? 0) ^ (state[2] ?? 0) ^ (state[4] ?? 0) ^ (state[6] ?? 0);
   }
 
@@ -66,6 +66,10 @@ export class SipHash {
   high(): number {
     const state = this.#state;
     return (state[1] ?? 0) ^ (state[3] ?? 0) ^ (state[5] ?? 0) ^ (state[7] ?? 0);
+  }
+
+  #markEnd(): void {
+    this.#state[4] = (this.#state[4] ?? 0) ^ 0xff;
   }
 
   #compress(low: number, high: number): void {

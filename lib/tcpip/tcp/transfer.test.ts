@@ -218,7 +218,7 @@ describe("a whole transfer", () => {
           await expectNothingLeft(world);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 100 },
     );
   });
 });
