@@ -64,7 +64,7 @@ interface Interface {
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #decoder: TextDecoder = new TextDecoder();
+  readonly #decoder: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #littleEndian = true;
   #inSection = false;
   #interfaces: Interface[] = [];
@@ -154,7 +154,7 @@ class Reader {
     }
     const options = this.#options(body + 20 + captured + padding(captured), end);
     if ("kind" in options) return options;
-    const time = (this.#u32(body + 4) * 0x1_0000_0000 + this.#u32(body + 8)) / from.ticks;
+    const time = milliseconds(this.#u32(body + 4), this.#u32(body + 8), from.ticks);
     return this.#packet(interfaceId, time, body + 20, captured, this.#u32(body + 16), options.comment);
   }
 
@@ -218,6 +218,14 @@ class Reader {
 function ticks(resolution: number): number {
   const power = resolution & 0x7f;
   return (resolution & 0x80) === 0 ? 10 ** power / 1000 : 2 ** power / 1000;
+}
+
+/** A time stamp in milliseconds, its whole part exact. */
+function milliseconds(high: number, low: number, ticks: number): number {
+  if (!Number.isInteger(ticks)) return (high * 0x1_0000_0000 + low) / ticks;
+  const stamp = (BigInt(high) << 32n) | BigInt(low);
+  const unit = BigInt(ticks);
+  return Number(stamp / unit) + Number(stamp % unit) / ticks;
 }
 
 function tooShort(field: string, body: number, end: number, least: number): PcapngItem {
