@@ -376,7 +376,7 @@ export class Connection extends DemuxEntry {
     const { receiver, sender } = this;
     this.flow.writable();
     if (states.canSend(this.state)) sender.output(false);
-    if (receiver.ackNow || (receiver.hasRoomToTell && states.canReceive(this.state))) this.#sendAck();
+    if (receiver.ackNow) this.#sendAck();
     // Also when there was no page for the ACK: the timer tries again.
     if ((receiver.ackNow || receiver.ackLater) && !this.#ackTimer.armed) {
       this.#ackTimer.set(this.#context.timers.now() + ackDelay);
@@ -454,7 +454,9 @@ export class Connection extends DemuxEntry {
   consumed(): void {
     const { receiver, sender } = this;
     receiver.buffer.fit(this.#context.timers.now(), sender.rtt.smoothed);
-    if (receiver.hasRoomToTell) this.#context.schedule(this);
+    if (!receiver.hasRoomToTell || !states.canReceive(this.state)) return;
+    receiver.ackNow = true;
+    this.#context.schedule(this);
   }
 
   /** There is something new to send. */

@@ -142,6 +142,7 @@ export class Receiver {
     if (isFin) this.ackNow = true;
     if (this.hasFin && !this.finished && this.nxt === this.#finSequence) {
       this.finished = true;
+      this.ackNow = true;
       this.nxt = add(this.nxt, 1);
       this.edge = later(this.edge, this.nxt);
     }
