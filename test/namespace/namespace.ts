@@ -42,6 +42,21 @@ export function unavailable(...programs: readonly string[]): string | undefined 
   return undefined;
 }
 
+/** Why netem cannot be used here, in words; `undefined` when it can. Some kernels come without it. */
+export function netemUnavailable(): string | undefined {
+  const missing = unavailable("tc");
+  if (missing !== undefined) return missing;
+  const namespace = Namespace.create();
+  try {
+    namespace.netem("lo", { delay: 1 });
+    return undefined;
+  } catch (error) {
+    return `this kernel has no netem (modprobe sch_netem): ${error instanceof Error ? error.message : String(error)}`;
+  } finally {
+    namespace.destroy();
+  }
+}
+
 function isInstalled(program: string): boolean {
   return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
     try {
@@ -174,21 +189,33 @@ export class Namespace {
    * `act` must not await: other code would find itself inside too.
    */
   async inside<T>(act: () => T): Promise<T> {
+    const leave = await this.enter();
+    try {
+      return act();
+    } finally {
+      leave();
+    }
+  }
+
+  /**
+   * Moves the calling thread into the namespace, to stay: every socket that it makes from now on is there. Give back
+   * what is returned, by calling it.
+   */
+  async enter(): Promise<() => void> {
     const libc = await loadLibc();
     const own = openSync("/proc/thread-self/ns/net", "r");
     const there = openSync(`/run/netns/${this.name}`, "r");
-    try {
-      if (libc.setns(there, CLONE_NEWNET) !== 0) throw new Error(`cannot enter namespace ${this.name}`);
-      try {
-        return act();
-      } finally {
-        // Nothing sensible can follow in the wrong namespace.
-        if (libc.setns(own, CLONE_NEWNET) !== 0) process.abort();
-      }
-    } finally {
+    const status = libc.setns(there, CLONE_NEWNET);
+    closeSync(there);
+    if (status !== 0) {
       closeSync(own);
-      closeSync(there);
+      throw new Error(`cannot enter namespace ${this.name}`);
     }
+    return () => {
+      // Nothing sensible can follow in the wrong namespace.
+      if (libc.setns(own, CLONE_NEWNET) !== 0) process.abort();
+      closeSync(own);
+    };
   }
 
   /** Kills what was started here and removes the namespace with everything in it. Idempotent. */
