@@ -110,12 +110,12 @@ export const blockSuite: Suite<BlockSubject> = [
     await Promise.all([block.close(), block.close()]);
     await block.close();
     const sector = new Uint8Array(block.sectorSize);
-    for (const [what, promise] of [
-      ["read", block.read(0, sector)],
-      ["write", block.write(0, sector)],
-      ["flush", block.flush()],
+    for (const [what, call] of [
+      ["read", () => block.read(0, sector)],
+      ["write", () => block.write(0, sector)],
+      ["flush", () => block.flush()],
     ] as const) {
-      const error = await ensureRejects(promise, BlockError, what);
+      const error = await ensureRejects(call(), BlockError, what);
       ensureEqual(error.kind, "closed", `${what}: kind`);
     }
   }),
