@@ -112,22 +112,37 @@ export class DhcpClient {
   tick(now: number): void {
     if (now < this.#deadline) return;
     switch (this.#state) {
-      case "init":
-        { this.#discover(now); return; }
-      case "selecting":
-        { this.#sendDiscover(now); return; }
+      case "init": {
+        this.#discover(now);
+        return;
+      }
+      case "selecting": {
+        this.#sendDiscover(now);
+        return;
+      }
       case "rebooting":
       case "requesting":
-        if (this.#attempts < mostRequests) { this.#request(now); return; }
-        { this.#discover(now); return; }
+        if (this.#attempts < mostRequests) {
+          this.#request(now);
+          return;
+        }
+        {
+          this.#discover(now);
+          return;
+        }
       case "bound":
         this.#transaction = this.#options.random.uint32();
         this.#began = now;
         this.#enter("renewing");
-        { this.#renew(now); return; }
+        {
+          this.#renew(now);
+          return;
+        }
       case "renewing":
-      case "rebinding":
-        { this.#renew(now); return; }
+      case "rebinding": {
+        this.#renew(now);
+        return;
+      }
       case "checking":
       case "stopped":
         this.#deadline = Infinity;
@@ -158,7 +173,10 @@ export class DhcpClient {
     const lease = this.#checking;
     if (this.#state !== "checking" || lease === undefined) return;
     this.#checking = undefined;
-    if (free) { this.#bind(lease); return; }
+    if (free) {
+      this.#bind(lease);
+      return;
+    }
     this.statistics.declined++;
     this.#transaction = this.#options.random.uint32();
     this.#send("decline", now, IpAddress.any4, undefined, [
@@ -226,12 +244,16 @@ export class DhcpClient {
   /** REQUEST while we hold a lease: first to its server alone, then to all, then it is over. */
   #renew(now: number): void {
     const lease = this.#lease;
-    if (lease === undefined) { this.#discover(now); return; }
+    if (lease === undefined) {
+      this.#discover(now);
+      return;
+    }
     if (now >= lease.expiresAt) {
       this.statistics.expired++;
       this.#lease = undefined;
       this.#options.actions.lost("expired");
-      this.#discover(now); return;
+      this.#discover(now);
+      return;
     }
     if (now >= lease.rebindAt) this.#state = "rebinding";
     const rebinding = this.#state === "rebinding";

@@ -98,7 +98,10 @@ class InterfaceDhcp implements Dhcp {
 
   ready(signal?: AbortSignal): Promise<Lease> {
     return new Promise((resolve, reject) => {
-      if (this.lease !== undefined) { resolve(this.lease); return; }
+      if (this.lease !== undefined) {
+        resolve(this.lease);
+        return;
+      }
       const settle = (lease: Lease | undefined): void => {
         this.#waiting.delete(settle);
         signal?.removeEventListener("abort", aborted);
@@ -106,7 +109,10 @@ class InterfaceDhcp implements Dhcp {
         else reject(new FlowError("aborted", "no DHCP lease: closed before", { cause: signal?.reason }));
       };
       const aborted = (): void => settle(undefined);
-      if (this.#client.state === "stopped" || signal?.aborted === true) { settle(undefined); return; }
+      if (this.#client.state === "stopped" || signal?.aborted === true) {
+        settle(undefined);
+        return;
+      }
       this.#waiting.add(settle);
       signal?.addEventListener("abort", aborted);
     });

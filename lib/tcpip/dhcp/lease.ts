@@ -1,6 +1,6 @@
 /** What a DHCP server grants, read with suspicion. */
 
-import type { IpAddress} from "@tesserae/device/address";
+import type { IpAddress } from "@tesserae/device/address";
 import { Prefix } from "@tesserae/device/address";
 import type { Route } from "../ipv4/route.ts";
 import { addressesOption, maskLength, option, routesOption, textOption, uint32Option } from "./options.ts";

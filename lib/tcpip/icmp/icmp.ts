@@ -124,8 +124,14 @@ class HostIcmp implements Icmp {
       throw new RangeError(`size ${size} is not an integer from 0 to 65507`);
     }
     return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) { reject(new FlowError("aborted", "ping aborted", { cause: signal.reason })); return; }
-      if (this.#pings.size >= mostPings) { reject(new FlowError("exhausted", `${mostPings} pings are waiting`)); return; }
+      if (signal?.aborted === true) {
+        reject(new FlowError("aborted", "ping aborted", { cause: signal.reason }));
+        return;
+      }
+      if (this.#pings.size >= mostPings) {
+        reject(new FlowError("exhausted", `${mostPings} pings are waiting`));
+        return;
+      }
       let key = this.#random.uint32();
       while (this.#pings.has(key)) key = this.#random.uint32();
       const aborted = (): void => settle(new FlowError("aborted", "ping aborted", { cause: signal?.reason }));
