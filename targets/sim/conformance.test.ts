@@ -1,0 +1,83 @@
+import { IpAddress } from "@tesserae/device/address";
+import { netifSuite } from "@tesserae/conformance/netif";
+import { stackSuite } from "@tesserae/conformance/stack";
+import { Skipped, type Case } from "@tesserae/conformance/suite";
+import { tcpSuite, type StackPair } from "@tesserae/conformance/tcp";
+import { udpSuite } from "@tesserae/conformance/udp";
+import { describe, expect, test } from "vitest";
+import type { Host } from "./host.ts";
+import type { LinkSettings } from "./link.ts";
+import { createWorld } from "./world.ts";
+
+const silent = IpAddress.parse("10.0.77.77");
+
+/** Runs one case between two hosts of a world; throws what the case throws. */
+async function runCase(each: Case<StackPair>, link: LinkSettings, settled: boolean): Promise<void> {
+  const reported: unknown[] = [];
+  const world = createWorld({ seed: each.name, link, report: (error) => reported.push(error) });
+  const a = world.host("a");
+  const b = world.host("b");
+  let outcome: { readonly error: unknown } | undefined;
+  world.task(each.name, async () => {
+    await Promise.all([a.ready, b.ready]);
+    if (settled) await neighbours(a, b);
+    const subject = { a: a.stack, b: b.stack, addressOfB: b.address, timers: world.timers, silent };
+    await each.run(subject).catch((error: unknown) => {
+      outcome = { error };
+    });
+  });
+  await world.run();
+  await world.close();
+  if (outcome !== undefined) throw outcome.error;
+  expect(reported.filter((error) => !String(error).includes("deliberately"))).toEqual([]);
+}
+
+/** Lets ARP get through: a connection gives up when its neighbour does not answer three times. */
+async function neighbours(a: Host, b: Host): Promise<void> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    try {
+      await a.ownStack.icmp.ping(b.address, { timeout: 1000 });
+      return;
+    } catch (error) {
+      if (attempt === 19) throw error;
+    }
+  }
+}
+
+/** A reset is sent once, and nobody acknowledges it: when it is lost, the peer learns of it from nothing. */
+const needsReset = /abort|reset/i;
+
+function suite(cases: readonly Case<StackPair>[], link: LinkSettings, settled = false): void {
+  for (const each of cases) {
+    test(each.name, async (context) => {
+      try {
+        await runCase(each, link, settled);
+      } catch (error) {
+        if (error instanceof Skipped) context.skip(error.message);
+        throw error;
+      }
+    });
+  }
+}
+
+describe("the contract of Udp, between two hosts", () => suite(udpSuite, {}));
+describe("the contract of Tcp, between two hosts", () => suite(tcpSuite, {}));
+describe("the contract of Stack, between two hosts", () => suite(stackSuite, {}));
+describe("the contract of Tcp, with 5 % loss", () => {
+  const cases = tcpSuite.filter((each) => !needsReset.test(each.name));
+  suite(cases, { loss: 0.05, delay: 5 }, true);
+});
+
+describe("the contract of Netif, between two hosts", () => {
+  for (const each of netifSuite) {
+    test(each.name, async () => {
+      const world = createWorld({ seed: each.name });
+      const a = world.host("a", { stack: false });
+      const b = world.host("b", { stack: false });
+      world.link(a, b);
+      world.task(each.name, () => each.run({ a: a.netif, b: b.netif, timers: world.timers }));
+      await world.run();
+      await world.close();
+    });
+  }
+});
