@@ -392,21 +392,26 @@ function emitByHand(): number {
 function emitByField(): number {
   for (let n = 0; n < repeat; n++) {
     const at = n & 7;
-    ip.field.version.set(out, at, 4);
-    ip.field.headerWords.set(out, at, 5);
-    ip.field.dscp.set(out, at, 0);
-    ip.field.totalLength.set(out, at, 40 + n);
-    ip.field.identification.set(out, at, n);
-    ip.field.flags.set(out, at, 2);
-    ip.field.fragmentOffset.set(out, at, 0);
-    ip.field.ttl.set(out, at, 64);
-    ip.field.protocol.set(out, at, 6);
-    ip.field.checksum.set(out, at, 0);
-    ip.field.source.setWord(out, at, source);
-    ip.field.destination.setWord(out, at, destination);
-    writeTcp(at + 20, n);
+    writeTcp(at + ip.size, n);
+    writeIp(at, n);
   }
   return out[30]!;
+}
+
+function writeIp(at: number, n: number): void {
+  ip.field.version.set(out, at, 4);
+  ip.field.headerWords.set(out, at, 5);
+  ip.field.dscp.set(out, at, 0);
+  ip.field.ecn.set(out, at, 0);
+  ip.field.totalLength.set(out, at, 40 + n);
+  ip.field.identification.set(out, at, n);
+  ip.field.flags.set(out, at, 2);
+  ip.field.fragmentOffset.set(out, at, 0);
+  ip.field.ttl.set(out, at, 64);
+  ip.field.protocol.set(out, at, 6);
+  ip.field.checksum.set(out, at, 0);
+  ip.field.source.setWord(out, at, source);
+  ip.field.destination.setWord(out, at, destination);
 }
 
 function writeTcp(t: number, n: number): void {
@@ -415,8 +420,64 @@ function writeTcp(t: number, n: number): void {
   tcp.field.sequence.set(out, t, n);
   tcp.field.acknowledgement.set(out, t, n);
   tcp.field.dataOffset.set(out, t, 5);
+  tcp.field.reserved.set(out, t, 0);
   tcp.field.flags.set(out, t, 0x18);
   tcp.field.window.set(out, t, n);
+}
+
+// A sender that writes bytes shared by two fields as one: setting bits means reading the byte first.
+const ipOut = layout("ipv4", {
+  versionAndLength: u8(),
+  dscpAndEcn: u8(),
+  totalLength: u16(),
+  identification: u16(),
+  flagsAndOffset: u16(),
+  ttl: u8(),
+  protocol: u8(),
+  checksum: u16(),
+  source: i32(),
+  destination: i32(),
+});
+const tcpOut = layout("tcp", {
+  sourcePort: u16(),
+  destinationPort: u16(),
+  sequence: i32(),
+  acknowledgement: i32(),
+  dataOffset: u8(),
+  flags: u8(),
+  window: u16(),
+});
+
+function emitByWholeBytes(): number {
+  for (let n = 0; n < repeat; n++) {
+    const at = n & 7;
+    writeTcpWhole(at + ip.size, n);
+    writeIpWhole(at, n);
+  }
+  return out[30]!;
+}
+
+function writeIpWhole(at: number, n: number): void {
+  ipOut.field.versionAndLength.set(out, at, 0x45);
+  ipOut.field.dscpAndEcn.set(out, at, 0);
+  ipOut.field.totalLength.set(out, at, 40 + n);
+  ipOut.field.identification.set(out, at, n);
+  ipOut.field.flagsAndOffset.set(out, at, 0x4000);
+  ipOut.field.ttl.set(out, at, 64);
+  ipOut.field.protocol.set(out, at, 6);
+  ipOut.field.checksum.set(out, at, 0);
+  ipOut.field.source.set(out, at, source);
+  ipOut.field.destination.set(out, at, destination);
+}
+
+function writeTcpWhole(t: number, n: number): void {
+  tcpOut.field.sourcePort.set(out, t, 443);
+  tcpOut.field.destinationPort.set(out, t, n);
+  tcpOut.field.sequence.set(out, t, n);
+  tcpOut.field.acknowledgement.set(out, t, n);
+  tcpOut.field.dataOffset.set(out, t, 5 << 4);
+  tcpOut.field.flags.set(out, t, 0x18);
+  tcpOut.field.window.set(out, t, n);
 }
 
 function emitByDataView(): number {
@@ -528,7 +589,7 @@ for (const [name, other] of Object.entries({ byField, byDataView, byView })) {
   if (other() !== byHand()) throw new Error(`${name} reads other values than byHand`);
 }
 
-for (const [name, other] of Object.entries({ emitByField, emitByDataView })) {
+for (const [name, other] of Object.entries({ emitByField, emitByWholeBytes, emitByDataView })) {
   out.fill(0);
   emitByHand();
   const expected = out.slice();
@@ -557,6 +618,7 @@ await main([
     contenders: [
       loop(byHandName, repeat, emitByHand),
       loop("layout fields", repeat, emitByField),
+      loop("layout fields of whole bytes", repeat, emitByWholeBytes),
       loop("DataView", repeat, emitByDataView),
     ],
   },
