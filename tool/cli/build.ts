@@ -10,10 +10,11 @@ import { packageOf } from "@tesserae/config/solver";
 import { targets, type Target } from "@tesserae/config/target";
 import { parseArguments } from "@tesserae/image/arguments";
 import { flagOf, parseKey } from "@tesserae/image/key";
-import { didYouMean } from "@tesserae/image/nearest";
+import { didYouMean, nearest } from "@tesserae/image/nearest";
 import { version as esbuildVersion } from "esbuild";
 import { canonical, outputFolder } from "./canonical.ts";
 import type { CheckRequest } from "./check-types.ts";
+import { commands } from "./command.ts";
 import { costs, type Cost } from "./cost.ts";
 import { failure, Failure, usage } from "./failure.ts";
 import { loadConfig, ThrownFailure, type LoadedConfig } from "./load-config.ts";
@@ -21,6 +22,8 @@ import { manifestText } from "./manifest.ts";
 import { PackageTree } from "./package-tree.ts";
 import { relative, type Project } from "./project.ts";
 import { toolVersion } from "./tool-version.ts";
+
+const toolFlags = [...new Set(commands.flatMap((each) => each.flags.map((flag) => `--${flag.name}`)))];
 
 /** How to make an image. */
 export interface BuildRequest {
@@ -105,7 +108,21 @@ export async function plan(
       each.module === undefined ? booting.version : versionOf(each, each.module, project, packages),
     locate: (trace) => loaded.locate(trace),
   });
-  if (!result.ok) {
+  if (result.ok) {
+    const known = new Set(
+      [
+        ...result.graph.keys.flatMap(({ name }) => [flagOf(name), `no-${flagOf(name)}`]),
+        ...Object.keys(target.flags),
+      ].map((each) => `--${each}`),
+    );
+    for (const word of rest) {
+      const flag = word.replace(/=.*$/s, "");
+      // What is near a key or a flag of the target is left to the image, which knows them best.
+      if (!flag.startsWith("--") || known.has(flag) || nearest(flag, known) !== undefined) continue;
+      const near = nearest(flag, toolFlags);
+      if (near !== undefined) throw usage(`unknown flag "${flag}" (did you mean "${near}"?)`);
+    }
+  } else {
     // The compiler knows the very line of what has the wrong type.
     const problems = request.check ? await checkTypes({ project, packages, devices: [], keys: [], target }) : [];
     throw new Failure(problems.length > 0 ? problems : result.diagnostics);
@@ -219,6 +236,8 @@ function buildKeys(
     const parsed = parseArguments(request.image, keys);
     if (!parsed.ok) {
       const word = /unknown flag "--([^"]+)"/.exec(parsed.message)?.[1];
+      const near = word === undefined ? undefined : nearest(`--${word}`, toolFlags);
+      if (near !== undefined) throw usage(`unknown flag "--${word ?? ""}" (did you mean "${near}"?)`);
       const run = Object.entries(loaded.config.keys).some(
         ([name, key]) => key.stage === "run" && flagOf(name) === word,
       );

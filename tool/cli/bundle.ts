@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Graph } from "@tesserae/config/graph";
@@ -11,6 +12,7 @@ import { foldKeys } from "./fold-keys.ts";
 import { diagnosticsOf } from "./load-config.ts";
 import { toolModules, type PackageTree } from "./package-tree.ts";
 import type { Project } from "./project.ts";
+import { restoreConstants } from "./top-level-constants.ts";
 
 export interface BundleRequest {
   readonly project: Project;
@@ -86,7 +88,7 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
   }
   const name = (input: string): string => canonical(input, request);
   return {
-    code: renamePaths(textOf(result, ".mjs"), Object.keys(result.metafile.inputs), name),
+    code: renamePaths(constant(textOf(result, ".mjs"), request, name), Object.keys(result.metafile.inputs), name),
     map: renameSources(textOf(result, ".map"), outfile, request),
     metafile: result.metafile,
     crunched,
@@ -94,6 +96,17 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       location === null ? text : `${name(location.file)}:${String(location.line)}: ${text}`,
     ),
   };
+}
+
+/** Makes the code of the libraries, and of an application that has no `var`, as fast as it was before bundling. */
+function constant(code: string, request: BundleRequest, name: (input: string) => string): string {
+  if (request.release) return code;
+  return restoreConstants(code, (input) => {
+    if (name(input).startsWith("@tesserae/")) return true;
+    const file = path.resolve(request.project.folder, input);
+    const own = file.startsWith(`${request.project.folder}${path.sep}`) && !input.includes("node_modules/");
+    return own && existsSync(file) && !/\bvar\b/.test(readFileSync(file, "utf8"));
+  });
 }
 
 /** The failure of ours that a plugin passed through the bundler. */

@@ -7,6 +7,8 @@ export class Terminal {
   #progress = "";
 
   constructor(environment: Readonly<Record<string, string | undefined>> = process.env) {
+    // A reader that goes away (a pipe to head, say) is no mistake of ours.
+    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
     this.#live = process.stderr.isTTY && environment["TERM"] !== "dumb";
     const { NO_COLOR: plain } = environment;
     this.#colour = this.#live && (plain === undefined || plain === "");
