@@ -21,6 +21,8 @@ const packages: Readonly<Record<string, string>> = {
   socat: "socat",
   python3: "python3",
   dnsmasq: "dnsmasq-base",
+  ethtool: "ethtool",
+  taskset: "util-linux",
 };
 
 /** Why system tests that need these programs cannot run here, in words; `undefined` when they can. */
