@@ -51,7 +51,7 @@ export const fuzz: FuzzTarget = {
     let sent = 0;
     let transaction = 0;
     let answers = 0;
-    let checking = false;
+    const check = { wanted: false };
     const client = new DhcpClient({
       mac,
       random: new SeededRandom(1),
@@ -63,7 +63,7 @@ export const fuzz: FuzzTarget = {
           sent++;
         },
         check: () => {
-          checking = true;
+          check.wanted = true;
         },
         bound: (lease) => {
           if (lease.renewAt > lease.rebindAt || lease.rebindAt > lease.expiresAt)
@@ -89,8 +89,8 @@ export const fuzz: FuzzTarget = {
       }
       now = end;
       client.receive(message, 0, message.length, now);
-      if (checking) {
-        checking = false;
+      if (check.wanted) {
+        check.wanted = false;
         client.checked((wait & 2) !== 0, now);
       }
     }

@@ -78,7 +78,7 @@ const cut = fc
       at += unit * 8;
     }
     pieces.push({ start: at, payload: whole.subarray(at), more: false });
-    const order = pieces.map((piece) => ({ piece, key: seed.next().value ?? 0 })).sort((a, b) => a.key - b.key);
+    const order = pieces.map((piece) => ({ piece, key: Number(seed.next().value) })).sort((a, b) => a.key - b.key);
     const shuffled = order.map(({ piece }) => piece);
     // Duplicates of what comes early, so that the datagram is not complete before them.
     for (let index = 0; index < duplicates; index++) shuffled.splice(index + 1, 0, shuffled[0]!);
