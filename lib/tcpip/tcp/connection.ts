@@ -377,7 +377,12 @@ export class Connection extends DemuxEntry {
     this.flow.writable();
     if (states.canSend(this.state)) sender.output(false);
     if (receiver.ackNow) this.#sendAck();
-    // Also when there was no page for the ACK: the timer tries again.
+    this.#armAck();
+  }
+
+  /** Sets the timer of an ACK that is owed: delayed, or there was no page for it. */
+  #armAck(): void {
+    const { receiver } = this;
     if ((receiver.ackNow || receiver.ackLater) && !this.#ackTimer.armed) {
       this.#ackTimer.set(this.#context.timers.now() + ackDelay);
     }
@@ -387,6 +392,7 @@ export class Connection extends DemuxEntry {
     if (this.state === states.closed) return;
     this.#context.counters.delayedAcks++;
     this.#sendAck();
+    this.#armAck();
   }
 
   #timestamp(): number {
@@ -424,7 +430,6 @@ export class Connection extends DemuxEntry {
       this.#heardAt = Math.max(this.#heardAt, now - this.#keepAlive.idle + this.#keepAlive.interval);
     } else if (this.#keepAlive.deadline(this.#heardAt) <= now) {
       if (this.#keepAlive.isDead) {
-        this.#resetPeer();
         this.#timeOut("the peer stopped answering keep-alive probes");
         return;
       }
@@ -550,7 +555,7 @@ export class Connection extends DemuxEntry {
 
   #timeOut(message: string): void {
     this.#context.counters.timeouts++;
-    if (states.canSend(this.state)) this.#resetPeer();
+    this.#resetPeer();
     this.#fail(this.#softError ?? "timeout", message);
   }
 
