@@ -45,15 +45,14 @@ export class LaunchedImage {
     return spawnSync(program, rest, { cwd: root, encoding: "utf8", timeout: 300_000 });
   }
 
-  /** The process that runs the image itself, not the command that started it. */
+  /** The process that runs the image itself, not the command that built and started it. */
   get imagePid(): number {
-    let pid = this.process.pid ?? 0;
-    for (;;) {
-      const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
-      const child = Number(stdout.trim().split("\n")[0]);
-      if (child === 0) return pid;
-      pid = child;
+    const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,args="], { encoding: "utf8", maxBuffer: 1e8 });
+    for (const line of stdout.split("\n")) {
+      const [, pid, parent, args = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+      if (Number(parent) === this.process.pid && args.includes("/.tesserae/")) return Number(pid);
     }
+    throw new Error("the image is not running");
   }
 
   /** Resident memory of the image, in bytes. */
