@@ -141,4 +141,4 @@ const races: Race[] = [
   },
 ];
 
-await main(races, 7);
+await main(races, 5);

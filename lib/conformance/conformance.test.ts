@@ -68,7 +68,7 @@ describe("the suite of Random notices", () => {
     "a fill beyond the view": { fill: (bytes) => new SeededRandom(1).fill(new Uint8Array(bytes.buffer)) },
   };
   test("nothing, of a good one", async () => {
-    expect(await failures(randomSuite, () => new SeededRandom(5))).toEqual([]);
+    expect(await failures<Random>(randomSuite, () => new SeededRandom(5))).toEqual([]);
   });
   test.each(Object.entries(mutants))("%s", async (_name, broken) => {
     const good = new SeededRandom(5);
