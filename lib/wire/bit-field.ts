@@ -1,15 +1,6 @@
 /** Fields that share bytes with their neighbours: groups of bits, the most significant first. */
 
-import {
-  byteAccessor,
-  Field,
-  NumberField,
-  readUint16,
-  readUint8,
-  type Accessor,
-  type Cursor,
-  type NumberOptions,
-} from "./field.ts";
+import { byteAccessor, Field, NumberField, type Accessor, type Cursor, type NumberOptions } from "./field.ts";
 
 /** 1 to 8 bits inside one byte. */
 export class Bits8Field extends NumberField {
@@ -22,7 +13,8 @@ export class Bits8Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return (readUint8(bytes, base + this.offset) >>> this.shift) & this.most;
+    // as: in bounds, or else the shift makes it 0
+    return ((bytes[base + this.offset] as number) >>> this.shift) & this.most;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
@@ -47,7 +39,9 @@ export class Bits16Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return (readUint16(bytes, base + this.offset) >>> this.shift) & this.most;
+    const at = base + this.offset;
+    // as: in bounds, or else the shifts make it 0
+    return ((((bytes[at] as number) << 8) | (bytes[at + 1] as number)) >>> this.shift) & this.most;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
@@ -137,7 +131,8 @@ export class FlagsField<Name extends string> extends Field<number> {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return readUint8(bytes, base + this.offset);
+    // as: in bounds, or else `|` makes it 0
+    return (bytes[base + this.offset] as number) | 0;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
@@ -170,14 +165,20 @@ export class FlagsField<Name extends string> extends Field<number> {
 
 function bitsAccessor8(cursor: Cursor, field: Bits8Field, at: number, shift: number, mask: number): Accessor<number> {
   return {
-    get: () => (cursor.u8(at) >>> shift) & mask,
+    // as: in bounds: the view has checked
+    get: () => ((cursor.bytes[cursor.base + at] as number) >>> shift) & mask,
     set: (value) => field.set(cursor.bytes, cursor.base, value),
   };
 }
 
 function bitsAccessor16(cursor: Cursor, field: Bits16Field, at: number, shift: number, mask: number): Accessor<number> {
   return {
-    get: () => (cursor.u16(at) >>> shift) & mask,
+    get: () => {
+      const { bytes } = cursor;
+      const first = cursor.base + at;
+      // as: in bounds: the view has checked
+      return ((((bytes[first] as number) << 8) | (bytes[first + 1] as number)) >>> shift) & mask;
+    },
     set: (value) => field.set(cursor.bytes, cursor.base, value),
   };
 }

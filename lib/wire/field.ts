@@ -45,31 +45,6 @@ export class Cursor {
     this.base = 0;
     return false;
   }
-
-  u8(offset: number): number {
-    // as: in bounds: the view has checked
-    return this.bytes[this.base + offset] as number;
-  }
-
-  u16(offset: number): number {
-    return readUint16(this.bytes, this.base + offset);
-  }
-
-  i32(offset: number): number {
-    return readInt32(this.bytes, this.base + offset);
-  }
-
-  setU8(offset: number, value: number): void {
-    this.bytes[this.base + offset] = value;
-  }
-
-  setU16(offset: number, value: number): void {
-    writeUint16(this.bytes, this.base + offset, value);
-  }
-
-  setI32(offset: number, value: number): void {
-    writeInt32(this.bytes, this.base + offset, value);
-  }
 }
 
 /** The getter and setter of one field of a view. */
@@ -163,7 +138,8 @@ export class U8Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return readUint8(bytes, base + this.offset);
+    // as: in bounds, or else `|` makes it 0
+    return (bytes[base + this.offset] as number) | 0;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
@@ -182,11 +158,15 @@ export class U16Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return readUint16(bytes, base + this.offset);
+    const at = base + this.offset;
+    // as: in bounds, or else the shift and `|` make it 0
+    return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
-    writeUint16(bytes, base + this.offset, value);
+    const at = base + this.offset;
+    bytes[at] = value >>> 8;
+    bytes[at + 1] = value;
   }
 
   override accessor(cursor: Cursor): Accessor<number> {
@@ -240,11 +220,19 @@ export class U32Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return readInt32(bytes, base + this.offset) >>> 0;
+    const at = base + this.offset;
+    // as: in bounds, or else the shifts make it 0
+    const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+    // as: likewise
+    return (high | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0;
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
-    writeInt32(bytes, base + this.offset, value);
+    const at = base + this.offset;
+    bytes[at] = value >>> 24;
+    bytes[at + 1] = value >>> 16;
+    bytes[at + 2] = value >>> 8;
+    bytes[at + 3] = value;
   }
 
   override accessor(cursor: Cursor): Accessor<number> {
@@ -277,11 +265,19 @@ export class I32Field extends NumberField {
   }
 
   get(bytes: Uint8Array, base: number): number {
-    return readInt32(bytes, base + this.offset);
+    const at = base + this.offset;
+    // as: in bounds, or else the shifts make it 0
+    const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+    // as: likewise
+    return high | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
   }
 
   set(bytes: Uint8Array, base: number, value: number): void {
-    writeInt32(bytes, base + this.offset, value);
+    const at = base + this.offset;
+    bytes[at] = value >>> 24;
+    bytes[at + 1] = value >>> 16;
+    bytes[at + 2] = value >>> 8;
+    bytes[at + 3] = value;
   }
 
   override accessor(cursor: Cursor): Accessor<number> {
@@ -357,43 +353,50 @@ export class BytesField extends Field<Uint8Array> {
 }
 
 /*
- * The engine inlines functions of at most 27 bytes of bytecode whatever its budget, so what is used for most fields is
- * kept below that, in steps: accessor → Cursor.u16 → readUint16.
+ * Accessors read and write the bytes themselves. The engine has a budget for inlining, in bytes of bytecode, and a call
+ * from an accessor to a function costs more of it than the same code in place.
  */
 
 /** See {@link Field.accessor}. */
 export function byteAccessor(cursor: Cursor, offset: number): Accessor<number> {
-  return { get: () => cursor.u8(offset), set: (value) => cursor.setU8(offset, value) };
+  return {
+    // as: in bounds: the view has checked
+    get: () => cursor.bytes[cursor.base + offset] as number,
+    set: (value) => {
+      cursor.bytes[cursor.base + offset] = value;
+    },
+  };
 }
 
 function u16Accessor(cursor: Cursor, offset: number): Accessor<number> {
-  return { get: () => cursor.u16(offset), set: (value) => cursor.setU16(offset, value) };
+  return {
+    get: () => {
+      const { bytes } = cursor;
+      const at = cursor.base + offset;
+      // as: in bounds: the view has checked
+      return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+    },
+    set: (value) => {
+      const { bytes } = cursor;
+      const at = cursor.base + offset;
+      bytes[at] = value >>> 8;
+      bytes[at + 1] = value;
+    },
+  };
 }
 
 function u32Accessor(cursor: Cursor, offset: number): Accessor<number> {
-  return { get: () => cursor.i32(offset) >>> 0, set: (value) => cursor.setI32(offset, value) };
+  return {
+    get: () => readInt32(cursor.bytes, cursor.base + offset) >>> 0,
+    set: (value) => writeInt32(cursor.bytes, cursor.base + offset, value),
+  };
 }
 
 function i32Accessor(cursor: Cursor, offset: number): Accessor<number> {
-  return { get: () => cursor.i32(offset), set: (value) => cursor.setI32(offset, value) };
-}
-
-/** One byte. One that is not there reads as zero. */
-export function readUint8(bytes: Uint8Array, at: number): number {
-  // as: in bounds, or else `|` makes it 0
-  return (bytes[at] as number) | 0;
-}
-
-/** Two bytes in network order. Bytes that are not there read as zero. */
-export function readUint16(bytes: Uint8Array, at: number): number {
-  // as: in bounds, or else the shift and `|` make it 0
-  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-}
-
-/** Writes the low 16 bits of `value` in network order. */
-export function writeUint16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 8;
-  bytes[at + 1] = value;
+  return {
+    get: () => readInt32(cursor.bytes, cursor.base + offset),
+    set: (value) => writeInt32(cursor.bytes, cursor.base + offset, value),
+  };
 }
 
 /** Four bytes in network order as an int32. Bytes that are not there read as zero. */
