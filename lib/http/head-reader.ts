@@ -97,7 +97,7 @@ export class HeadReader {
       }
       this.#length = length;
       if (!whole) {
-        this.#keep(bytes, this.#carrying ? at : base, stop);
+        if (this.#carrying) this.#keep(bytes, at, stop);
         break;
       }
       let source = bytes;
@@ -134,6 +134,8 @@ export class HeadReader {
       if (this.#inStart) this.#union = this.#startLine?.union ?? 0;
       this.#inStart = false;
     }
+    // Whole lines of a head whose rest is still to come.
+    if (!this.#carrying && this.#length > 0) this.#keep(bytes, base, end);
     this.consumed = end;
     return headIncomplete;
   }

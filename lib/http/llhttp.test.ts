@@ -46,6 +46,10 @@ function ours(bytes: Uint8Array): Outcome & { unfinished: boolean } {
   }
 }
 
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function theirs(bytes: Uint8Array): Promise<Outcome> {
   const requests: Parsed[] = [];
   let refused = false;
@@ -86,8 +90,12 @@ async function theirs(bytes: Uint8Array): Promise<Outcome> {
     server.emit("connection", duplex);
     duplex.push(Buffer.from(bytes));
     // Pipelined requests are handled in turns of the loop of their own.
-    setTimeout(() => duplex.push(null), 5);
-    setTimeout(() => duplex.destroy(), 12);
+    void turns(20)
+      .then(() => {
+        duplex.push(null);
+        return turns(20);
+      })
+      .then(() => duplex.destroy());
   });
   server.close();
   // node:http answers a missing Host itself.

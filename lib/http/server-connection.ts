@@ -49,6 +49,8 @@ export class ServerConnection {
   responded = false;
   /** After `failed`. */
   fault: HttpFault | undefined = undefined;
+  /** Whether the handler reads the request body: what is left of it is then worth waiting for. */
+  bodyWanted = false;
   /** The octets that the body must have when it is sent by {@link sendLength}. */
   sendingLength = 0;
 
@@ -57,7 +59,6 @@ export class ServerConnection {
   readonly #date: DateField;
   #bodyOctets = 0;
   #continueDue = false;
-  #bodyWanted = false;
 
   constructor(limits: ConnectionLimits, date: DateField) {
     this.#limits = limits;
@@ -100,12 +101,12 @@ export class ServerConnection {
   }
 
   /**
-   * Says that the handler wants the body.
+   * Says that the handler waits for more of the body.
    *
    * @returns whether `HTTP/1.1 100 Continue` was appended to `out` for a client that waits for it
    */
   wantBody(out: OutputBuffer): boolean {
-    this.#bodyWanted = true;
+    this.bodyWanted = true;
     if (!this.#continueDue || this.responded) return false;
     this.#continueDue = false;
     out.appendText("HTTP/1.1 100 Continue\r\n\r\n");
@@ -203,7 +204,7 @@ export class ServerConnection {
     this.received = false;
     this.responded = false;
     this.#bodyOctets = 0;
-    this.#bodyWanted = false;
+    this.bodyWanted = false;
     this.#continueDue = head?.expectsContinue ?? false;
     if (head !== undefined && head.bodyLength > this.#limits.maxBody) return this.#fail(tooLarge(this.#limits.maxBody));
     return gotHead;
@@ -213,7 +214,7 @@ export class ServerConnection {
   #drainable(request: RequestHead | undefined): boolean {
     // A client still waiting for 100 may or may not send the body after a final status: nobody can tell which.
     if (request === undefined || this.#continueDue) return false;
-    if (this.#bodyWanted || request.bodyLength === chunkedBody) return true;
+    if (this.bodyWanted || request.bodyLength === chunkedBody) return true;
     return request.bodyLength - this.#bodyOctets <= this.#limits.maxDrain;
   }
 

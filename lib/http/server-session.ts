@@ -485,6 +485,8 @@ export class ServerSession implements RequestOrigin {
 
   /** Starts writing what was gathered; what comes next waits for it. */
   #send(more = false): void {
+    // The octets in the buffer are on their way already; nothing is added to them until they have gone.
+    if (this.#writing !== undefined) return;
     const writing = this.#flow.write(this.#out.view(), more).then(this.#written, this.#writeFailed);
     this.#writing = writing;
   }
@@ -525,8 +527,8 @@ export class ServerSession implements RequestOrigin {
   async #readPiece(request: LightRequest): Promise<Uint8Array | undefined> {
     const connection = this.#connection;
     if (connection.received) return undefined;
+    connection.bodyWanted = true;
     if (this.#writing !== undefined) await this.#writing;
-    if (connection.wantBody(this.#out)) await this.#flush();
     for (;;) {
       switch (this.#next()) {
         case gotData:
@@ -542,6 +544,7 @@ export class ServerSession implements RequestOrigin {
           throw broken === undefined ? new HttpError("closed", "the connection is over") : HttpError.of(broken);
         }
         default:
+          if (connection.wantBody(this.#out)) await this.#flush();
           this.#enter(phaseBody, this.#host.timeouts.body);
           if (!(await this.#fillBody())) {
             const error = this.#timedOut

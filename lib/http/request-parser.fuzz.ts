@@ -1,0 +1,47 @@
+import type { FuzzTarget } from "@tesserae/conformance/fuzz";
+import { failed, gotData, gotHead, needInput } from "./message-event.ts";
+import { RequestParser } from "./request-parser.ts";
+
+const limits = { maxStartLine: 256, maxHead: 1024, maxFields: 16 };
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** Everything that the parser says of `input`, cut after each of `cuts`; adjoining pieces of a body are one. */
+export function trace(input: Uint8Array, cuts: readonly number[]): string {
+  const parser = new RequestParser(limits);
+  let said = "";
+  let from = 0;
+  for (const end of [...cuts, input.length]) {
+    const piece = input.slice(from, end);
+    from = end;
+    for (let at = 0; ;) {
+      const event = parser.next(piece, at, piece.length);
+      if (parser.consumed < at || parser.consumed > piece.length) throw new Error("consumed is out of the piece");
+      at = parser.consumed;
+      if (event === needInput) {
+        if (at !== piece.length) throw new Error("input is left though more is wanted");
+        break;
+      }
+      if (event === failed) return `${said}!${parser.fault!.kind}@${String(parser.fault!.offset)}`;
+      if (event === gotHead) said += `\n${JSON.stringify(parser.head)}`;
+      else if (event === gotData) {
+        said += Buffer.from(piece).toString("latin1", parser.dataOffset, parser.dataOffset + parser.dataLength);
+      } else said += "$";
+    }
+  }
+  return said;
+}
+
+export const fuzz: FuzzTarget = {
+  name: "http request parser",
+  seeds: [
+    encode("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"),
+    encode("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+    encode("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: 1\r\n\r\n"),
+    encode("OPTIONS * HTTP/1.0\r\n\r\n"),
+  ],
+  run(input) {
+    const whole = trace(input, []);
+    const cuts = Array.from(input.keys()).slice(1);
+    if (trace(input, cuts) !== whole) throw new Error("octet by octet the events differ");
+  },
+};
