@@ -2,6 +2,8 @@ import { needsChecksum } from "@tesserae/device/page";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { checksum } from "@tesserae/wire/checksum";
+import { readPcapng } from "@tesserae/wire/pcapng-reader";
+import { PcapngWriter } from "@tesserae/wire/pcapng-writer";
 import { expect, test } from "vitest";
 import { createLink } from "./link.ts";
 import { pcap } from "./pcap.ts";
@@ -76,4 +78,20 @@ test("a checksum field outside the frame is left alone", () => {
   b.transmit(page, 0, 60);
   timers.run();
   expect(captured[0]!.bytes).toEqual(new Uint8Array(60).fill(9));
+});
+
+test("a PcapngWriter is a sink", () => {
+  const { clock, a } = setup();
+  const blocks: Uint8Array[] = [];
+  const sink = new PcapngWriter((bytes) => blocks.push(bytes));
+  const netif = pcap(a, { sink, interfaceId: sink.addInterface({ name: a.name }), clock });
+  clock.advanceTo(2.5);
+  const page = netif.allocate()!;
+  page.bytes.fill(3, 0, 64);
+  netif.transmit(page, 0, 64);
+  const items = [...readPcapng(new Uint8Array(Buffer.concat(blocks)))];
+  expect(items).toMatchObject([
+    { kind: "interface", name: "link-a" },
+    { kind: "packet", time: 1_700_000_000_002.5, bytes: new Uint8Array(64).fill(3) },
+  ]);
 });

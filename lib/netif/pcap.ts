@@ -5,7 +5,7 @@ import { checksum } from "@tesserae/wire/checksum";
 import { NetifMiddleware } from "./middleware.ts";
 import { noFeatures } from "./port.ts";
 
-/** Takes captured frames. The bytes are lent until the call returns. `PcapngWriter` of `@tesserae/wire` is one. */
+/** Takes captured frames. The bytes are lent until the call returns. `PcapngWriter` of `@tesserae/wire/pcapng-writer` is one. */
 export interface PacketSink {
   /** @param timeMs wall-clock milliseconds since 1970, with fractions */
   writePacket(interfaceId: number, timeMs: number, bytes: Uint8Array, offset: number, length: number): void;
