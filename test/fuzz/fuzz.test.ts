@@ -2,15 +2,18 @@
 import { performance } from "node:perf_hooks";
 import process from "node:process";
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { fuzz } from "./fuzzer.ts";
 import { describeFailure } from "./report.ts";
 import { fuzzFiles } from "./targets.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 const seconds = Number(process.env["FUZZ_SECONDS"] ?? "1.5");
 const seed = Number(process.env["FUZZ_SEED"] ?? "1");
 
 describe(`fuzz, seed ${seed}`, () => {
+  const watchdog = startWatchdog(20_000);
+  afterAll(() => watchdog.close());
   const names = new Map<string, string>();
   test.each(fuzzFiles())(
     "%s",
@@ -21,7 +24,7 @@ describe(`fuzz, seed ${seed}`, () => {
       expect(names.get(target.name), `the name "${target.name}" is taken`).toBeUndefined();
       names.set(target.name, file);
       const end = performance.now() + seconds * 1000;
-      const { failure, runs } = await fuzz(target, { seed, expired: () => performance.now() >= end });
+      const { failure, runs } = await fuzz(target, { seed, watchdog, expired: () => performance.now() >= end });
       if (failure !== undefined) throw new Error(describeFailure(target.name, seed, failure));
       expect(runs).toBeGreaterThan(target.seeds.length);
     },

@@ -1,5 +1,6 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
 import { mutate } from "./mutation.ts";
+import type { Watchdog } from "./watchdog.ts";
 import { Xoshiro } from "./xoshiro.ts";
 
 /** How long, and from which seed. */
@@ -12,6 +13,8 @@ export interface FuzzOptions {
   readonly expired?: () => boolean;
   /** The longest input, in bytes. Default 4096. */
   readonly longest?: number;
+  /** Told before each run what is about to run. */
+  readonly watchdog?: Watchdog;
 }
 
 export interface FuzzFailure {
@@ -36,7 +39,7 @@ const batch = 16;
 
 /** Feeds the target its seeds, then mutations of them and of earlier mutations, until one breaks it or time is up. */
 export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<FuzzResult> {
-  const { seed, runs: most = Infinity, expired = () => false, longest = 4096 } = options;
+  const { seed, runs: most = Infinity, expired = () => false, longest = 4096, watchdog } = options;
   const random = new Xoshiro(seed);
   const first = [new Uint8Array(0), ...target.seeds.map((each) => each.slice())];
   const kept: Uint8Array[] = [];
@@ -48,13 +51,16 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
   while (runs < most && !(runs >= first.length && runs % batch === 0 && expired())) {
     const input = runs < first.length ? first[runs]! : mutate(pick(), pick(), random, longest);
     runs++;
+    watchdog?.watch(target.name, input);
     const failed = await attempt(target, input);
     if (failed !== undefined) {
+      watchdog?.rest();
       return { runs, failure: { error: failed.error, input: await shrink(target, input), found: input } };
     }
     // Some of what was tried, so that mutations pile up.
     if (random.below(16) === 0) kept[kept.length < keptInputs ? kept.length : random.below(keptInputs)] = input;
   }
+  watchdog?.rest();
   return { runs, failure: undefined };
 }
 

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
 import { attempt, fuzz } from "./fuzzer.ts";
 import { describeFailure, hex } from "./report.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 const usage = "usage: node scripts/soak.mjs [name…] [--minutes N] [--seed N] | name --input HEX";
 
@@ -37,6 +38,7 @@ export async function soak(targets: readonly FuzzTarget[], args: readonly string
   const firstSeed = values.seed === undefined ? Date.now() & 0x7fffffff : Number(values.seed);
   if (!Number.isInteger(firstSeed)) return refuse(`--seed ${String(values.seed)} is not an integer`);
 
+  const watchdog = startWatchdog(20_000);
   const rounds = Math.max(1, Math.ceil(minutes / 2));
   const share = (minutes * 60_000) / (rounds * chosen.length);
   const total = new Map<string, number>();
@@ -45,7 +47,7 @@ export async function soak(targets: readonly FuzzTarget[], args: readonly string
     const seed = firstSeed + round;
     for (const target of chosen) {
       const end = performance.now() + share;
-      const { runs, failure } = await fuzz(target, { seed, expired: () => performance.now() >= end });
+      const { runs, failure } = await fuzz(target, { seed, watchdog, expired: () => performance.now() >= end });
       if (failure !== undefined) {
         console.error(describeFailure(target.name, seed, failure));
         return 1;
