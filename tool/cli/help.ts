@@ -35,7 +35,9 @@ export function commandHelp(command: Command): string {
     lines.push("", image);
     if (command.name === "run" || command.name === "dev") {
       for (const target of targets) {
-        const flags = Object.entries(target.flags).map(([name, value]) => `--${name} ${value}`);
+        const flags = Object.entries(target.flags).map(
+          ([name, value]) => `--${name}${value === "" ? "" : ` ${value}`}`,
+        );
         if (flags.length > 0) lines.push(`  ${target.name}: ${flags.join(" ")}`);
       }
       lines.push(`tesserae ${command.name} [DIRECTORY] -- --help lists those of an application.`);

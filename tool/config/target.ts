@@ -12,18 +12,18 @@ export interface Target {
   readonly nodeModules: boolean;
   /** npm packages with native code: they cannot be in the bundle and are loaded beside it. */
   readonly external: readonly string[];
-  /** Flags that the boot understands, for `run`, its help and completion: name → what stands for the value. */
+  /** Flags that the boot understands, for `run`, its help and completion: name → what stands for the value, if any. */
   readonly flags: Readonly<Record<string, string>>;
 }
 
-const faultFlags = {
+const linkFlags = {
   pcap: "FILE",
-  loss: "PERCENT",
+  loss: "SHARE",
   delay: "DURATION",
-  reorder: "PERCENT",
-  duplicate: "PERCENT",
-  corrupt: "PERCENT",
-  seed: "SEED",
+  jitter: "DURATION",
+  reorder: "SHARE",
+  duplicate: "SHARE",
+  corrupt: "SHARE",
 } as const;
 
 export const targets: readonly Target[] = [
@@ -45,7 +45,15 @@ export const targets: readonly Target[] = [
     base: ["timers", "random", "console", "netif"],
     nodeModules: false,
     external: ["koffi"],
-    flags: { tap: "NAME", ...faultFlags },
+    flags: {
+      tap: "NAME",
+      "host-address": "PREFIX",
+      mtu: "BYTES",
+      gateway: "ADDRESS",
+      dhcp: "",
+      trace: "",
+      ...linkFlags,
+    },
   },
   {
     name: "sim",
@@ -55,6 +63,6 @@ export const targets: readonly Target[] = [
     base: ["timers", "random", "console", "netif", "resolver"],
     nodeModules: false,
     external: [],
-    flags: faultFlags,
+    flags: { seed: "SEED", until: "DURATION", trace: "FILE", timeline: "", bandwidth: "RATE", ...linkFlags },
   },
 ];
