@@ -5,6 +5,7 @@ import { type IpPacket, type IpSendOptions, protocolIcmp } from "@tesserae/devic
 import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum } from "@tesserae/wire/checksum";
+import { copyBytes } from "../ipv4/copy-bytes.ts";
 import type { Ipv4, Undeliverable } from "../ipv4/ipv4.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import { ipv4 } from "../ipv4/wire.ts";
@@ -220,7 +221,7 @@ class HostIcmp implements Icmp {
     }
     const page = this.#ip.allocate();
     if (page === undefined) return;
-    page.bytes.set(bytes.subarray(offset, offset + length), headroom);
+    copyBytes(bytes, offset, page.bytes, headroom, length);
     icmp.field.type.set(page.bytes, headroom, icmpEchoReply);
     icmp.field.code.set(page.bytes, headroom, 0);
     icmp.field.checksum.set(page.bytes, headroom, 0);

@@ -14,6 +14,7 @@ import type { Random } from "@tesserae/device/random";
 import { checksum, fold, sum } from "@tesserae/wire/checksum";
 import type { CountedEthernet } from "../ethernet/ethernet.ts";
 import { etherTypeIpv4 } from "../ethernet/wire.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { fragmentSize } from "./fragmentation.ts";
 import { InternedAddresses } from "./interned-address.ts";
 import { Loopback } from "./loopback.ts";
@@ -340,7 +341,7 @@ class HostIpv4 implements Ipv4 {
       this.statistics.noPage++;
       return false;
     }
-    page.bytes.set(bytes.subarray(offset, offset + length), headroom);
+    copyBytes(bytes, offset, page.bytes, headroom, length);
     return this.send(destination, protocol, page, headroom, length, options);
   }
 
@@ -392,7 +393,7 @@ class HostIpv4 implements Ipv4 {
         this.statistics.noPage++;
         return false;
       }
-      page.bytes.set(bytes.subarray(offset + at, offset + at + part), headroom);
+      copyBytes(bytes, offset + at, page.bytes, headroom, part);
       const flags = (at >>> 3) | (at + part < length ? 0x2000 : 0);
       this.statistics.sentFragments++;
       if (!this.#output(source, target, protocol, page, headroom, part, id, flags, options, local)) return false;

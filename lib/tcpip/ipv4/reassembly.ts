@@ -10,6 +10,7 @@
 import { protocolTcp } from "@tesserae/device/ip";
 import { Page } from "@tesserae/device/page";
 import { checksum } from "@tesserae/wire/checksum";
+import { copyBytes } from "./copy-bytes.ts";
 import { ipv4 } from "./wire.ts";
 
 /** Where the payload begins in a slot's page: behind the longest header. */
@@ -157,12 +158,12 @@ export class Reassembler {
       return undefined;
     }
     const target = slot.page.bytes;
-    copy(bytes, payload, target, payloadStart + start, length);
+    copyBytes(bytes, payload, target, payloadStart + start, length);
     slot.ecnSeen |= 1 << ipv4.field.ecn.get(bytes, header);
     if (!more) slot.length = end;
     if (start === 0) {
       slot.headerOffset = payloadStart - headerLength;
-      copy(bytes, header, target, slot.headerOffset, headerLength);
+      copyBytes(bytes, header, target, slot.headerOffset, headerLength);
     }
     if (slot.ranges !== 1 || slot.starts[0] !== 0 || slot.ends[0] !== slot.length) return undefined;
     slot.deadline = 0;
@@ -316,8 +317,4 @@ function finish(slot: ReassembledDatagram): boolean {
 function same(a: Uint8Array, atA: number, b: Uint8Array, atB: number, length: number): boolean {
   for (let index = 0; index < length; index++) if (a[atA + index] !== b[atB + index]) return false;
   return true;
-}
-
-function copy(from: Uint8Array, start: number, to: Uint8Array, at: number, length: number): void {
-  to.set(from.subarray(start, start + length), at);
 }

@@ -5,6 +5,7 @@ import { checksumVerified, headroom, needsChecksum } from "@tesserae/device/page
 import type { Random } from "@tesserae/device/random";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
 import { checksum, fold, pseudoHeaderSum4, sum } from "@tesserae/wire/checksum";
+import { copyBytes } from "../ipv4/copy-bytes.ts";
 import type { Ipv4 } from "../ipv4/ipv4.ts";
 import { ephemeralPort } from "./ephemeral-port.ts";
 import { udp } from "./wire.ts";
@@ -166,7 +167,7 @@ class HostUdp implements UdpService {
     const page = ip.allocate();
     if (page === undefined) return false;
     const start = headroom;
-    if (length > 0) page.bytes.set(bytes.subarray(offset, offset + length), start + udp.size);
+    copyBytes(bytes, offset, page.bytes, start + udp.size, length);
     writeHeader(page.bytes, start, socket.local.port, port, total);
     // The layer below lets the device sum, or does it in its place. The field holds the pseudo header's sum.
     udp.field.checksum.set(page.bytes, start, fold(pseudoHeaderSum4(source.w3, address.w3, protocolUdp, total)));
