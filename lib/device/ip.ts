@@ -94,6 +94,9 @@ export interface Ip {
    * Sends the payload `page.bytes[offset … offset + length)`, with at least `headroom` bytes free in front of it, and
    * takes the page, whatever the outcome. While the next hop is being resolved the packet waits in a bounded queue.
    *
+   * With `needsChecksum` in `page.flags` the checksum field, `checksumOffset` bytes into the payload, holds the folded
+   * sum of the pseudo header; the device, or this layer in its place, completes it. `checksumStart` is set here.
+   *
    * @returns false when it was dropped at once: no route, no address, too long with `dontFragment`, or no room.
    */
   send(
