@@ -1,11 +1,6 @@
-import type { Clock, Timer, Timers } from "@tesserae/device/clock";
+import type { Timer, Timers } from "@tesserae/device/clock";
 import { Scheduler, type SchedulerOptions } from "@tesserae/time/scheduler";
-
-/** The process's monotonic clock, and its wall clock. */
-export const processClock: Clock = {
-  now: () => performance.now(),
-  wall: () => Date.now(),
-};
+import { processClock, processNow } from "./process-clock.ts";
 
 /** The largest delay that setTimeout takes, in milliseconds; a longer wait is cut into several. */
 const longestDelay = 2 ** 31 - 1;
@@ -42,7 +37,7 @@ class DrivenScheduler implements ProcessTimers {
   }
 
   now(): number {
-    return performance.now();
+    return processNow();
   }
 
   wall(): number {

@@ -57,10 +57,12 @@ function openCapture(path: string): CaptureFile {
   }
 }
 
-async function openDevice({ name, mtu, hostAddress }: TapFlags): Promise<Netif> {
+async function openDevice({ name, mtu, hostAddress, pcap, faults, trace }: TapFlags): Promise<Netif> {
   try {
     return await createTap({
       name,
+      // A frame that is shown, or damaged, is to be as on a wire.
+      offload: pcap === undefined && faults === undefined && !trace,
       ...(mtu === undefined ? {} : { mtu }),
       ...(hostAddress === undefined ? {} : { hostAddress }),
     });

@@ -13,6 +13,8 @@ export interface Libc {
   write(fd: number, address: number, length: number): number;
   /** 0 or more, or −1. */
   ioctl(fd: number, request: number, argument: Uint8Array): number;
+  /** Likewise for a request whose argument is a number. */
+  ioctlNumber(fd: number, request: number, argument: number): number;
   /** A descriptor, or −1. */
   socket(domain: number, type: number, protocol: number): number;
   /** Enters the namespace that `fd` stands for, with this thread alone. 0, or −1. */
@@ -79,6 +81,7 @@ async function load(): Promise<Libc> {
     read: declare("int64_t read(int fd, int64_t address, int64_t length)"),
     write: declare("int64_t write(int fd, int64_t address, int64_t length)"),
     ioctl: declare("int ioctl(int fd, uint64_t request, void *argument)"),
+    ioctlNumber: declare("int ioctl(int fd, uint64_t request, uint64_t argument)"),
     socket: declare("int socket(int domain, int type, int protocol)"),
     setns: declare("int setns(int fd, int type)"),
     errno: () => koffi.errno(),

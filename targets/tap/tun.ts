@@ -4,8 +4,12 @@ import { describeErrno, errnoName, type Libc } from "./libc.ts";
 
 // <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>
 const TUNSETIFF = 0x400454ca;
+const TUNSETOFFLOAD = 0x400454d0;
+const TUN_F_CSUM = 1;
+const TUN_F_TSO4 = 2;
 const IFF_TAP = 0x0002;
 const IFF_NO_PI = 0x1000;
+const IFF_VNET_HDR = 0x4000;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFADDR = 0x8915;
@@ -54,13 +58,15 @@ export function checkInterfaceName(name: string): void {
 }
 
 /**
- * Opens the tap device `name` for frames without a header of the driver's; with the privilege, creates it when it does
- * not exist. A device made this way goes when the descriptor is closed.
+ * Opens the tap device `name`; with the privilege, creates it when it does not exist. A device made this way goes when
+ * the descriptor is closed.
  *
+ * @param offload each frame has a `virtio_net_hdr` in front, and the kernel may pass TCP segments longer than the MTU
+ * and checksums that are still to be completed; otherwise frames are as on a wire
  * @returns a non-blocking descriptor, the caller's to close
  * @throws RangeError for a bad name; TapError, in words, when it cannot be.
  */
-export function openTap(libc: Libc, name: string): number {
+export function openTap(libc: Libc, name: string, offload: boolean): number {
   checkInterfaceName(name);
   let fd: number;
   try {
@@ -76,7 +82,7 @@ export function openTap(libc: Libc, name: string): number {
     throw new TapError(code, why, { cause });
   }
   const request = interfaceRequest(name);
-  request.writeUInt16LE(IFF_TAP | IFF_NO_PI, 16);
+  request.writeUInt16LE(IFF_TAP | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0), 16);
   if (libc.ioctl(fd, TUNSETIFF, request) < 0) {
     const errno = libc.errno();
     closeSync(fd);
@@ -91,6 +97,8 @@ export function openTap(libc: Libc, name: string): number {
             : `tap device "${name}": ${describeErrno(errno)}`;
     throw new TapError(code, why);
   }
+  // A device that stays may have been left with other settings. A kernel that refuses sends plain frames: no harm.
+  libc.ioctlNumber(fd, TUNSETOFFLOAD, offload ? TUN_F_CSUM | TUN_F_TSO4 : 0);
   return fd;
 }
 

@@ -29,13 +29,17 @@ async function tap(within: Namespace, options: TapOptions): Promise<Netif> {
 }
 
 describe.skipIf(reason !== undefined)(`tap devices${reason === undefined ? "" : ` (${reason})`}`, () => {
-  describe.each([1500, 9000])("two on a bridge keep the contract of Netif, MTU %i", (mtu) => {
+  describe.each([
+    [1500, true],
+    [9000, true],
+    [1500, false],
+  ])("two on a bridge keep the contract of Netif, MTU %i, offload %s", (mtu, offload) => {
     for (const each of netifSuite) {
       test(each.name, async () => {
         const inside = namespace();
         inside.ip("link add name br0 type bridge forward_delay 0 mcast_snooping 0");
-        const a = await tap(inside, { name: "a0", mtu, pages: 64 });
-        const b = await tap(inside, { name: "b0", mtu, pages: 64 });
+        const a = await tap(inside, { name: "a0", mtu, offload, pages: 64 });
+        const b = await tap(inside, { name: "b0", mtu, offload, pages: 64 });
         inside.ip(`link set dev br0 mtu ${mtu}`);
         inside.ip("link set dev a0 master br0");
         inside.ip("link set dev b0 master br0");

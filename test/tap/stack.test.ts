@@ -46,14 +46,16 @@ afterEach(async () => {
 });
 
 async function stacks(
-  options: { readonly mtu?: number; readonly wrap?: (netif: Netif) => Netif } = {},
+  options: { readonly mtu?: number; readonly offload?: boolean; readonly wrap?: (netif: Netif) => Netif } = {},
 ): Promise<{ readonly own: IpStack; readonly kernel: StackPair["a"]; readonly timers: StackPair["timers"] }> {
   const timers = createTimers();
   open.push(timers);
-  const { mtu, wrap = (netif) => netif } = options;
+  // What looks into frames, or damages them, is to see them as on a wire.
+  const { mtu, wrap = (netif: Netif): Netif => netif, offload = options.wrap === undefined } = options;
   const device = await createTap({
     name: "t0",
     hostAddress: Prefix.parse("10.1.0.1/24"),
+    offload,
     ...(mtu === undefined ? {} : { mtu }),
   });
   const own = await createStack({
@@ -147,8 +149,15 @@ describe.skipIf(reason !== undefined)(`on a tap device${reason === undefined ? "
     expect(ran.stdout).toContain("3 received");
   });
 
-  test.each([576, 1500, 9000, 65_521])("megabytes both ways at MTU %i", async (mtu) => {
-    const { own, kernel } = await stacks({ mtu });
+  test.each([
+    [576, true],
+    [1500, true],
+    [1500, false],
+    [9000, true],
+    [65_521, true],
+    [65_521, false],
+  ])("megabytes both ways at MTU %i, offload %s", async (mtu, offload) => {
+    const { own, kernel } = await stacks({ mtu, offload });
     const [near, far] = await connected(kernel, own, ownAddress);
     await Promise.all([transfer(near, far, 8_000_000), transfer(far, near, 8_000_000)]);
     await Promise.all([near.close(), far.close()]);
