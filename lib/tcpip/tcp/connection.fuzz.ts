@@ -94,7 +94,6 @@ export const fuzz: FuzzTarget = {
     const limits = { receiveBuffer: 65_536, maxReceiveBuffer: 131_072, sendBuffer: 65_536, maxSendBuffer: 131_072 };
     const t = new Transcript({ ...limits, maxConnections: 4, maxHalfOpen: 2, timestamps: (mode & 1) !== 0 });
     const timestamp = (mode & 1) === 0 ? {} : { timestamp: { value: 1, echo: 0 } };
-    let theirs = 0;
     const flows: Flow[] = [];
     const arrive = (segment: TranscriptSegment): void => t.receive({ ...timestamp, ...segment });
     if ((mode & 2) === 0) {
@@ -107,7 +106,7 @@ export const fuzz: FuzzTarget = {
       t.take();
       if ((mode & 8) === 0) arrive({ flags: "SA", seq: 0, ack: 1, mss: 1460, windowShift: mode >>> 4 });
     }
-    theirs = 1;
+    let theirs = 1;
     for (let steps = 0; !program.isOver && steps < 200; steps++) {
       const operation = program.byte();
       flows.push(...t.accepted.splice(0));

@@ -67,7 +67,7 @@ export class Receiver {
   offerWindow(): number {
     const edge = add(this.nxt, Math.max(0, this.#space));
     if (this.#isWorthwhile(distance(edge, this.edge))) this.edge = edge;
-    return Math.min(65_535, Math.floor(this.window / 2 ** this.shift));
+    return Math.min(65_535, this.window >>> this.shift);
   }
 
   /** Whether the reader has made so much room that the peer should hear of it without being asked. */

@@ -157,7 +157,7 @@ export class Sender {
 
   /** SND.WND from the segment that set it first. */
   initWindow(segment: Segment, shift: number): void {
-    this.window = segment.window * 2 ** shift;
+    this.window = segment.window << shift;
     this.maxWindow = Math.max(this.maxWindow, this.window);
     this.#wl1 = segment.sequence;
     this.#wl2 = segment.acknowledgement;
@@ -170,7 +170,7 @@ export class Sender {
    */
   acknowledge(segment: Segment, echo: number): void {
     const ack = segment.acknowledgement;
-    const window = segment.window * 2 ** this.shift;
+    const window = segment.window << this.shift;
     const isNew = isAfter(ack, this.una);
     if (!isNew && segment.span === 0 && window === this.window && isAfter(this.nxt, this.una)) {
       this.#duplicate();

@@ -1,0 +1,183 @@
+import { SeededRandom } from "@tesserae/conformance/seeded-random";
+import { IpAddress } from "@tesserae/device/address";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { BufferPool } from "./buffer-pool.ts";
+import { Demux, DemuxEntry, kindConnection } from "./demux.ts";
+import { maxRanges, OutOfOrder } from "./out-of-order.ts";
+import { ReceiveBuffer } from "./receive-buffer.ts";
+import { SendBuffer } from "./send-buffer.ts";
+
+describe("OutOfOrder", () => {
+  test("is the set of the ranges added, whatever their order, as it moves on", () => {
+    const range = fc.tuple(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 20 }));
+    const step = fc.oneof(
+      range.map(([start, length]) => ({ start, end: start + length })),
+      fc.integer({ min: 1, max: 30 }).map((by) => ({ by })),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const early = new OutOfOrder();
+        let model = new Set<number>();
+        for (const each of steps) {
+          if ("by" in each) {
+            let next = each.by;
+            while (model.has(next)) next++;
+            expect(early.advance(each.by)).toBe(next - each.by);
+            model = new Set([...model].filter((at) => at > next).map((at) => at - next));
+          } else {
+            expect(early.add(each.start, each.end)).toBe(true);
+            for (let at = each.start; at < each.end; at++) model.add(at);
+          }
+          const held = new Set<number>();
+          for (let index = 0; index < early.count; index++) {
+            if (index > 0) expect(early.left(index)).toBeGreaterThan(early.right(index - 1));
+            for (let at = early.left(index); at < early.right(index); at++) held.add(at);
+          }
+          expect(held).toEqual(model);
+          expect(early.bytes).toBe(model.size);
+          expect(early.extent).toBe(model.size === 0 ? 0 : Math.max(...model) + 1);
+        }
+      }),
+    );
+  });
+
+  test("refuses one range too many, unless it closes a hole", () => {
+    const early = new OutOfOrder();
+    for (let index = 0; index < maxRanges; index++) expect(early.add(10 * index + 5, 10 * index + 8)).toBe(true);
+    expect(early.add(10_000, 10_001)).toBe(false);
+    expect(early.count).toBe(maxRanges);
+    expect(early.add(8, 15)).toBe(true);
+    expect(early.count).toBe(maxRanges - 1);
+  });
+});
+
+describe("SendBuffer", () => {
+  test("gives back what was appended, at any offset, within its limit", () => {
+    const step = fc.oneof(
+      fc.integer({ min: 1, max: 9000 }).map((append) => ({ append })),
+      fc.integer({ min: 1, max: 9000 }).map((acknowledge) => ({ acknowledge })),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const pool = new BufferPool(1_000_000);
+        const buffer = new SendBuffer(pool, 20_000, 40_000);
+        let model = new Uint8Array(0);
+        let next = 0;
+        for (const each of steps) {
+          if ("append" in each) {
+            const bytes = Uint8Array.from({ length: each.append }, () => next++ % 251);
+            const taken = buffer.append(bytes, 0);
+            expect(taken).toBe(Math.min(each.append, 20_000 - model.length));
+            model = Uint8Array.from(Buffer.concat([model, bytes.subarray(0, taken)]));
+          } else {
+            const length = Math.min(each.acknowledge, model.length);
+            buffer.acknowledged(length);
+            model = model.slice(length);
+          }
+          expect(buffer.length).toBe(model.length);
+          const from = Math.floor(model.length / 3);
+          const out = new Uint8Array(model.length - from + 2);
+          buffer.copyTo(from, model.length - from, out, 1);
+          expect(Buffer.compare(out.subarray(1, -1), Uint8Array.from(model.slice(from)))).toBe(0);
+        }
+        buffer.clear();
+        expect(pool.used).toBe(0);
+      }),
+    );
+  });
+
+  test("grows with the congestion window and not beyond its bound", () => {
+    const buffer = new SendBuffer(new BufferPool(0), 1000, 5000);
+    buffer.fit(1000);
+    expect(buffer.limit).toBe(2000);
+    buffer.fit(1_000_000);
+    expect(buffer.limit).toBe(5000);
+    buffer.fit(10);
+    expect(buffer.limit).toBe(5000);
+  });
+});
+
+describe("ReceiveBuffer", () => {
+  test("holds no memory once everything is read", () => {
+    const pool = new BufferPool(0);
+    const buffer = new ReceiveBuffer(pool, 100_000, 100_000);
+    expect(buffer.insert(500, new Uint8Array(500), 0, 500)).toBe(0);
+    expect(pool.used).toBe(4096);
+    expect(buffer.insert(0, new Uint8Array(500), 0, 500)).toBe(1000);
+    buffer.read(new Uint8Array(1000));
+    expect(buffer.finishRead()).toBe(1000);
+    expect(pool.used).toBe(0);
+  });
+});
+
+describe("BufferPool", () => {
+  test("keeps what it may and hands it out again", () => {
+    const pool = new BufferPool(8192);
+    const one = pool.take(5000);
+    expect(one.length).toBe(8192);
+    const two = pool.take(8192);
+    pool.give(one);
+    pool.give(two);
+    expect(pool.take(8000)).toBe(one);
+    expect(pool.take(8000)).not.toBe(two);
+    expect(pool.used).toBe(16_384);
+  });
+});
+
+class Entry extends DemuxEntry {
+  readonly kind = kindConnection;
+}
+
+describe("Demux", () => {
+  const local = IpAddress.parse("10.0.0.1");
+  const entry = (id: number): Entry =>
+    new Entry(local, 80 + (id & 1), id & 2 ? IpAddress.v4(id * 7) : new IpAddress(6, id, 0, 0, 1), 1000 + id);
+  const find = (demux: Demux, e: Entry) => demux.find(e.local, e.localPort, e.remote, e.remotePort);
+
+  test("finds exactly what was inserted and not removed", () => {
+    const step = fc.tuple(fc.integer({ min: 0, max: 300 }), fc.boolean());
+    fc.assert(
+      fc.property(fc.integer(), fc.array(step, { maxLength: 500 }), (seed, steps) => {
+        const demux = new Demux(new SeededRandom(seed), 200);
+        const model = new Map<number, Entry>();
+        for (const [id, insert] of steps) {
+          const known = model.get(id);
+          if (insert && known === undefined) {
+            const made = entry(id);
+            expect(demux.insert(made)).toBe(model.size < 200);
+            if (model.size < 200) model.set(id, made);
+          } else if (!insert && known !== undefined) {
+            demux.remove(known);
+            demux.remove(known);
+            model.delete(id);
+          }
+          expect(find(demux, entry(id))).toBe(model.get(id) ?? null);
+        }
+        expect(demux.size).toBe(model.size);
+        for (let id = 0; id <= 300; id++) expect(find(demux, entry(id))).toBe(model.get(id) ?? null);
+        expect(new Set(demux.entries())).toEqual(new Set(model.values()));
+      }),
+    );
+  });
+
+  test("an entry can take another's place", () => {
+    const demux = new Demux(new SeededRandom(1), 10);
+    const [one, two] = [entry(1), entry(1)];
+    demux.insert(one);
+    expect(find(demux, one)).toBe(one);
+    demux.replace(one, two);
+    expect(find(demux, one)).toBe(two);
+    demux.remove(one);
+    expect(demux.size).toBe(1);
+  });
+
+  test("peers that differ in one bit spread evenly", () => {
+    const demux = new Demux(new SeededRandom(5), 65_536);
+    for (let port = 0; port < 20_000; port++) demux.insert(new Entry(local, 80, local, port));
+    const hashes = new Map<number, number>();
+    for (const each of demux.entries()) hashes.set(each.hash & 32_767, (hashes.get(each.hash & 32_767) ?? 0) + 1);
+    // Chance alone puts at most about seven in one place of 32,768.
+    expect(Math.max(...hashes.values())).toBeLessThan(12);
+  });
+});
