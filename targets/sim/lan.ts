@@ -20,7 +20,7 @@ export class Lan {
 
   constructor(name: string, engine: LinkEngine & { readonly clock: Clock }, random: SeededRandom, link: LinkSettings) {
     this.name = name;
-    this.switch = new Switch(name, engine.clock);
+    this.switch = new Switch(name, engine.clock, engine.store);
     this.#engine = engine;
     this.#random = random;
     this.#settings = link;

@@ -58,6 +58,10 @@ export function completeLinkSettings(settings: LinkSettings): CompleteLinkSettin
   return complete;
 }
 
+function isPlain({ bandwidth, delay, jitter, loss, reorder, duplicate, corrupt }: CompleteLinkSettings): boolean {
+  return bandwidth === Infinity && delay + jitter + loss + reorder + duplicate + corrupt === 0;
+}
+
 /** Where frames come out of a link. */
 export interface FrameSink {
   /** Takes the frame `page.bytes[offset … offset + length)`. The page is lent until the call returns. */
@@ -85,6 +89,8 @@ export class Channel {
   readonly #engine: LinkEngine;
   readonly #random: SeededRandom;
   #settings: CompleteLinkSettings;
+  /** The settings change nothing about any frame. */
+  #plain: boolean;
   /** When the last frame taken will have left, and when the last one in order will arrive. */
   #busyUntil = 0;
   #lastArrival = 0;
@@ -101,6 +107,7 @@ export class Channel {
     this.#engine = engine;
     this.name = name;
     this.#settings = settings;
+    this.#plain = isPlain(settings);
     this.#random = random;
     this.sink = sink;
   }
@@ -112,6 +119,7 @@ export class Channel {
   /** Changes how frames are treated from now on. */
   configure(settings: LinkSettings): void {
     this.#settings = completeLinkSettings({ ...this.#settings, ...settings });
+    this.#plain = isPlain(this.#settings);
   }
 
   /** Whether frames get through at all. */
@@ -169,6 +177,25 @@ export class Channel {
       this.#fly(copy, length, frame, arrives);
     }
     return true;
+  }
+
+  /**
+   * Hands the frame straight on when nothing would happen to it on the way, else takes a copy, as {@link Channel.send}.
+   *
+   * For a switch, which has the frame from an event already: one event less a frame, and none at all a flooded port.
+   * The receiver may write into the page.
+   */
+  pass(page: Page, offset: number, length: number, frame: number): void {
+    if (this.direct) {
+      this.sent++;
+      this.delivered++;
+      this.sink.deliver(page, offset, length, frame);
+    } else this.send(page.bytes, offset, length, frame);
+  }
+
+  /** Whether {@link Channel.pass} would hand a frame straight on. */
+  get direct(): boolean {
+    return this.#plain && this.#flying === 0 && this.#up;
   }
 
   /** A frame has arrived. Called by its flight. */

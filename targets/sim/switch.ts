@@ -1,5 +1,6 @@
 import type { Clock } from "@tesserae/device/clock";
-import type { Page } from "@tesserae/device/page";
+import { headroom, type Page } from "@tesserae/device/page";
+import type { FrameStore } from "./frame-store.ts";
 import type { Channel, FrameSink } from "./link.ts";
 
 /** Addresses remembered for one port: a host that makes them up evicts its own only. */
@@ -11,6 +12,7 @@ const aging = 300_000;
 export class Switch {
   readonly name: string;
   readonly #clock: Clock;
+  readonly #store: FrameStore;
   readonly #ports: SwitchPort[] = [];
   readonly #places = new Map<number, Place>();
 
@@ -18,9 +20,11 @@ export class Switch {
   forwarded = 0;
   flooded = 0;
 
-  constructor(name: string, clock: Clock) {
+  /** @param store lends the pages for the copies of a flooded frame */
+  constructor(name: string, clock: Clock, store: FrameStore) {
     this.name = name;
     this.#clock = clock;
+    this.#store = store;
   }
 
   /** How many addresses it knows. */
@@ -45,13 +49,23 @@ export class Switch {
       const place = this.#places.get(key(bytes, offset));
       if (place !== undefined && place.heard + aging > now) {
         this.forwarded++;
-        if (place.port !== from) place.port.channel?.send(bytes, offset, length, frame);
+        if (place.port !== from) place.port.channel?.pass(page, offset, length, frame);
         return;
       }
     }
     this.flooded++;
-    for (const port of this.#ports) {
-      if (port !== from) port.channel?.send(bytes, offset, length, frame);
+    const ports = this.#ports;
+    for (let index = 0; index < ports.length; index++) {
+      const port = ports[index];
+      if (port === undefined || port === from || port.channel === undefined) continue;
+      if (!port.channel.direct) {
+        port.channel.send(bytes, offset, length, frame);
+        continue;
+      }
+      // A receiver may write into what it is lent, and the others are to get what was sent.
+      const copy = this.#store.copy(bytes, offset, length);
+      port.channel.pass(copy, headroom, length, frame);
+      this.#store.release(copy);
     }
   }
 

@@ -2,7 +2,8 @@ import type { FrameEvent, Observer } from "./event.ts";
 import { hashText } from "./random.ts";
 
 /**
- * One number for a whole run: a 64-bit hash of everything that happened, every byte of every frame included.
+ * One number for a whole run: a 64-bit hash of everything that happened, every byte of every frame included (once
+ * when it is sent, and again when it was changed on the way).
  *
  * Made of 32-bit integer operations, so it is the same on every machine. It tells runs apart; it is no defence against
  * somebody who wants two runs to look alike.
@@ -21,16 +22,8 @@ export class TraceHash implements Observer {
     this.#word(event.frame);
     const { bytes, offset, length } = event;
     this.#word(length);
-    const end = offset + length;
-    let at = offset;
-    for (; at + 4 <= end; at += 4) {
-      this.#word(
-        (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24),
-      );
-    }
-    let rest = 0;
-    for (; at < end; at++) rest = (rest << 8) | (bytes[at] ?? 0);
-    this.#word(rest);
+    // What arrives is what was sent, or what was made of it on the way.
+    if (event.kind !== "received") this.#bytes(bytes, offset, offset + length);
   }
 
   note(time: number, host: string, text: string): void {
@@ -67,6 +60,29 @@ export class TraceHash implements Observer {
     this.#one = (one << 13) | (one >>> 19);
     const two = Math.imul((this.#two + word) | 0, 0x85ebca77);
     this.#two = ((two << 11) | (two >>> 21)) ^ one;
+  }
+
+  /** Words go to the two halves in turn, which is twice as fast as both to each. */
+  #bytes(bytes: Uint8Array, offset: number, end: number): void {
+    let one = this.#one;
+    let two = this.#two;
+    let at = offset;
+    for (; at + 8 <= end; at += 8) {
+      const first =
+        (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
+      const second =
+        (bytes[at + 4] ?? 0) |
+        ((bytes[at + 5] ?? 0) << 8) |
+        ((bytes[at + 6] ?? 0) << 16) |
+        ((bytes[at + 7] ?? 0) << 24);
+      one = Math.imul(one ^ first, 0x9e3779b1);
+      one = (one << 13) | (one >>> 19);
+      two = Math.imul(two ^ second, 0x85ebca77);
+      two = (two << 11) | (two >>> 21);
+    }
+    this.#one = one;
+    this.#two = two;
+    for (; at < end; at++) this.#word(bytes[at] ?? 0);
   }
 }
 
