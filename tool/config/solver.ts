@@ -250,7 +250,8 @@ class Search {
     }
     const declared = wanted.filter((each) => each.kind === kind && each.id !== node.id);
     const [first, second] = declared;
-    if (first !== undefined && second !== undefined) {
+    // With a wrong name left out, which one is meant is not the question.
+    if (first !== undefined && second !== undefined && named === undefined) {
       const ids = declared.map((each) => `"${each.id}"`).join(", ");
       const fix = `say which, as with: { ${parameter}: "${first.id}" } in device "${node.id}"`;
       if (this.#holds({ id: `which:${node.id}:${parameter}`, fix })) {
