@@ -39,13 +39,15 @@ describe("conformance of compiled", () => {
 
 describe("createMemoryKv", () => {
   test("is full above its capacity, and replacing frees what was there", async () => {
-    const kv = createMemoryKv({ capacity: 100 });
+    const kv = createMemoryKv({ capacity: 230 });
     await kv.set("a", new Uint8Array(60));
     await expect(kv.set("b", new Uint8Array(60))).rejects.toMatchObject({ kind: "full", key: "b" });
     expect(await kv.list()).toEqual(["a"]);
     await kv.set("a", new Uint8Array(99));
-    await expect(kv.set("a", new Uint8Array(100))).rejects.toMatchObject({ kind: "full" });
-    expect((await kv.get("a"))?.length).toBe(99);
+    await kv.set("a", new Uint8Array(100));
+    await expect(kv.set("a", new Uint8Array(101))).rejects.toMatchObject({ kind: "full" });
+    expect((await kv.get("a"))?.length).toBe(100);
+    await expect(kv.set("empty", new Uint8Array(0))).rejects.toMatchObject({ kind: "full" });
     await kv.delete("a");
     await kv.set("b", new Uint8Array(99));
     expect(() => createMemoryKv({ capacity: -1 })).toThrow(RangeError);

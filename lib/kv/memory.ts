@@ -6,7 +6,7 @@ import { digestOf } from "./sha256.ts";
 export interface MemoryKvOptions {
   /** Tells when an entry was changed; without it `modified` is absent. */
   readonly clock?: Clock;
-  /** Bytes of keys and values in all; default 64 MiB. */
+  /** Bytes in all: of the values, two a character of the keys, and 128 an entry. Default 64 MiB. */
   readonly capacity?: number;
 }
 
@@ -71,7 +71,7 @@ class MemoryKv implements WritableKv {
   async set(key: string, bytes: Uint8Array): Promise<void> {
     this.#check(key);
     const old = this.#values.get(key);
-    const used = this.#used - (old === undefined ? 0 : costOf(key, old)) + key.length + bytes.length;
+    const used = this.#used - (old === undefined ? 0 : costOf(key, old.bytes)) + costOf(key, bytes);
     if (used > this.#capacity) {
       throw new KvError("full", key, `"${key}" would make ${String(used)} bytes, above ${String(this.#capacity)}`);
     }
@@ -85,7 +85,7 @@ class MemoryKv implements WritableKv {
     const old = this.#values.get(key);
     if (old === undefined) return Promise.resolve(false);
     this.#values.delete(key);
-    this.#used -= costOf(key, old);
+    this.#used -= costOf(key, old.bytes);
     return Promise.resolve(true);
   }
 
@@ -105,6 +105,9 @@ class MemoryKv implements WritableKv {
   }
 }
 
-function costOf(key: string, value: Value): number {
-  return key.length + value.bytes.length;
+/** What an entry takes beside its key and value, about: without it, empty values would be free. */
+const entryOverhead = 128;
+
+function costOf(key: string, bytes: Uint8Array): number {
+  return entryOverhead + key.length * 2 + bytes.length;
 }
