@@ -1,4 +1,5 @@
 import { IpAddress, MacAddress, Prefix } from "@tesserae/device/address";
+import type { Log } from "@tesserae/device/log";
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
 import { Lan } from "@tesserae/netif/lan";
 import { Scheduler } from "@tesserae/time/scheduler";
@@ -102,6 +103,33 @@ test("without probes an address is ours as soon as it is granted", async () => {
   const client = await host("client", 1, { kind: "dhcp", probe: false });
   expect(client.addresses.map(String)).toEqual(["10.0.0.50"]);
   expect(clock.now() - start).toBe(4);
+});
+
+test("the operator is told, once, when no server answers", async () => {
+  const clock = new VirtualClock();
+  const timers = new Scheduler(clock);
+  const warnings: string[] = [];
+  const log: Log = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (message) => warnings.push(message),
+    error: () => undefined,
+    enabled: () => true,
+    child: () => log,
+  };
+  const controller = new AbortController();
+  const stack = createStack({
+    netif: new Lan({ timers }).attach({ name: "alone", mac: new MacAddress(0x0200, 1) }),
+    timers,
+    random: new SeededRandom(1),
+    log,
+    ipv4: { kind: "dhcp" },
+    signal: controller.signal,
+  });
+  timers.timer(() => controller.abort()).set(600_000);
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  await expect(runVirtual({ clock, schedulers: [timers], turn }, stack)).rejects.toMatchObject({ kind: "aborted" });
+  expect(warnings).toEqual(["no DHCP server answers; still asking"]);
 });
 
 test("a refused renewal takes the address away", async () => {

@@ -53,6 +53,9 @@ export function createDhcp(options: DhcpOptions): Dhcp {
   return new InterfaceDhcp(options);
 }
 
+/** Messages without any answer before the operator is told: some twelve seconds. */
+const unansweredMost = 3;
+
 class InterfaceDhcp implements Dhcp {
   readonly #options: DhcpOptions;
   readonly #client: DhcpClient;
@@ -61,6 +64,7 @@ class InterfaceDhcp implements Dhcp {
   readonly #waiting = new Set<(lease: Lease | undefined) => void>();
   /** The address that the interface has from us. */
   #address: IpAddress | undefined;
+  #complained = false;
 
   constructor(options: DhcpOptions) {
     const { ethernet, random, timers, udp, hostName, previous, broadcast, probe } = options;
@@ -129,6 +133,10 @@ class InterfaceDhcp implements Dhcp {
   #turn(enter: (now: number) => void): void {
     enter(this.#options.timers.now());
     this.#timer.set(this.#client.deadline);
+    const { sent, received } = this.#client.statistics;
+    if (received > 0 || sent < unansweredMost || this.#complained) return;
+    this.#complained = true;
+    this.#options.log?.warn("no DHCP server answers; still asking", { messages: sent });
   }
 
   #check(address: IpAddress): void {
