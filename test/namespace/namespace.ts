@@ -23,6 +23,7 @@ const packages: Readonly<Record<string, string>> = {
   dnsmasq: "dnsmasq-base",
   ethtool: "ethtool",
   taskset: "util-linux",
+  setpriv: "util-linux",
 };
 
 /** Why system tests that need these programs cannot run here, in words; `undefined` when they can. */

@@ -1,0 +1,163 @@
+// An image on the tap target as a process, seen from the kernel's side of its network.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Namespace, unavailable } from "../namespace/namespace.ts";
+import { bundle, Running, type Bundle } from "../node/process.ts";
+
+const source = `
+import { boot } from "@tesserae/tap/boot";
+import { createStack } from "@tesserae/tcpip/stack/stack";
+
+await boot({
+  name: "greeter",
+  target: "tap",
+  keys: [
+    { name: "ipv4", type: { kind: "interface4" }, default: "10.2.0.2/24 via 10.2.0.1", doc: "our address" },
+    { name: "port", type: { kind: "port" }, default: "80", doc: "port to listen on" },
+  ],
+  constants: {},
+  devices: [
+    { id: "timers", kind: "timers", base: true },
+    { id: "random", kind: "random", base: true },
+    { id: "console", kind: "console", base: true },
+    { id: "netif", kind: "netif", base: true },
+    {
+      id: "stack",
+      kind: "stack",
+      implementation: "tcpip",
+      create: createStack,
+      needs: { netif: "netif", timers: "timers", random: "random" },
+      options: { ipv4: { key: "ipv4" } },
+    },
+  ],
+  bindings: { stack: "stack", console: "console" },
+  async main({ stack, console, keys, signal }) {
+    const reply = new TextEncoder().encode("HTTP/1.0 200 OK\\r\\n\\r\\n" + "hello ".repeat(2000));
+    await stack.tcp.listen({ port: keys.port }, async (flow) => {
+      await flow.read(new Uint8Array(4096));
+      await flow.write(reply);
+      await flow.close();
+    });
+    console.writeLine("listening on " + stack.addresses.join());
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  },
+});
+`;
+
+const reason = unavailable("curl", "setpriv");
+let image: Bundle;
+let namespace: Namespace;
+const started: Running[] = [];
+
+beforeAll(async () => {
+  image = await bundle(source);
+});
+afterAll(() => image.remove());
+beforeEach(() => {
+  if (reason === undefined) namespace = Namespace.create();
+});
+afterEach(() => {
+  for (const each of started.splice(0)) each.child.kill("SIGKILL");
+  if (reason === undefined) namespace.destroy();
+});
+
+function run(...args: string[]): Running {
+  const running = new Running(["ip", "netns", "exec", namespace.name, process.execPath, image.file, ...args]);
+  started.push(running);
+  return running;
+}
+
+const curl = (...args: string[]) => namespace.succeeds("curl", ["-sS", "--fail", "-m", "20", ...args]);
+const body = "hello ".repeat(2000);
+
+async function stopped(running: Running): Promise<void> {
+  running.child.kill("SIGTERM");
+  expect(await running.ended()).toBe(0);
+}
+
+describe.skipIf(reason !== undefined)(`an image on a tap device${reason === undefined ? "" : ` (${reason})`}`, () => {
+  test("makes the device, answers curl, and leaves nothing behind", async () => {
+    const running = run();
+    await running.says("listening on 10.2.0.2");
+    expect(await curl("http://10.2.0.2/")).toBe(body);
+    await stopped(running);
+    expect(running.stderr).toBe("");
+    expect(namespace.attempt("ip", ["link", "show", "dev", "tap0"]).status).not.toBe(0);
+  });
+
+  test("takes name, MTU and addresses from flags and keys", async () => {
+    const flags = ["--tap", "net7", "--mtu", "9000", "--ipv4", "192.168.9.7/28", "--port=8000"];
+    const running = run(...flags, "--host-address", "192.168.9.3/28");
+    await running.says("listening on 192.168.9.7");
+    expect(await curl("http://192.168.9.7:8000/")).toBe(body);
+    expect(namespace.ip("address show dev net7")).toMatch(/mtu 9000[^]*inet 192\.168\.9\.3\/28/);
+    await stopped(running);
+  });
+
+  /** As {@link run}, but without any capability: what an ordinary user has. */
+  function runUnprivileged(...args: string[]): Running {
+    const command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", process.execPath, image.file, ...args];
+    const running = new Running(["ip", "netns", "exec", namespace.name, ...command]);
+    started.push(running);
+    return running;
+  }
+
+  test("needs no privilege on a device that was made before", async () => {
+    namespace.ip("tuntap add dev tap0 mode tap user root");
+    namespace.ip("address add 10.2.0.1/24 dev tap0");
+    namespace.ip("link set dev tap0 up");
+    const running = runUnprivileged();
+    await running.says("listening on 10.2.0.2");
+    expect(await curl("http://10.2.0.2/")).toBe(body);
+    await stopped(running);
+    expect(running.stderr).toBe("");
+    namespace.ip("link show dev tap0");
+  });
+
+  test("without the privilege to make a device it prints the commands that would", async () => {
+    const running = runUnprivileged("--tap", "net3");
+    expect(await running.ended()).toBe(1);
+    expect(running.stderr).toContain('no permission for tap device "net3"');
+    expect(running.stderr).toMatch(/sudo ip tuntap add dev net3 mode tap user \S+\n/);
+    expect(running.stderr).toContain("sudo ip address add 10.2.0.1/24 dev net3\n");
+    expect(running.stderr).not.toMatch(/\n +at /);
+  });
+
+  test("captures, traces and breaks its frames as the flags say, and still serves", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tesserae-boot-"));
+    try {
+      const path = join(folder, "run.pcapng");
+      const faults = ["--loss", "3%", "--duplicate", "0.03", "--reorder", "3%", "--delay", "2ms", "--jitter", "1"];
+      const running = run("--pcap", path, "--trace", ...faults);
+      await running.says("listening");
+      for (let round = 0; round < 5; round++) expect(await curl("http://10.2.0.2/")).toBe(body);
+      await stopped(running);
+      expect(running.stderr).toMatch(/tap0 < .*10\.2\.0\.1/);
+      expect((await readFile(path)).length).toBeGreaterThan(5 * body.length);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }, 60_000);
+
+  test.each([
+    [["--tap", "lo"], '"lo" is an interface, but no tap device'],
+    [["--pcap", "/nowhere/at/all.pcapng"], "--pcap: ENOENT"],
+    [["--loss", "2"], '--loss: "2" is not a share'],
+    [["--mtu", "1"], '--mtu: "1" is not an integer from 576 to 65521'],
+  ])("%j ends with one clear message and status 1", async (args, message) => {
+    const running = run(...args);
+    expect(await running.ended()).toBe(1);
+    expect(running.stderr).toContain(`greeter: ${message}`);
+    expect(running.stderr).not.toMatch(/\n +at /);
+  });
+
+  test("a device in use is refused in words", async () => {
+    const first = run();
+    await first.says("listening");
+    const second = run();
+    expect(await second.ended()).toBe(1);
+    expect(second.stderr).toContain('tap device "tap0" is in use by another process');
+  });
+});
