@@ -12,7 +12,12 @@ export function describeFailure(name: string, seed: number, failure: FuzzFailure
   return [
     `fuzz target "${name}" fails (seed ${seed}) on ${input.length} bytes:`,
     `  ${hex(input) || "(none)"}`,
-    `replay: node scripts/soak.mjs ${name} --input ${hex(input) || '""'}`,
+    `replay: node scripts/soak.mjs ${quoted(name)} --input ${hex(input) || '""'}`,
     text,
   ].join("\n");
+}
+
+/** The name as a word of a command line. */
+export function quoted(name: string): string {
+  return /^[\w./-]+$/.test(name) ? name : JSON.stringify(name);
 }

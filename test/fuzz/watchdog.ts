@@ -16,7 +16,8 @@ setInterval(() => {
   } else if (Date.now() - since > limit) {
     const bytes = Buffer.from(input.subarray(0, Atomics.load(state, 1))).toString("hex");
     const name = Buffer.from(input.subarray(65536, 65536 + Atomics.load(state, 2))).toString();
-    const replay = "node scripts/soak.mjs " + name + " --input " + (bytes || '""');
+    const word = name.includes(" ") ? JSON.stringify(name) : name;
+    const replay = "node scripts/soak.mjs " + word + " --input " + (bytes || '""');
     writeSync(2, "fuzz target \\"" + name + "\\" hangs on:\\n  " + bytes + "\\nreplay: " + replay + "\\n");
     process.kill(workerData.pid, "SIGKILL");
   }
