@@ -124,7 +124,8 @@ export async function plan(
     }
   } else {
     // The compiler knows the very line of what has the wrong type.
-    const problems = request.check ? await checkTypes({ project, packages, devices: [], keys: [], target }) : [];
+    const asked = request.check && !result.unsolvable;
+    const problems = asked ? await checkTypes({ project, packages, devices: [], keys: [], target }) : [];
     throw new Failure(problems.length > 0 ? problems : result.diagnostics);
   }
   return { ...loaded, graph: result.graph, target, packages, rest };

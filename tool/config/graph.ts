@@ -64,7 +64,13 @@ export interface GraphRequest {
 }
 
 export type GraphResult =
-  { readonly ok: true; readonly graph: Graph } | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+  | { readonly ok: true; readonly graph: Graph }
+  | {
+      readonly ok: false;
+      readonly diagnostics: readonly Diagnostic[];
+      /** Whether every declaration is right by itself, and no choice of implementations fits them all. */
+      readonly unsolvable: boolean;
+    };
 
 /** Checks a configuration, chooses its implementations, and joins it all. Everything wrong is reported at once. */
 export function createGraph(request: GraphRequest): GraphResult {
@@ -72,7 +78,7 @@ export function createGraph(request: GraphRequest): GraphResult {
   const implementations = [...config.implementations, ...request.catalogue];
   const diagnostics = check(request, implementations);
   const constants = foldConstants(request, diagnostics);
-  if (diagnostics.length > 0) return { ok: false, diagnostics };
+  if (diagnostics.length > 0) return { ok: false, diagnostics, unsolvable: false };
   const slots = Object.entries(config.devices);
   const solution = solve({
     target: target.name,
@@ -86,7 +92,7 @@ export function createGraph(request: GraphRequest): GraphResult {
     const location = trace === undefined ? undefined : request.locate(trace);
     const { fixes, message } = solution;
     const fix = fixes.length === 0 ? undefined : `to fix it, ${fixes.join(";\nor ")}`;
-    return { ok: false, diagnostics: [diagnostic(message, location, fix)] };
+    return { ok: false, diagnostics: [diagnostic(message, location, fix)], unsolvable: true };
   }
   const keys: GraphKey[] = Object.entries(config.keys)
     .filter(([, key]) => key.stage === "run")
@@ -106,7 +112,7 @@ export function createGraph(request: GraphRequest): GraphResult {
     );
     return { id, kind, implementation, version, needs, options, declared };
   });
-  if (diagnostics.length > 0) return { ok: false, diagnostics };
+  if (diagnostics.length > 0) return { ok: false, diagnostics, unsolvable: false };
   const bindings = Object.fromEntries(slots.map(([id]) => [id, id]));
   return { ok: true, graph: { name: config.name, target: target.name, devices, bindings, keys, constants } };
 }
