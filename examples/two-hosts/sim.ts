@@ -1,4 +1,8 @@
+import type { ScenarioOptions } from "@tesserae/sim/scenario";
 import type { World } from "@tesserae/sim/world";
+
+/** The run ends with a picture of it. */
+export const options: ScenarioOptions = { timeline: true };
 
 /**
  * A client and a server on two hosts, joined by a link that loses a twentieth of the frames. The application checks

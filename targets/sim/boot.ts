@@ -7,7 +7,7 @@ import { PcapngWriter } from "@tesserae/wire/pcapng-writer";
 import { Capture } from "./capture.ts";
 import type { Observer } from "./event.ts";
 import { OutputFile } from "./output-file.ts";
-import { aloneScenario, scenarioOf } from "./scenario.ts";
+import { aloneScenario, optionsOf, scenarioOf } from "./scenario.ts";
 import { parseSettings, simFlags, type SimSettings } from "./settings.ts";
 import { Timeline } from "./timeline.ts";
 import { instant, TextTrace } from "./trace.ts";
@@ -72,7 +72,7 @@ async function simulate(
   const { seed, link, until } = settings;
   const world = createWorld({ seed, link, plan, keys, epoch });
   const files: OutputFile[] = [];
-  const timeline = settings.timeline ? new Timeline() : undefined;
+  const timeline = settings.timeline || optionsOf(plan.scenario).timeline === true ? new Timeline() : undefined;
   let summary: RunSummary | undefined;
   let failed: string | undefined;
   const fail = (error: unknown): void => {

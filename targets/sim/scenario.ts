@@ -6,6 +6,12 @@ import type { World } from "./world.ts";
  */
 export type Scenario = (world: World) => void | Promise<void>;
 
+/** What a scenario's module may export as `options`: what its runs do without being asked on the command line. */
+export interface ScenarioOptions {
+  /** Print the ladder of the run, as `--timeline` does. */
+  readonly timeline?: boolean;
+}
+
 /** What runs without a scenario: the application alone, on one host. */
 export const aloneScenario: Scenario = (world) => {
   world.image("host");
@@ -22,4 +28,11 @@ export function scenarioOf(module: unknown): Scenario {
     return module.scenario as Scenario;
   }
   throw new TypeError("the scenario's module exports no function `scenario(world)`");
+}
+
+/** The options that the application's module gives to its runs. */
+export function optionsOf(module: unknown): ScenarioOptions {
+  if (typeof module !== "object" || module === null || !("options" in module)) return {};
+  // as: the application's types are checked against ScenarioOptions when it says so
+  return module.options as ScenarioOptions;
 }
