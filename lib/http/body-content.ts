@@ -1,5 +1,7 @@
 /** What a body is made of, before anybody asked for it as a stream. */
 
+import { EngineResponse } from "./engine-response.ts";
+
 /** A body that is pulled piece by piece. One call at a time. */
 export interface BodySource {
   /** Octets in all, when known in advance. */
@@ -161,7 +163,7 @@ export class LightBody {
 
   async formData(): Promise<FormData> {
     const bytes = await this.bytes();
-    return new Response(bytes, { headers: { "content-type": this.#contentType() } }).formData();
+    return new EngineResponse(bytes, { headers: { "content-type": this.#contentType() } }).formData();
   }
 
   #streaming(): Response {
@@ -176,7 +178,7 @@ export class LightBody {
             ? streamOf(content)
             : // as: a stream of Uint8Array is accepted by every engine; the type wants them over ArrayBuffer
               (content as ReadableStream<Uint8Array<ArrayBuffer>>);
-    const standard = new Response(body);
+    const standard = new EngineResponse(body);
     // What was read without a stream leaves a stream that has been read.
     if (this.#used) void standard.body?.cancel();
     this.#standard = standard;

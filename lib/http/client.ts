@@ -4,6 +4,7 @@ import type { Tcp } from "@tesserae/device/tcp";
 import { type BodySource, readAll, StreamSource } from "./body-content.ts";
 import type { ClientTimeouts, IncomingResponse, OutgoingRequest } from "./client-connection.ts";
 import { type ClientLimits, ConnectionPool } from "./connection-pool.ts";
+import { EngineResponse } from "./engine-response.ts";
 import { HttpError } from "./fault.ts";
 import { LightResponse } from "./light-response.ts";
 import { isFieldValue, isToken } from "./octets.ts";
@@ -161,7 +162,7 @@ async function bodyOf(body: BodyInit | null, headers: Headers): Promise<Uint8Arr
   // as: what a stream gives is checked when it is read
   if (body instanceof ReadableStream) return new StreamSource(body as ReadableStream<Uint8Array>);
   if (body instanceof Uint8Array) return body;
-  const packed = new Response(body);
+  const packed = new EngineResponse(body);
   const type = packed.headers.get("content-type");
   if (type !== null && !headers.has("content-type")) headers.set("content-type", type);
   return new Uint8Array(await packed.arrayBuffer());

@@ -1,4 +1,5 @@
-import { type BodyContent, LightBody } from "./body-content.ts";
+import { type BodyContent, type BodySource, LightBody } from "./body-content.ts";
+import { EngineResponse } from "./engine-response.ts";
 import { isFieldValue, isToken } from "./octets.ts";
 
 /** What {@link LightResponse} takes beside a body. `headers` as pairs or a record costs least. */
@@ -27,12 +28,12 @@ export class LightResponse implements Response {
   readonly url: string;
   readonly redirected: boolean;
   readonly type: ResponseType = "default";
-  readonly #body: LightBody;
+  #body: LightBody;
   readonly #names: string[] = [];
   readonly #values: string[] = [];
   #headers: Headers | undefined = undefined;
 
-  constructor(body: BodyContent = null, init: LightResponseInit = {}) {
+  constructor(body: BodyInit | BodyContent = null, init: LightResponseInit = {}) {
     const status = init.status ?? 200;
     if (!Number.isInteger(status) || status < 100 || status > 999) {
       throw new RangeError(`status ${String(status)} is not an integer from 100 to 999`);
@@ -42,12 +43,51 @@ export class LightResponse implements Response {
     if (this.statusText !== "" && !isFieldValue(this.statusText)) throw new TypeError("statusText cannot be sent");
     this.url = init.url ?? "";
     this.redirected = init.redirected ?? false;
-    this.#body = new LightBody(body, () => this.headers.get("content-type") ?? "");
     if (init.headers !== undefined) this.#fields(init.headers);
-    if (typeof body === "string" && !this.#names.includes("content-type")) {
-      this.#names.push("content-type");
-      this.#values.push("text/plain;charset=UTF-8");
+    let type = "";
+    let content: BodyContent;
+    if (typeof body === "string") {
+      content = body;
+      type = "text/plain;charset=UTF-8";
+    } else if (body === null || body instanceof Uint8Array || body instanceof ReadableStream || isBodySource(body)) {
+      content = body;
+    } else {
+      // Forms, blobs and other buffers are rare: the engine knows how each is written.
+      const packed = new EngineResponse(body);
+      content = packed.body;
+      type = packed.headers.get("content-type") ?? "";
     }
+    if (type !== "" && !this.#names.includes("content-type")) {
+      this.#names.push("content-type");
+      this.#values.push(type);
+    }
+    this.#body = this.#contain(content);
+  }
+
+  /** As `Response.json`. */
+  static json(data: unknown, init: LightResponseInit = {}): LightResponse {
+    // as: JSON.stringify gives undefined for what JSON cannot say, whatever its type says
+    const text = JSON.stringify(data) as string | undefined;
+    if (text === undefined) throw new TypeError("the data has no JSON form");
+    const response = new LightResponse(null, init);
+    if (!response.#names.includes("content-type")) {
+      response.#names.push("content-type");
+      response.#values.push("application/json");
+    }
+    response.#body = response.#contain(text);
+    return response;
+  }
+
+  /** As `Response.redirect`; the URL may be relative here. */
+  static redirect(url: string | URL, status = 302): LightResponse {
+    if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError(`status ${status} is no redirect`);
+    const location = typeof url === "string" ? url : url.href;
+    return new LightResponse(null, { status, headers: [["location", location]] });
+  }
+
+  /** As `Response.error`: the engine's, for there is nothing to send. */
+  static error(): Response {
+    return EngineResponse.error();
   }
 
   get ok(): boolean {
@@ -99,7 +139,7 @@ export class LightResponse implements Response {
   /** The engine's own `Response` with the same status, fields and body. */
   clone(): Response {
     const { status, statusText, headers } = this;
-    return new Response(this.#body.clone().body, { status, statusText, headers });
+    return new EngineResponse(this.#body.clone().body, { status, statusText, headers });
   }
 
   /**
@@ -123,6 +163,10 @@ export class LightResponse implements Response {
     return body;
   }
 
+  #contain(content: BodyContent): LightBody {
+    return new LightBody(content, () => this.headers.get("content-type") ?? "");
+  }
+
   #fields(headers: HeadersInit): void {
     if (headers instanceof Headers) {
       headers.forEach((value, name) => {
@@ -140,13 +184,18 @@ export class LightResponse implements Response {
   }
 
   #field(name: string, value: string): void {
+    const text = value.trim();
     if (!isToken(name)) throw new TypeError(`"${name}" is not a field name`);
-    if (!isFieldValue(value)) throw new TypeError(`the value of ${name} cannot be sent in a field`);
+    if (!isFieldValue(text)) throw new TypeError(`the value of ${name} cannot be sent in a field`);
     this.#names.push(name.toLowerCase());
-    this.#values.push(value);
+    this.#values.push(text);
   }
+}
+
+function isBodySource(body: object): body is BodySource {
+  return "read" in body && "cancel" in body;
 }
 
 // The engine's constructor is what a light response avoids, so it cannot be extended; `instanceof Response` is what
 // frameworks ask, and they get it.
-Object.setPrototypeOf(LightResponse.prototype, Response.prototype);
+Object.setPrototypeOf(LightResponse.prototype, EngineResponse.prototype);

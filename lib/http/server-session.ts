@@ -5,6 +5,7 @@ import type { Log } from "@tesserae/device/log";
 import { type BodyContent, type BodySource, isSource, StreamSource } from "./body-content.ts";
 import { chunkedEnd, maxChunkHead, writeChunkHead } from "./chunked.ts";
 import type { DateField } from "./date.ts";
+import { EngineResponse } from "./engine-response.ts";
 import { HttpError } from "./fault.ts";
 import { LightRequest, type RequestOrigin } from "./light-request.ts";
 import { LightResponse } from "./light-response.ts";
@@ -277,7 +278,7 @@ export class ServerSession implements RequestOrigin {
     const values: string[] = [];
     let body: BodyContent;
     try {
-      if (!(response instanceof Response)) throw new TypeError("the handler gave no Response");
+      if (!(response instanceof EngineResponse)) throw new TypeError("the handler gave no Response");
       if (response instanceof LightResponse) body = LightResponse.send(response, names, values);
       else {
         if (response.bodyUsed) throw new TypeError("the body of the response was already used");

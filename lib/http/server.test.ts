@@ -386,9 +386,9 @@ describe("connections", () => {
 
   test("a half-closed client gets its answer", async () => {
     const world = await World.serve(async (request) => {
-      void request.signal;
+      const { signal } = request;
       await settle();
-      return new LightResponse("late");
+      return new LightResponse(signal.aborted ? "late" : "early");
     });
     const peer = await world.connect();
     await peer.send(get);
@@ -561,7 +561,7 @@ test("a Hono application runs unmodified", async () => {
   app.get("/json/:id", (c) =>
     c.json({ id: c.req.param("id"), q: c.req.query("q"), agent: c.req.header("user-agent") }),
   );
-  app.post("/form", async (c) => c.text(String((await c.req.parseBody())["name"])));
+  app.post("/form", async (c) => c.text((await c.req.parseBody<{ name: string }>()).name));
   app.post("/echo", async (c) => c.body(await c.req.arrayBuffer()));
   app.use("/header/*", async (c, next) => {
     await next();
