@@ -67,6 +67,8 @@ export interface IpSendOptions {
 
 /**
  * The network layer: packets between addresses.
+ *
+ * Never delivers a packet, or an error, from inside `send`: what a host sends to itself waits for its turn.
  */
 export interface Ip {
   /** Our addresses now, the preferred one first. Changes with DHCP. */
