@@ -18,6 +18,9 @@ import * as states from "./state.ts";
 import type { State } from "./state.ts";
 import { flagAck, flagFin, flagRst, flagSyn, timestampSize } from "./wire.ts";
 
+/** Echoes that tell a longer round trip are not believed, milliseconds. */
+const longestRoundTrip = 300_000;
+
 /** What a connection is opened with, by either side. */
 export interface ConnectionOptions {
   readonly keepAlive: number | undefined;
@@ -276,6 +279,10 @@ export class Connection extends DemuxEntry {
       receiver.ackNow = true;
       return;
     }
+    if (receiver.timestamps && segment.length * 2 > this.ownMss) {
+      const echo = this.#echo(segment);
+      if (echo > 0) receiver.sampleRoundTrip(echo);
+    }
     const before = receiver.nxt;
     receiver.take(segment, this.#lingerUntil !== Infinity);
     if (receiver.finished) this.#finReceived();
@@ -287,11 +294,9 @@ export class Connection extends DemuxEntry {
   /** The round trip that the echoed timestamp tells, milliseconds, or −1 (RFC 7323 §4.2). */
   #echo(segment: Segment): number {
     if (!this.receiver.timestamps || segment.options.timestampEcho === 0) return -1;
-    const roundTrip = (this.#timestamp() - segment.options.timestampEcho) | 0;
+    const roundTrip = (Math.floor(segment.time) + this.#timestampOffset - segment.options.timestampEcho) | 0;
     // A peer that echoes nonsense gets no say in our timeout.
-    return roundTrip >= 0 && roundTrip <= segment.time - this.sender.retransmission.progressAt + 86_400_000
-      ? roundTrip
-      : -1;
+    return roundTrip >= 0 && roundTrip <= longestRoundTrip ? roundTrip : -1;
   }
 
   #finReceived(): void {
@@ -458,7 +463,7 @@ export class Connection extends DemuxEntry {
   /** The reader has taken bytes or waits for some: offer a window for them. */
   consumed(): void {
     const { receiver, sender } = this;
-    receiver.buffer.fit(this.#context.timers.now(), sender.rtt.smoothed);
+    receiver.buffer.fit(this.#context.timers.now(), Math.max(receiver.roundTrip, sender.rtt.smoothed));
     if (!receiver.hasRoomToTell || !states.canReceive(this.state)) return;
     receiver.ackNow = true;
     this.#context.schedule(this);

@@ -67,8 +67,9 @@ export class PassiveOpen {
       return;
     }
     if ((flags & flagSyn) !== 0) {
-      // The SYN again: our SYN-ACK was lost. Any other SYN, or one with an ACK, cannot be of this peer's making now.
-      if (sequence === half.irs && (flags & flagAck) === 0 && responses.take(segment.time)) this.#sendSynAck(half);
+      // The SYN again: our SYN-ACK was lost. Another SYN: a peer that has started anew resets what we answer
+      // (RFC 5961 §4.2), and is free to try again.
+      if ((flags & flagAck) === 0 && responses.take(segment.time)) this.#sendSynAck(half);
       return;
     }
     if ((flags & flagAck) === 0) return;

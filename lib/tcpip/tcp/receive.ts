@@ -26,6 +26,8 @@ export class Receiver {
   timestamps = false;
   recentTimestamp = 0;
   #recentAt = 0;
+  /** The round trip as the echoes on the peer's data tell it, milliseconds; 0 before the first. */
+  roundTrip = 0;
   /** The peer's FIN has been seen; its number; and whether everything before it is here, too. */
   hasFin = false;
   #finSequence = 0;
@@ -94,6 +96,11 @@ export class Receiver {
       this.recentTimestamp = timestampValue;
       this.#recentAt = segment.time;
     }
+  }
+
+  /** Takes the round trip that a full data segment's echo tells: a receiver has no ACKs to time. */
+  sampleRoundTrip(echo: number): void {
+    this.roundTrip += this.roundTrip === 0 ? echo : (echo - this.roundTrip) / 8;
   }
 
   /**

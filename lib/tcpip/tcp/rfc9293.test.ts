@@ -64,6 +64,18 @@ describe("RFC 9293 §3.5: opening", () => {
     expect(t.take()).toMatchObject({ flags: "SA", ack: 101 });
   });
 
+  test("a peer that starts anew while half open finds out, and gets through", async () => {
+    const t = new Transcript();
+    await t.listen();
+    t.receive({ flags: "S", seq: 0 });
+    t.take();
+    t.receive({ flags: "S", seq: 500_000 });
+    expect(t.takeAll()).toEqual(["SA 0 ack 1"]);
+    t.receive({ flags: "R", seq: 1 });
+    t.receive({ flags: "S", seq: 500_000 });
+    expect(t.takeAll()).toEqual(["SA 0 ack 500001"]);
+  });
+
   test("a reset that does not match a half-open connection changes nothing", async () => {
     const t = new Transcript();
     await t.listen();
@@ -154,6 +166,37 @@ describe("RFC 9293 §3.5: opening", () => {
     t.receive({ flags: "PA", seq: 1, ack: 1, length: 5 });
     expect(t.accepted).toHaveLength(1);
     expect(await t.accepted[0]!.read(new Uint8Array(10))).toBe(5);
+  });
+});
+
+describe("RFC 9293 §3.4: sequence numbers", () => {
+  test("both sides' numbers pass 2^32 in the middle of a transfer", async () => {
+    const probe = new Transcript();
+    await probe.listen();
+    probe.receive({ flags: "S", seq: 0 });
+    probe.take();
+    const t = new Transcript();
+    // Our numbers tick every 4 µs: waits until 1000 are left before they wrap.
+    t.clock.advanceTo(((-1000 - probe.iss) >>> 0) / 250);
+    await t.listen();
+    t.receive({ flags: "S", seq: -1000, mss: 600 });
+    t.take();
+    expect(t.iss).toBe(2 ** 32 - 1000);
+    t.receive({ flags: "A", seq: -999, ack: 1 });
+    const flow = t.accepted[0]!;
+    await flow.write(new Uint8Array(3000));
+    expect(t.takeAll().map((line) => line.slice(0, line.indexOf(" ack")))).toEqual([
+      "A 1:601",
+      "A 601:1201",
+      "A 1201:1801",
+      "A 1801:2401",
+      "PA 2401:3001",
+    ]);
+    for (let at = 0; at < 3000; at += 600) t.receive({ flags: "A", seq: -999 + at, ack: 1 + at, length: 600 });
+    t.receive({ flags: "A", seq: 2001, ack: 3001 });
+    expect(await flow.read(new Uint8Array(5000))).toBe(3000);
+    expect(t.takeAll().at(-1)).toBe("A 3001 ack 2001");
+    expect(t.tcp.connections()[0]).toMatchObject({ inFlight: 0, bytesAcknowledged: 3000, retransmits: 0 });
   });
 });
 
