@@ -6,7 +6,8 @@ import { errnoName, loadLibc, type Libc } from "./libc.ts";
 import { Readiness } from "./readiness.ts";
 import { prepareInterface, setupAdvice, type TapSetup } from "./setup.ts";
 import { openTap, TapError } from "./tun.ts";
-import { readHeader, virtioNetHeaderSize, writeHeader } from "./virtio-net-header.ts";
+import { SegmentGatherer } from "./segment-gatherer.ts";
+import { readHeader, virtioNetHeaderSize, writeHeader, writeSegmentedHeader } from "./virtio-net-header.ts";
 import { holdClock, releaseClock } from "@tesserae/node/process-clock";
 
 /** Bytes of an Ethernet header. */
@@ -23,8 +24,9 @@ export interface TapOptions extends TapSetup {
   readonly mac?: MacAddress;
   /**
    * Lets the kernel hand over TCP segments of up to 64 KiB in one frame, longer than the MTU, and leave out checksums
-   * that nothing on the way can have damaged: `Page.segmentSize` and `needsChecksum` tell. Far faster for bulk; to be
-   * turned off where every frame must be as on a wire, for a capture or with faults. Default true.
+   * that nothing on the way can have damaged: `Page.segmentSize` and `needsChecksum` tell. Segments sent in one burst
+   * are joined for the kernel in the same way. Far faster for bulk; to be turned off where every frame must be as on a
+   * wire, for a capture or with faults. Default true.
    */
   readonly offload?: boolean;
   /** Pages to build frames in, at least 1. Default 256. */
@@ -87,6 +89,11 @@ class TapNetif implements Netif, NetifStatistics {
   readonly #longestFrame: number;
   /** What one read can give, the header of the driver's left out. */
   readonly #longestReceived: number;
+  readonly #gatherer: SegmentGatherer;
+  readonly #gatheredAddress: number;
+  readonly #flushLater: () => void;
+  #flushQueued = false;
+  #receiving = false;
   /** For frames that leave no room for the driver's header in front of them. */
   readonly #scratch: Uint8Array;
   readonly #scratchAddress: number;
@@ -115,6 +122,12 @@ class TapNetif implements Netif, NetifStatistics {
     const pageSize = (headroom + mtu + 63) & ~63;
     this.#pool = new PagePool(options.pages ?? 256, pageSize);
     this.#received = new Page(new Uint8Array(headroom + this.#longestReceived), 0);
+    this.#gatherer = new SegmentGatherer();
+    this.#gatheredAddress = libc.addressOf(this.#gatherer.bytes);
+    this.#flushLater = () => {
+      this.#flushQueued = false;
+      this.#flush();
+    };
     this.#scratch = new Uint8Array(virtioNetHeaderSize + this.#longestFrame);
     this.#scratchAddress = libc.addressOf(this.#scratch);
     this.#receivedAddress = libc.addressOf(this.#received.bytes) + receiveOffset;
@@ -144,7 +157,7 @@ class TapNetif implements Netif, NetifStatistics {
     if (length <= this.#longestFrame && this.#closing === undefined) {
       // The kernel copies: the page is free as soon as the call returns.
       sent = this.#offload
-        ? this.#writeWithHeader(page, offset, length)
+        ? this.#gather(page, offset, length)
         : this.#libc.write(this.#fd, this.#poolAddress + page.bytes.byteOffset + offset, length) === length;
     }
     if (sent) {
@@ -162,8 +175,50 @@ class TapNetif implements Netif, NetifStatistics {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#readiness.close().then(() => closeSync(this.#fd));
+    if (this.#closing === undefined) {
+      this.#flush();
+      this.#closing = this.#readiness.close().then(() => closeSync(this.#fd));
+    }
     return this.#closing;
+  }
+
+  /**
+   * Sends a frame, or keeps it for the rest of its burst: until the end of the batch that is being received, else until
+   * whoever sends has returned to the event loop.
+   */
+  #gather(page: Page, offset: number, length: number): boolean {
+    const gatherer = this.#gatherer;
+    const plain = page.flags === 0 && page.segmentSize === 0;
+    if (gatherer.count > 0) {
+      const added = plain ? gatherer.add(page.bytes, offset, length) : 0;
+      if (added === 2) this.#flush();
+      if (added > 0) return true;
+      this.#flush();
+    }
+    if (!plain || !SegmentGatherer.begins(page.bytes, offset, length)) {
+      return this.#writeWithHeader(page, offset, length);
+    }
+    gatherer.begin(page.bytes, offset, length);
+    if (!this.#receiving && !this.#flushQueued) {
+      this.#flushQueued = true;
+      queueMicrotask(this.#flushLater);
+    }
+    return true;
+  }
+
+  #flush(): void {
+    const gatherer = this.#gatherer;
+    const { count } = gatherer;
+    if (count === 0) return;
+    const whole = gatherer.finish() + virtioNetHeaderSize;
+    if (count > 1) writeSegmentedHeader(gatherer.bytes, 0, gatherer.headerLength, gatherer.segmentSize);
+    else gatherer.bytes.fill(0, 0, virtioNetHeaderSize);
+    gatherer.clear();
+    if (this.#libc.write(this.#fd, this.#gatheredAddress, whole) === whole) return;
+    // Counted as sent when they were taken.
+    this.sentFrames -= count;
+    this.sentBytes -= whole - virtioNetHeaderSize;
+    this.droppedFrames += count;
   }
 
   #writeWithHeader(page: Page, offset: number, length: number): boolean {
@@ -181,10 +236,13 @@ class TapNetif implements Netif, NetifStatistics {
   #drain(): void {
     // One batch is one moment: the stack asks for the time several times a frame, which would cost as much as the rest.
     holdClock();
+    this.#receiving = true;
     try {
       this.#receiveBatch();
     } finally {
+      this.#receiving = false;
       releaseClock();
+      this.#flush();
     }
   }
 
@@ -197,6 +255,11 @@ class TapNetif implements Netif, NetifStatistics {
       if (this.#closing !== undefined) return;
       const got = libc.read(this.#fd, address, header + this.#longestReceived);
       if (got < 0) {
+        // What is sent now may be answered within the call.
+        if (this.#gatherer.count > 0) {
+          this.#flush();
+          continue;
+        }
         // After a frame it is the end of the queue; asking why costs another call.
         if (count === 0) this.#checkAlive();
         return;
