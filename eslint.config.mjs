@@ -75,7 +75,7 @@ export default tseslint.config(
     rules: { "architecture/imports": "off" },
   },
   {
-    files: ["**/*.mjs"],
+    files: ["**/*.mjs", "**/bin/*.js"],
     extends: [tseslint.configs.disableTypeChecked],
     rules: { "@typescript-eslint/explicit-module-boundary-types": "off" },
   },
