@@ -85,13 +85,13 @@ function createWorld(path: Path, options: Partial<TcpNeeds> = {}, [a, b] = [addr
     }
   };
   const ipA: MemoryIp = new MemoryIp(
-    addressA,
-    addressB,
+    a,
+    b,
     carry(() => ipB),
   );
   const ipB: MemoryIp = new MemoryIp(
-    addressB,
-    addressA,
+    b,
+    a,
     carry(() => ipA),
   );
   const world: World = {
@@ -197,6 +197,7 @@ describe("a whole transfer", () => {
     const got = await exchange(world, up, up, [10_000], 65_536);
     expect(Buffer.compare(got.up, up)).toBe(0);
     expect(Buffer.compare(got.down, up)).toBe(0);
+    expect(world.ipA.addresses[0]!.family).toBe(6);
     await expectNothingLeft(world);
   });
 
