@@ -22,8 +22,8 @@ type Replacement = readonly [target: object, name: PropertyKey, value: unknown];
 /**
  * Makes the ambient time and randomness of this process virtual and seeded, for npm's code inside a simulation: `Date`,
  * `Math.random`, the timer functions (also of `node:timers`), `performance.now`, `process.hrtime`, `AbortSignal.timeout`,
- * `crypto.getRandomValues` and `randomUUID` (also of `node:crypto`). Digests and other work of `crypto.subtle`, and the
- * reading of Blobs, are waited for.
+ * `crypto.getRandomValues` and `randomUUID` (also of `node:crypto`). Digests and other work of `crypto.subtle`, the
+ * reading of Blobs, and the compilation of WebAssembly are waited for.
  *
  * Not covered: the ES export `getRandomValues` of `node:crypto`, worker threads, message channels, child processes, files and sockets of Node, `zlib`'s asynchronous
  * half, and key generation, whose keys differ from run to run.
@@ -202,6 +202,7 @@ function waited(external: ExternalWork): Replacement[] {
   const subtle = crypto.subtle;
   const operations = ["digest", "encrypt", "decrypt", "sign", "verify", "deriveBits", "deriveKey", "importKey"];
   for (const name of [...operations, "exportKey", "generateKey", "wrapKey", "unwrapKey"]) wrap(subtle, subtle, name);
+  for (const name of ["compile", "instantiate"]) wrap(WebAssembly, WebAssembly, name);
   const blob = Blob.prototype;
   for (const name of ["arrayBuffer", "text", "bytes"]) wrap(blob, blob, name);
   const stream = Reflect.get<Blob, "stream">(blob, "stream");

@@ -38,6 +38,10 @@ async function scenario(world) {
     await flow.close();
     console.writeLine("got " + got + " bytes, " + crypto.randomUUID());
     if (world.seed === "bad") throw new Error("as the seed wants it");
+    if (world.seed === "forgotten") {
+      void Promise.reject(new Error("nobody caught this"));
+      await new Promise((done) => setTimeout(done, 1e6));
+    }
   });
 }
 
@@ -154,6 +158,13 @@ describe("boot", () => {
     expect(status).toBe(1);
     expect(err).toContain("Error: as the seed wants it");
     expect(err).toMatch(/to replay: --seed bad --loss 1% --port 8080\n$/);
+  });
+
+  test("a rejection that nobody handles ends the run with status 1", async () => {
+    const { err, status } = await run("image.mjs", "--seed", "forgotten");
+    expect(status).toBe(1);
+    expect(err).toContain("Error: nobody caught this");
+    expect(err).toContain("to replay: --seed forgotten");
   });
 
   test("a pcapng file has what every host sent and received, at virtual times", async () => {

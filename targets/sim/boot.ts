@@ -81,7 +81,13 @@ async function simulate(
   const interrupt = (): void => world.interrupt();
   process.once("SIGINT", interrupt);
   process.once("SIGTERM", interrupt);
-  process.on("unhandledRejection", fail);
+  // What nobody catches ends the run at once, as it would end a process.
+  const crash = (error: unknown): void => {
+    fail(error);
+    world.interrupt();
+  };
+  process.on("unhandledRejection", crash);
+  process.on("uncaughtException", crash);
   try {
     for (const observer of observers(settings, files)) world.observe(observer);
     if (timeline !== undefined) world.observe(timeline);
@@ -101,7 +107,8 @@ async function simulate(
   } catch (error) {
     fail(error);
   }
-  process.off("unhandledRejection", fail);
+  process.off("unhandledRejection", crash);
+  process.off("uncaughtException", crash);
   process.off("SIGINT", interrupt);
   process.off("SIGTERM", interrupt);
   for (const file of files) file.close();

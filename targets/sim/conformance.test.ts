@@ -1,13 +1,18 @@
 import { IpAddress } from "@tesserae/device/address";
+import type { Random } from "@tesserae/device/random";
+import { consoleSuite } from "@tesserae/conformance/console";
 import { netifSuite } from "@tesserae/conformance/netif";
+import { randomSuite } from "@tesserae/conformance/random";
+import { resolverSuite } from "@tesserae/conformance/resolver";
 import { stackSuite } from "@tesserae/conformance/stack";
-import { Skipped, type Case } from "@tesserae/conformance/suite";
+import { Skipped, type Case, type Suite } from "@tesserae/conformance/suite";
 import { tcpSuite, type StackPair } from "@tesserae/conformance/tcp";
+import { timersSuite } from "@tesserae/conformance/timers";
 import { udpSuite } from "@tesserae/conformance/udp";
 import { describe, expect, test } from "vitest";
 import type { Host } from "./host.ts";
 import type { LinkSettings } from "./link.ts";
-import { createWorld } from "./world.ts";
+import { createWorld, type World } from "./world.ts";
 
 const silent = IpAddress.parse("10.0.77.77");
 
@@ -68,16 +73,46 @@ describe("the contract of Tcp, with 5 % loss", () => {
   suite(cases, { loss: 0.05, delay: 5 }, true);
 });
 
-describe("the contract of Netif, between two hosts", () => {
-  for (const each of netifSuite) {
-    test(each.name, async () => {
-      const world = createWorld({ seed: each.name });
-      const a = world.host("a", { stack: false });
-      const b = world.host("b", { stack: false });
-      world.link(a, b);
-      world.task(each.name, () => each.run({ a: a.netif, b: b.netif, timers: world.timers }));
+/** Runs the cases of a suite, each in a world of its own. */
+function eachInWorld<Subject>(cases: Suite<Subject>, subject: (world: World) => Subject | Promise<Subject>): void {
+  for (const each of cases) {
+    test(each.name, async (context) => {
+      let skipped: string | undefined;
+      const world = createWorld({ seed: each.name, report: () => undefined });
+      world.task(each.name, async () => {
+        try {
+          await each.run(await subject(world));
+        } catch (error) {
+          if (!(error instanceof Skipped)) throw error;
+          skipped = error.message;
+        }
+      });
       await world.run();
       await world.close();
+      if (skipped !== undefined) context.skip(skipped);
     });
   }
-});
+}
+
+describe("the contract of Timers", () => eachInWorld(timersSuite, (world) => world.host("a").timers));
+describe("the contract of Timers, on a clock that is fast", () =>
+  eachInWorld(timersSuite, (world) => world.host("a", { clock: { rate: 1.37, offset: -5000 } }).timers));
+describe("the contract of Random", () => eachInWorld<Random>(randomSuite, (world): Random => world.host("a").random));
+describe("the contract of Resolver", () =>
+  eachInWorld(resolverSuite, (world) => {
+    const host = world.host("known", { ipv4: "192.0.2.9/24" });
+    return { resolver: host.resolver, known: { name: "known", address: host.address }, missing: "missing" };
+  }));
+describe("the contract of Console", () =>
+  eachInWorld(consoleSuite, (world) => {
+    const { console, timers } = world.host("a");
+    return { console, timers, output: () => console.lines.map((line) => `${line}\n`).join("") };
+  }));
+
+describe("the contract of Netif, between two hosts", () =>
+  eachInWorld(netifSuite, (world) => {
+    const a = world.host("a", { stack: false });
+    const b = world.host("b", { stack: false });
+    world.link(a, b);
+    return { a: a.netif, b: b.netif, timers: world.timers };
+  }));

@@ -24,9 +24,15 @@ export class ImageRun {
       keys: { ...addressKeys(plan, host), ...keys },
       signal: this.#abort.signal,
       report,
-    }).finally(() => {
-      this.#ended = true;
-    });
+    })
+      .catch((error: unknown) => {
+        // A main that stops by passing on the reason of its signal has stopped as it was asked to.
+        const { signal } = this.#abort;
+        if (!signal.aborted || error !== signal.reason) throw error;
+      })
+      .finally(() => {
+        this.#ended = true;
+      });
   }
 
   get ended(): boolean {

@@ -40,7 +40,9 @@ export class TextTrace implements Observer {
   }
 
   note(time: number, host: string, text: string): void {
-    this.#write(`${instant(time)} ${host === "" ? "world" : host} | ${text}`);
+    // Whatever a host wrote, it is one line.
+    const line = text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+    this.#write(`${instant(time)} ${host === "" ? "world" : host} | ${line}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { sleep } from "@tesserae/time/sleep";
 import { createWorld, StuckError } from "./world.ts";
@@ -48,6 +49,21 @@ describe("virtual time", () => {
     });
     await world.run();
     expect(instants).toEqual([0, 0, 0, 0]);
+  });
+
+  test("waits for work outside: no virtual time passes", async () => {
+    const world = createWorld();
+    world.task("reads a file", async () => {
+      const text = await world.external(readFile(import.meta.filename, "utf8"));
+      expect(text).toContain("no virtual time passes");
+      expect(world.now).toBe(0);
+      await expect(world.external(readFile("/no/such/file"))).rejects.toThrow("ENOENT");
+      // Also what it was not told of, as long as nothing else is left to happen.
+      await readFile(import.meta.filename);
+    });
+    world.task("ticks", () => sleep(world.timers, 5));
+    await world.run();
+    expect(world.now).toBe(5);
   });
 
   test("stops when nothing is left to happen, saying who waits", async () => {

@@ -82,6 +82,8 @@ interface Task {
 
 type End = RunSummary["end"] | "time-limit" | "event-limit" | "failed";
 
+/** Turns of the real event loop, once nothing is left to happen, before a run is said to be over. */
+const mostGraceTurns = 50;
 /** Milliseconds that closing may take. */
 const closingLimit = 600_000;
 const defaultEventLimit = 100_000_000;
@@ -100,6 +102,7 @@ export class World {
   readonly #hash = new TraceHash();
   readonly #external = new ExternalWork();
   readonly #engine: LinkEngine & { readonly clock: VirtualClock };
+  /** By name in lower case (RFC 4343). */
   readonly #hosts = new Map<string, Host>();
   readonly #lans = new Map<string, Lan>();
   readonly #links: Link[] = [];
@@ -128,7 +131,7 @@ export class World {
     this.#events.add(this.#hash);
     const store = new FrameStore();
     this.#engine = { timers: this.#scheduler, store, events: this.#events, flights: [], clock: this.#clock };
-    this.resolver = new WorldNames((name) => this.#hosts.get(name));
+    this.resolver = new WorldNames((name) => this.#hosts.get(name.toLowerCase()));
     completeLinkSettings(options.link ?? {});
   }
 
@@ -251,6 +254,14 @@ export class World {
     return this.#summary(end);
   }
 
+  /**
+   * What `work` outside the simulation settles to: reading a file, asking a server. Virtual time waits for it, so that
+   * how long it really takes does not show.
+   */
+  external<T>(work: PromiseLike<T>): Promise<T> {
+    return this.#external.track(work);
+  }
+
   /** Makes {@link World.run} end soon, from outside the simulation. What happens is then no function of the seed. */
   interrupt(): void {
     this.#interrupted = this.#driving;
@@ -300,6 +311,7 @@ export class World {
     const scheduler = this.#scheduler;
     const clock = this.#clock;
     let end: End = "idle";
+    let graceTurns = 0;
     const step = (): Step => {
       if (this.#failure !== undefined) {
         end = "failed";
@@ -318,9 +330,12 @@ export class World {
       }
       const next = scheduler.nextDeadline();
       if (next === Infinity || scheduler.pending === this.#background) {
+        // Somebody may wait for work outside that nobody told us of: a file, say.
+        if (this.#tasks.size > 0 && ++graceTurns <= mostGraceTurns) return "fresh";
         end = "idle";
         return "end";
       }
+      graceTurns = 0;
       if (next > until) {
         if (until > clock.now()) clock.advanceTo(until);
         end = "until";
@@ -359,7 +374,7 @@ export class World {
     if (!/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i.test(name)) {
       throw new RangeError(`"${name}" is no host name: up to 63 letters, digits, dots and hyphens`);
     }
-    if (this.#hosts.has(name)) throw new RangeError(`there is a host "${name}" already`);
+    if (this.#hosts.has(name.toLowerCase())) throw new RangeError(`there is a host "${name}" already`);
     const hostWorld = {
       timers: this.#scheduler,
       resolver: this.resolver,
@@ -369,7 +384,7 @@ export class World {
       makeNic: (host: Host) => this.#makeNic(host),
     };
     const host = new Host(hostWorld, name, this.#hosts.size, options, this.random.fork(`host ${name}`));
-    this.#hosts.set(name, host);
+    this.#hosts.set(name.toLowerCase(), host);
     return host;
   }
 
