@@ -23,7 +23,14 @@ if (name === undefined || !existsSync(path.join(folder, `${name}.ts`))) {
 
 const cache = path.join(root, "node_modules/.cache/bench");
 mkdirSync(cache, { recursive: true });
-const common = { bundle: true, platform: "node", format: "esm", target: "node20", logLevel: "warning" };
+/** @satisfies {import("esbuild").BuildOptions} */
+const common = /** @type {const} */ ({
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  logLevel: "warning",
+});
 
 // Benchmarks run the code that an image runs: bundled, with the constants that the bundler took away given back.
 const tool = path.join(cache, "top-level-constants.mjs");
@@ -46,7 +53,7 @@ const bundle = await build({
   // Packages with native parts, and those that a benchmark starts as rivals.
   external: ["koffi", "esbuild", "typescript"],
 });
-writeFileSync(outfile, restoreConstants(bundle.outputFiles[0].text));
+writeFileSync(outfile, restoreConstants(bundle.outputFiles[0]?.text ?? ""));
 const child = spawn(process.execPath, ["--enable-source-maps", "--expose-gc", outfile, ...rest], { stdio: "inherit" });
 child.on("exit", (status, signal) => {
   process.exitCode = signal === null ? (status ?? 1) : 1;

@@ -21,7 +21,7 @@ export const prerequisites = [
 
 /** @param {string} command */
 export function onPath(command) {
-  for (const folder of `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(":")) {
+  for (const folder of `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":")) {
     try {
       accessSync(path.join(folder, command), constants.X_OK);
       return true;

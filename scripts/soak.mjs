@@ -10,25 +10,28 @@ import { build } from "esbuild";
 const root = path.resolve(import.meta.dirname, "..");
 const cache = path.join(root, "node_modules/.cache/soak");
 mkdirSync(cache, { recursive: true });
-const common = {
+/** @satisfies {import("esbuild").BuildOptions} */
+const common = /** @type {const} */ ({
   bundle: true,
   platform: "node",
   format: "esm",
   target: "node20",
   sourcemap: "inline",
-  conditions: ["tesserae-source"],
   packages: "bundle",
-  external: ["koffi", "esbuild", "typescript"],
   logLevel: "warning",
-};
+});
+
+const lists = { conditions: ["tesserae-source"], external: ["koffi", "esbuild", "typescript"] };
 
 const list = path.join(cache, "targets.mjs");
 await build({
   ...common,
+  ...lists,
   entryPoints: [path.join(root, "test/fuzz/targets.ts")],
   outfile: list,
   define: here("test/fuzz"),
 });
+/** @type {{ fuzzFiles(): string[] }} */
 const { fuzzFiles } = await import(pathToFileURL(list).href);
 
 const imports = fuzzFiles().map((file, index) => `import { fuzz as target${index} } from "./${file}";`);
@@ -36,6 +39,7 @@ const names = imports.map((_, index) => `target${index}`);
 const outfile = path.join(cache, "soak.mjs");
 await build({
   ...common,
+  ...lists,
   stdin: {
     contents: [
       'import process from "node:process";',
@@ -51,7 +55,7 @@ await build({
 process.setSourceMapsEnabled(true);
 await import(pathToFileURL(outfile).href);
 
-/** What `import.meta.dirname` was in the sources of a folder. */
+/** What `import.meta.dirname` was in the sources of a folder. @param {string} folder */
 function here(folder) {
   return { "import.meta.dirname": JSON.stringify(path.join(root, folder)) };
 }

@@ -7,7 +7,7 @@ process.chdir(path.resolve(import.meta.dirname, ".."));
 ensureNode();
 ensureNodeModules();
 const complete = ensureSystemPackages();
-if (process.env.CI === "true" && !complete) {
+if (process.env["CI"] === "true" && !complete) {
   console.error("in CI nothing is skipped: the packages above are missing");
   process.exit(1);
 }

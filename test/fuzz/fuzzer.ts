@@ -81,7 +81,7 @@ const shrinkRuns = 5000;
 
 /** Looks for a shorter and plainer input that still breaks the target: parts cut out, then bytes set to zero. */
 export async function shrink(target: FuzzTarget, found: Uint8Array): Promise<Uint8Array> {
-  let best = found.slice();
+  let best: Uint8Array = found.slice();
   let left = shrinkRuns;
   const better = async (candidate: Uint8Array): Promise<boolean> => {
     if (left-- <= 0 || (await attempt(target, candidate)) === undefined) return false;

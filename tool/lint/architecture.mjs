@@ -3,7 +3,11 @@ import path from "node:path";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
-/** Which layers each layer may import from. A layer is the first folder of a path. */
+/**
+ * Which layers each layer may import from. A layer is the first folder of a path.
+ *
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
 const mayImport = {
   lib: ["lib"],
   targets: ["lib", "targets"],
@@ -11,33 +15,44 @@ const mayImport = {
   cloud: ["lib", "targets", "tool", "cloud"],
 };
 
-/** Package name → layer, for our own packages. */
+/**
+ * Package name → layer, for our own packages.
+ *
+ * @type {Readonly<Record<string, string>>}
+ */
 const layerOfPackage = {
   ...layer("lib", ["device", "wire", "time", "conformance", "log", "kv", "block", "netif", "tcpip", "http", "image"]),
   ...layer("targets", ["node", "tap", "sim"]),
   ...layer("tool", ["config", "cli"]),
 };
 
+/** @param {string} name @param {readonly string[]} packages */
 function layer(name, packages) {
   return Object.fromEntries(packages.map((each) => [each, name]));
 }
 
+/** @param {string} file */
 function isTest(file) {
   return /\.(test|fuzz)\.ts$/.test(file);
 }
 
+/** @param {import("eslint").Rule.RuleContext} context */
 function relative(context) {
   return path.relative(root, context.filename).split(path.sep).join("/");
 }
 
+/** @type {import("eslint").Rule.RuleModule} */
 const imports = {
   meta: { type: "problem", schema: [], messages: { no: "{{text}}" } },
   create(context) {
     const file = relative(context);
-    const own = file.split("/")[0];
+    const [own = "", ownPackage] = file.split("/");
+    const allowed = mayImport[own];
+    /** @param {import("estree").ImportDeclaration | import("estree").ExportNamedDeclaration | import("estree").ImportExpression} node */
     const check = (node) => {
-      const source = node.source?.value;
+      const source = node.source?.type === "Literal" ? node.source.value : undefined;
       if (typeof source !== "string") return;
+      /** @param {string} text */
       const refuse = (text) => context.report({ node, messageId: "no", data: { text } });
       if (source.startsWith("node:") || source === "koffi") {
         if (own === "lib" && !isTest(file)) refuse(`lib/ runs in any engine: "${source}" belongs in targets/`);
@@ -46,19 +61,19 @@ const imports = {
       if (source.startsWith(".")) {
         const target = path.relative(root, path.resolve(path.dirname(context.filename), source));
         const [first, second] = target.split(path.sep);
-        if ((own in mayImport || own === "examples") && (first !== own || second !== file.split("/")[1])) {
+        if ((allowed !== undefined || own === "examples") && (first !== own || second !== ownPackage)) {
           refuse(`"${source}" leaves its package: import @tesserae/${second ?? first}/… instead`);
         }
         return;
       }
       const match = /^@tesserae\/([^/]+)/.exec(source);
-      if (match === null) {
+      if (match?.[1] === undefined) {
         if (own === "lib" && !isTest(file)) refuse(`lib/ imports only lib/: "${source}" is a foreign package`);
         return;
       }
       const target = layerOfPackage[match[1]];
       if (target === undefined) refuse(`there is no package "${match[0]}"`);
-      else if (own in mayImport && !isTest(file) && !mayImport[own].includes(target)) {
+      else if (allowed?.includes(target) === false && !isTest(file)) {
         refuse(`${own}/ must not import ${target}/ ("${source}")`);
       }
     };
@@ -74,10 +89,13 @@ const imports = {
   },
 };
 
+/** @type {Readonly<Record<string, readonly string[]>>} */
 const ambient = { Date: ["now"], Math: ["random"], performance: ["now"], Atomics: ["wait"] };
+/** @type {import("eslint").Rule.RuleModule} */
 const noAmbient = {
   meta: { type: "problem", schema: [], messages: { no: "{{text}}: it arrives as an argument" } },
   create(context) {
+    /** @param {import("estree").Node} node @param {string} text */
     const refuse = (node, text) => context.report({ node, messageId: "no", data: { text } });
     return {
       MemberExpression(node) {
@@ -101,17 +119,21 @@ const noAmbient = {
   },
 };
 
+/** @type {import("eslint").Rule.RuleModule} */
 const explainedAssertion = {
   meta: { type: "problem", schema: [], messages: { no: "say beside `as` why it holds: // as: …" } },
   create(context) {
     const source = context.sourceCode;
     return {
+      /** @param {any} node estree has no node of this type */
       TSAsExpression(node) {
         const type = source.getText(node.typeAnnotation);
         if (type === "const" || isTest(relative(context))) return;
         const first = node.loc.start.line - 1;
         const last = node.loc.end.line;
-        const near = source.getAllComments().some((each) => each.loc.end.line >= first && each.loc.start.line <= last);
+        const near = source
+          .getAllComments()
+          .some(({ loc }) => loc !== undefined && loc !== null && loc.end.line >= first && loc.start.line <= last);
         if (!near) context.report({ node, messageId: "no" });
       },
     };
@@ -119,6 +141,7 @@ const explainedAssertion = {
 };
 
 const banned = /(^|[-/])(utils?|helpers?|manager|misc|common|stuff)([-.]|$)/;
+/** @type {import("eslint").Rule.RuleModule} */
 const fileNames = {
   meta: { type: "problem", schema: [], messages: { no: "{{text}}" } },
   create(context) {
