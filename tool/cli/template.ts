@@ -56,6 +56,7 @@ export function templateFiles(name: string, version: string): Readonly<Record<st
 export const config = defineConfig({
   name: ${JSON.stringify(name)},
   main: "./main.ts",
+  scenario: "./sim.ts",
   keys: {
     port: key.port({ default: 8080, doc: "TCP port to serve on" }),
     greeting: key.string({ default: "Hello", doc: "how to greet" }),
@@ -86,6 +87,31 @@ export async function main({ stack, site, timers, log, keys, signal }: Devices<t
   await server.closed;
 }
 `,
+    "sim.ts": `import { createClient } from "@tesserae/http/client";
+import type { World } from "@tesserae/sim/world";
+
+/** What must be on each page. */
+const pages = { "/": "<h1>", "/hello/you": "Hello, you!" };
+
+/** What \`npm run simulate\` does: three guests fetch every page at the same time. What throws fails the run. */
+export function scenario(world: World): void {
+  const server = world.image("server", { keys: { port: "8080", greeting: "Hello" } });
+  for (const name of ["ann", "bob", "cyd"]) {
+    world.host(name).run(async ({ stack, resolver, timers, console }) => {
+      await server.ready;
+      const client = createClient({ tcp: stack.tcp, resolver, timers });
+      for (const [page, words] of Object.entries(pages)) {
+        const response = await client.fetch(\`http://server:8080\${page}\`);
+        const text = await response.text();
+        if (response.status !== 200) throw new Error(\`\${page} answers \${response.status}\`);
+        if (!text.includes(words)) throw new Error(\`\${page} is without "\${words}"\`);
+        console.writeLine(\`\${page}: \${text.length} characters, as expected\`);
+      }
+      await client.close();
+    });
+  }
+}
+`,
     "site/index.html": `<!doctype html>
 <html lang="en">
   <meta charset="utf-8" />
@@ -108,6 +134,9 @@ export async function main({ stack, site, timers, log, keys, signal }: Devices<t
 - \`tesserae.config.ts\`: the devices and keys that the application wants
 - \`main.ts\`: the application; it gets them as the argument of \`main\`
 - \`site/\`: files that are compiled into the image
+- \`sim.ts\`: the network that \`npm run simulate\` makes, its guests and what they expect
+
+\`npm run simulate -- --loss 10% --seed 3\` spoils that network; a run that fails prints the command that repeats it.
 `,
   };
 }

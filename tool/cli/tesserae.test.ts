@@ -214,6 +214,7 @@ describe("create", () => {
         "README.md",
         "main.ts",
         "package.json",
+        "sim.ts",
         "site",
         "tesserae.config.ts",
         "tsconfig.json",
@@ -221,6 +222,16 @@ describe("create", () => {
       const built = await tool.run(["build"], { cwd: folder });
       expect(built.stderr).toBe("");
       expect(built.status).toBe(0);
+      // The flags are those of someone who tries things out: the scenario holds all the same.
+      const flags = ["--loss", "5%", "--port", "9000", "--greeting", "Hi"];
+      const simulated = await tool.run(["run", "--target", "sim", ...flags], { cwd: folder });
+      expect(simulated.status, simulated.stderr).toBe(0);
+      expect(simulated.stdout.match(/^.*as expected$/gm)).toHaveLength(6);
+      const page = path.join(folder, "site/index.html");
+      writeFileSync(page, readFileSync(page, "utf8").replaceAll("h1>", "h2>"));
+      const wrong = await tool.run(["run", "--target", "sim"], { cwd: folder });
+      expect(wrong.status).toBe(1);
+      expect(wrong.stderr).toContain('/ is without "<h1>"');
       const again = await tool.run(["create", "my-site"], { cwd: scratch.folder });
       expect(again.status).toBe(1);
     },
