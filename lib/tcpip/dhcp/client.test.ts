@@ -74,7 +74,7 @@ class World {
     changes: Partial<DhcpMessage> = {},
     options: [number, Uint8Array | undefined][] = [],
   ): void {
-    const all = new Map([
+    const all = new Map<number, Uint8Array>([
       [option.serverIdentifier, addressBytes(server)],
       [option.leaseTime, seconds(3600)],
       [option.subnetMask, Uint8Array.of(255, 255, 255, 0)],
