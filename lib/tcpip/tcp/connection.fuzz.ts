@@ -67,6 +67,7 @@ function check(t: Transcript): void {
     const { inFlight, sendBuffered, receiveBuffered, receiveWindow, outOfOrderBytes } = each;
     // Everything in flight is in the buffer, a SYN and a FIN aside: snd.una ≤ snd.max ≤ snd.una + buffered + 2.
     if (inFlight < 0 || inFlight > sendBuffered + 2) throw new Error(`${String(inFlight)} in flight`);
+    if (each.bytesAcknowledged > each.bytesSent) throw new Error("acknowledged what was never sent");
     if (receiveBuffered < 0 || receiveBuffered > 131_072) throw new Error(`${String(receiveBuffered)} unread`);
     if (receiveWindow < 0 || receiveWindow > 131_072) throw new Error(`a window of ${String(receiveWindow)}`);
     if (outOfOrderBytes < 0 || outOfOrderBytes > receiveWindow) throw new Error("early bytes beyond the window");

@@ -591,7 +591,7 @@ export class Connection extends DemuxEntry {
   }
 
   get inFlight(): number {
-    return Math.max(0, this.sender.flight);
+    return this.sender.flight;
   }
 
   statistics(): ConnectionStatistics {

@@ -338,9 +338,9 @@ export class Sender {
       this.#repeatedEnd = later(this.#repeatedEnd, add(sequence, length + (fin ? 1 : 0)));
       this.retransmits++;
       this.#context.counters.segmentsRetransmitted++;
-    } else {
-      this.bytesSent += length;
     }
+    // A segment that repeats may go on beyond what was sent.
+    this.bytesSent += Math.max(0, distance(add(sequence, length), this.max));
     return true;
   }
 
@@ -394,8 +394,7 @@ export class Sender {
     this.#context.counters.zeroWindowProbes++;
     const length = Math.min(1, this.buffer.length);
     const fin = this.finQueued && this.una === this.finSequence;
-    this.#emit(this.una, length, fin);
-    this.#probeEnd = add(this.una, 1);
+    if (this.#emit(this.una, length, fin)) this.#probeEnd = add(this.una, 1);
     this.persist.probed();
     this.#timer.set(now + this.persist.interval(this.rtt.rto));
   }
