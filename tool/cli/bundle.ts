@@ -49,8 +49,9 @@ export const entryInput = "tesserae:entry";
 export async function bundle(request: BundleRequest): Promise<Bundle> {
   const { project, target } = request;
   const crunched = new Map<string, string>();
+  const name = (input: string): string => canonical(input, request);
   const outfile = path.join(outputFolder(project, target.name), `${request.graph.name}.mjs`);
-  const attempt = async (banner: string): Promise<BuildResult<{ write: false; metafile: true }>> =>
+  const attempt = async (banner: string, serves: boolean): Promise<BuildResult<{ write: false; metafile: true }>> =>
     build({
       entryPoints: [entryInput],
       absWorkingDir: project.folder,
@@ -72,21 +73,28 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       legalComments: "none",
       logLevel: "silent",
       banner: { js: banner },
-      plugins: [imagePlugin(request, crunched)],
+      plugins: [imagePlugin(request, serves, crunched)],
     });
   let result: BuildResult<{ write: false; metafile: true }>;
   try {
-    result = await attempt("");
+    let serves = false;
+    result = await attempt("", serves);
+    if (
+      Object.keys(result.metafile.inputs).some((input) => /^@tesserae\/http\/(dist\/)?server\.[jt]s$/.test(name(input)))
+    ) {
+      serves = true;
+      result = await attempt("", serves);
+    }
     // CommonJS packages that ask for Node's own modules need a `require` that a module does not have.
     if (textOf(result, ".mjs").includes("Dynamic require of")) {
       result = await attempt(
         `import { createRequire as $createRequire } from "node:module"; const require = $createRequire(import.meta.url);`,
+        serves,
       );
     }
   } catch (error) {
     throw failureIn(error) ?? new Failure(diagnosticsOf(error, project.folder));
   }
-  const name = (input: string): string => canonical(input, request);
   return {
     code: renamePaths(constant(textOf(result, ".mjs"), request, name), Object.keys(result.metafile.inputs), name),
     map: renameSources(textOf(result, ".map"), outfile, request),
@@ -148,7 +156,7 @@ function renameSources(map: string, outfile: string, request: BundleRequest): st
 }
 
 /** Serves the generated modules and folds build-time keys in the main one. */
-function imagePlugin(request: BundleRequest, crunched: Map<string, string>): Plugin {
+function imagePlugin(request: BundleRequest, serves: boolean, crunched: Map<string, string>): Plugin {
   const { project, graph, target } = request;
   const main = path.resolve(project.folder, request.main);
   const files = new Map<string, CrunchedFile>();
@@ -163,6 +171,7 @@ function imagePlugin(request: BundleRequest, crunched: Map<string, string>): Plu
         contents: entrySource(graph, target, {
           main: request.main,
           scenario: request.scenario,
+          serves,
           files: (folder) => `tesserae:files/${folder}`,
           path: (name) => `../../${path.posix.normalize(name)}`,
         }),

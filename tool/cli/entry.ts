@@ -6,6 +6,11 @@ import { formatKey, type KeyValue } from "@tesserae/image/key";
 export interface EntryModules {
   readonly main: string;
   readonly scenario?: string | undefined;
+  /**
+   * Whether the image serves HTTP. Then `Response` is the one of `@tesserae/http`, which keeps a body that is there
+   * already as it is; the engine's makes a stream of it, at several times the cost of the rest of a small request.
+   */
+  readonly serves: boolean;
   /** The module with the files of a folder of the application. */
   files(folder: string): string;
   /** The path of the folder or file `name` of the application as seen from the image. */
@@ -64,8 +69,9 @@ export function entrySource(graph: Graph, target: Target, modules: EntryModules)
   if (constants.some((each) => each.includes("Prefix."))) {
     imports.push(`import { Prefix } from "@tesserae/device/address";`);
   }
+  if (modules.serves) imports.push(`import { LightResponse } from "@tesserae/http/light-response";`);
   return `${imports.join("\n")}
-
+${modules.serves ? "\nglobalThis.Response = LightResponse;\n" : ""}
 await boot({
   name: ${text(graph.name)},
   target: ${text(graph.target)},
