@@ -14,7 +14,11 @@ export interface Ethernet {
   /** The largest payload, in bytes. */
   readonly mtu: number;
 
-  /** Sets the handler of one EtherType (0x0600 to 0xffff), replacing the one before. */
+  /**
+   * Sets the handler of one EtherType, replacing the one before.
+   *
+   * @throws RangeError when `etherType` is not an integer from 0x0600 to 0xffff.
+   */
   listen(etherType: number, handler: EthernetHandler): void;
 
   /** A page for {@link Ethernet.send}; see `Netif.allocate`. */

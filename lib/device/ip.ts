@@ -83,10 +83,18 @@ export interface Ip {
   /** The path MTU towards `destination`, in bytes, IP header included. */
   mtu(destination: IpAddress): number;
 
-  /** Sets the handler of one protocol number, replacing the one before. */
+  /**
+   * Sets the handler of one protocol number, replacing the one before.
+   *
+   * @throws RangeError when `protocol` is not an integer from 0 to 255.
+   */
   listen(protocol: number, handler: IpHandler): void;
 
-  /** Sets the handler of ICMP errors about packets we sent with `protocol`. */
+  /**
+   * Sets the handler of ICMP errors about packets we sent with `protocol`, replacing the one before.
+   *
+   * @throws RangeError when `protocol` is not an integer from 0 to 255.
+   */
   listenErrors(protocol: number, handler: (error: IpError) => void): void;
 
   /** A page to build a payload in from `headroom` on, or `undefined` when none is free. */
@@ -99,7 +107,8 @@ export interface Ip {
    * With `needsChecksum` in `page.flags` the checksum field, `checksumOffset` bytes into the payload, holds the folded
    * sum of the pseudo header; the device, or this layer in its place, completes it. `checksumStart` is set here.
    *
-   * @returns false when it was dropped at once: no route, no address, too long with `dontFragment`, or no room.
+   * @returns false when it was dropped at once: no route, no address, too long (for the path with `dontFragment`, or
+   * for any packet), or no room.
    */
   send(
     destination: IpAddress,
