@@ -154,7 +154,41 @@ describe("RFC 826", () => {
     advance(3000);
     expect(reported).toEqual([100, 101]);
     expect(packet(peerIp, 102)).toBe(false);
+    // Not from inside the call.
+    expect(reported).toEqual([100, 101]);
+    advance(0);
     expect(reported).toEqual([100, 101, 102]);
+  });
+
+  test("a packet that makes room for another is reported too, but not from inside the call", () => {
+    const { arp, advance, packet, link } = setup({ capacity: 8 });
+    const reported: number[] = [];
+    arp.listenUnreachable((_page, _offset, length) => reported.push(length));
+    for (let host = 3; host < 6; host++) packet(IpAddress.v4(0x0a000000 + host), 100 + host);
+    expect(reported).toEqual([]);
+    advance(0);
+    expect(reported).toEqual([103]);
+    arp.close();
+    let pages = 0;
+    while (link.a.allocate() !== undefined) pages++;
+    expect(pages).toBe(200);
+  });
+
+  test("who is told that a neighbour does not answer may send to it again, or close everything", () => {
+    const { arp, advance, packet, timers, link } = setup();
+    let calls = 0;
+    arp.listenUnreachable(() => {
+      if (++calls < 5) expect(packet(peerIp)).toBe(false);
+      else arp.close();
+    });
+    packet(peerIp);
+    packet(peerIp);
+    advance(3000);
+    expect(calls).toBe(5);
+    expect(timers.nextDeadline()).toBe(Infinity);
+    let pages = 0;
+    while (link.a.allocate() !== undefined) pages++;
+    expect(pages).toBe(200);
   });
 
   test("an answer is believed for a while, then confirmed with the neighbour alone", () => {

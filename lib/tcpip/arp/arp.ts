@@ -109,6 +109,8 @@ class HostArp implements ArpService {
   readonly #replies: TokenBucket;
   readonly #owned: Owned[] = [];
   #waiting: Waiting[] = [];
+  /** Given up while somebody was sending: reported when the timer runs, and never from inside their call. */
+  #givenUp: Waiting[] = [];
   #queries: Query[] = [];
   #link: Prefix | undefined;
   #unreachable: (page: Page, offset: number, length: number) => void = () => undefined;
@@ -194,8 +196,9 @@ class HostArp implements ArpService {
   close(): void {
     this.#closed = true;
     this.#timer.cancel();
-    for (const waiting of this.#waiting) this.#ethernet.release(waiting.page);
+    for (const waiting of [...this.#waiting, ...this.#givenUp]) this.#ethernet.release(waiting.page);
     this.#waiting = [];
+    this.#givenUp = [];
     for (const query of this.#queries) query.reject(new ArpTimeoutError(IpAddress.v4(query.ip)));
     this.#queries = [];
     for (const owned of this.#owned) owned.settle(false);
@@ -215,9 +218,7 @@ class HostArp implements ArpService {
 
   #wait(ip: number, page: Page, offset: number, length: number): boolean {
     if (this.#closed || !this.#ask(ip)) {
-      this.statistics.waitingDropped++;
-      if (!this.#closed) this.#unreachable(page, offset, length);
-      this.#ethernet.release(page);
+      this.#giveUp({ ip, page, offset, length });
       return false;
     }
     let ofThis = 0;
@@ -233,6 +234,17 @@ class HostArp implements ArpService {
     }
     this.#waiting.push({ ip, page, offset, length });
     return true;
+  }
+
+  /** Drops a packet; the timer reports it. */
+  #giveUp(packet: Waiting): void {
+    this.statistics.waitingDropped++;
+    if (this.#closed || this.#givenUp.length >= this.#waitingInAll) {
+      this.#ethernet.release(packet.page);
+      return;
+    }
+    this.#givenUp.push(packet);
+    this.#arm(this.#timers.now());
   }
 
   /** Sees to it that a question for `ip` is open. False when there is no room for it, or it has just failed. */
@@ -299,7 +311,10 @@ class HostArp implements ArpService {
     for (const owned of [...this.#owned]) this.#step(owned);
     // Removing entries of a Map while walking it is safe; what is added is looked at too, and not yet due.
     for (const neighbour of this.cache.entries()) if (neighbour.deadline <= now) this.#late(neighbour);
-    let next = Infinity;
+    this.#reportGivenUp();
+    // Who was told of it may have closed us, or have sent again in vain.
+    if (this.#closed) return;
+    let next = this.#givenUp.length > 0 ? now : Infinity;
     for (const owned of this.#owned) next = Math.min(next, owned.claim.deadline);
     for (const neighbour of this.cache.entries()) next = Math.min(next, neighbour.deadline);
     this.#timer.set(next);
@@ -345,6 +360,16 @@ class HostArp implements ArpService {
     }
   }
 
+  #reportGivenUp(): void {
+    const packets = this.#givenUp;
+    if (packets.length === 0) return;
+    this.#givenUp = [];
+    for (const { page, offset, length } of packets) {
+      if (!this.#closed) this.#unreachable(page, offset, length);
+      this.#ethernet.release(page);
+    }
+  }
+
   /** An entry has left the table. */
   #forget(neighbour: Neighbour): void {
     if (this.#last === neighbour) this.#last = undefined;
@@ -355,11 +380,7 @@ class HostArp implements ArpService {
   #drop(ip: number): void {
     const packets = this.#waiting.filter((each) => each.ip === ip);
     if (packets.length > 0) this.#waiting = this.#waiting.filter((each) => each.ip !== ip);
-    for (const { page, offset, length } of packets) {
-      this.statistics.waitingDropped++;
-      this.#unreachable(page, offset, length);
-      this.#ethernet.release(page);
-    }
+    for (const packet of packets) this.#giveUp(packet);
     const queries = this.#queries.filter((each) => each.ip === ip);
     if (queries.length > 0) this.#queries = this.#queries.filter((each) => each.ip !== ip);
     for (const query of queries) query.reject(new ArpTimeoutError(IpAddress.v4(ip)));

@@ -237,10 +237,11 @@ describe("sending", () => {
   });
 
   test("loopback and foreign addresses never leave as a source", async () => {
-    const { send, heard, stack } = await setup();
+    const { send, heard, stack, ip } = await setup();
     for (const source of ["127.0.0.1", "10.0.0.9"]) expect(send(8, { source: IpAddress.parse(source) })).toBe(false);
     expect(send(8, {}, IpAddress.parse("fd00::1"))).toBe(false);
     expect(send(8, {}, IpAddress.any4)).toBe(false);
+    expect(ip.source(IpAddress.any4)).toBeUndefined();
     expect(heard()).toEqual([]);
     expect(stack.statistics.ipv4.noRoute).toBe(4);
   });
@@ -262,6 +263,11 @@ describe("sending", () => {
     send(24, {}, IpAddress.parse("10.0.0.77"));
     advance(3000);
     expect(errors).toEqual(["unreachable-host 10.0.0.77"]);
+    // While the failure is fresh a packet is refused, and the protocol told, but not from inside send.
+    expect(send(24, {}, IpAddress.parse("10.0.0.77"))).toBe(false);
+    expect(errors).toHaveLength(1);
+    advance(0);
+    expect(errors).toHaveLength(2);
   });
 });
 

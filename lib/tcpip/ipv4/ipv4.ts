@@ -71,7 +71,7 @@ export class Ipv4Statistics {
   sentFragments = 0;
   /** No address, or no route. */
   noRoute = 0;
-  /** Longer than the path with fragmentation forbidden. */
+  /** Longer than the path with fragmentation forbidden, or than any packet. */
   tooBig = 0;
   /** No page for a fragment. */
   noPage = 0;
@@ -142,6 +142,8 @@ export function createIpv4(options: Ipv4Options): Ipv4 {
 }
 
 const defaultHopLimit = 64;
+/** The longest packet that a total length can say. */
+const mostBytes = 65_535;
 const noOptions: IpSendOptions = {};
 const everywhere = new Prefix(IpAddress.any4, 0);
 
@@ -232,7 +234,7 @@ class HostIpv4 implements Ipv4 {
     if (destination.family !== 4) return undefined;
     const word = destination.w3;
     if (word >>> 24 === 127) return IpAddress.loopback4;
-    if (this.#own === 0) return undefined;
+    if (this.#own === 0 || word === 0) return undefined;
     if (word !== this.#own && !this.isBroadcast(destination) && this.#routes.nextHop(word) === 0) return undefined;
     return this.addresses[0];
   }
@@ -295,7 +297,7 @@ class HostIpv4 implements Ipv4 {
     let forbid = options.dontFragment ?? false;
     if (forbid && this.#pathMtu.size > 0 && this.#pathMtu.mustFragment(target)) forbid = false;
     if (length + ipv4.size > mtu && !(page.segmentSize > 0 && this.#ethernet.features.maxSegmentation > 0)) {
-      if (forbid) {
+      if (forbid || length + ipv4.size > mostBytes) {
         this.statistics.tooBig++;
         this.#ethernet.release(page);
         return false;
@@ -329,7 +331,7 @@ class HostIpv4 implements Ipv4 {
     }
     const mtu = this.#isLocal(target) ? this.linkMtu : this.mtu(destination);
     const tooLong = length + ipv4.size > mtu && (options.dontFragment ?? false);
-    if (length + ipv4.size > 65_535 || (tooLong && !this.#pathMtu.mustFragment(target))) {
+    if (length + ipv4.size > mostBytes || (tooLong && !this.#pathMtu.mustFragment(target))) {
       this.statistics.tooBig++;
       return false;
     }
