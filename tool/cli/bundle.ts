@@ -3,7 +3,15 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Graph } from "@tesserae/config/graph";
 import type { Target } from "@tesserae/config/target";
-import { build, type BuildFailure, type BuildResult, type Loader, type Metafile, type Plugin } from "esbuild";
+import {
+  build,
+  transform,
+  type BuildFailure,
+  type BuildResult,
+  type Loader,
+  type Metafile,
+  type Plugin,
+} from "esbuild";
 import { canonical, outputFolder } from "./canonical.ts";
 import { crunch, crunchModule, type CrunchedFile } from "./crunch.ts";
 import { entrySource } from "./entry.ts";
@@ -12,7 +20,8 @@ import { foldKeys } from "./fold-keys.ts";
 import { diagnosticsOf } from "./load-config.ts";
 import { toolModules, type PackageTree } from "./package-tree.ts";
 import type { Project } from "./project.ts";
-import { restoreConstants } from "./top-level-constants.ts";
+import { moveColumns, type Move } from "./source-map.ts";
+import { constantPlaces, movedColumns, withConstants } from "./top-level-constants.ts";
 
 export interface BundleRequest {
   readonly project: Project;
@@ -51,7 +60,7 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
   const crunched = new Map<string, string>();
   const name = (input: string): string => canonical(input, request);
   const outfile = path.join(outputFolder(project, target.name), `${request.graph.name}.mjs`);
-  const attempt = async (banner: string, serves: boolean): Promise<BuildResult<{ write: false; metafile: true }>> =>
+  const attempt = async ({ banner, serves, minify }: Attempt): Promise<BuildResult<{ write: false; metafile: true }>> =>
     build({
       entryPoints: [entryInput],
       absWorkingDir: project.folder,
@@ -68,7 +77,7 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       external: [...target.external],
       sourcemap: "external",
       treeShaking: true,
-      minify: request.release,
+      minify,
       charset: "utf8",
       legalComments: "none",
       logLevel: "silent",
@@ -76,29 +85,38 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       plugins: [imagePlugin(request, serves, crunched)],
     });
   let result: BuildResult<{ write: false; metafile: true }>;
+  let metafile: Metafile;
   try {
-    let serves = false;
-    result = await attempt("", serves);
+    let how: Attempt = { banner: "", serves: false, minify: false };
+    result = await attempt(how);
     if (
       Object.keys(result.metafile.inputs).some((input) => /^@tesserae\/http\/(dist\/)?server\.[jt]s$/.test(name(input)))
     ) {
-      serves = true;
-      result = await attempt("", serves);
+      how = { ...how, serves: true };
+      result = await attempt(how);
     }
     // CommonJS packages that ask for Node's own modules need a `require` that a module does not have.
     if (textOf(result, ".mjs").includes("Dynamic require of")) {
-      result = await attempt(
-        `import { createRequire as $createRequire } from "node:module"; const require = $createRequire(import.meta.url);`,
-        serves,
-      );
+      how = {
+        ...how,
+        banner: `import { createRequire as $createRequire } from "node:module"; const require = $createRequire(import.meta.url);`,
+      };
+      result = await attempt(how);
     }
+    // What each library costs in the end is known when the bundler itself makes it small.
+    metafile = request.release ? (await attempt({ ...how, minify: true })).metafile : result.metafile;
   } catch (error) {
     throw failureIn(error) ?? new Failure(diagnosticsOf(error, project.folder));
   }
+  const printed = textOf(result, ".mjs");
+  const places = constantPlaces(printed, (input) => withoutVar(input, request, name));
+  const readable = {
+    code: renamePaths(withConstants(printed, places), Object.keys(metafile.inputs), name),
+    map: finishMap(textOf(result, ".map"), outfile, request, movedColumns(printed, places)),
+  };
   return {
-    code: renamePaths(constant(textOf(result, ".mjs"), request, name), Object.keys(result.metafile.inputs), name),
-    map: renameSources(textOf(result, ".map"), outfile, request),
-    metafile: result.metafile,
+    ...(request.release ? await minified(readable) : readable),
+    metafile,
     crunched,
     warnings: result.warnings.map(({ text, location }) =>
       location === null ? text : `${name(location.file)}:${String(location.line)}: ${text}`,
@@ -106,15 +124,40 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
   };
 }
 
-/** Makes the code of the libraries, and of an application that has no `var`, as fast as it was before bundling. */
-function constant(code: string, request: BundleRequest, name: (input: string) => string): string {
-  if (request.release) return code;
-  return restoreConstants(code, (input) => {
-    if (name(input).startsWith("@tesserae/")) return true;
-    const file = path.resolve(request.project.folder, input);
-    const own = file.startsWith(`${request.project.folder}${path.sep}`) && !input.includes("node_modules/");
-    return own && existsSync(file) && !/\bvar\b/.test(readFileSync(file, "utf8"));
+/** What differs between the times that an image is bundled. */
+interface Attempt {
+  readonly banner: string;
+  /** Whether the image is a server of HTTP. */
+  readonly serves: boolean;
+  readonly minify: boolean;
+}
+
+/**
+ * Whether a module is of the libraries, or of an application and has no `var`: then its constants are given back what
+ * bundling took away, and it is as fast as it was before.
+ */
+function withoutVar(input: string, request: BundleRequest, name: (input: string) => string): boolean {
+  if (name(input).startsWith("@tesserae/")) return true;
+  const file = path.resolve(request.project.folder, input);
+  const own = file.startsWith(`${request.project.folder}${path.sep}`) && !input.includes("node_modules/");
+  return own && existsSync(file) && !/\bvar\b/.test(readFileSync(file, "utf8"));
+}
+
+/** Makes a bundle small. Were the bundler to do it, it would print `var` for every constant. */
+async function minified({ code, map }: Pick<Bundle, "code" | "map">): Promise<Pick<Bundle, "code" | "map">> {
+  const inline = `//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}\n`;
+  const small = await transform(code + inline, {
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    minify: true,
+    treeShaking: true,
+    sourcemap: "external",
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "silent",
   });
+  return { code: small.code, map: small.map };
 }
 
 /** The failure of ours that a plugin passed through the bundler. */
@@ -142,9 +185,16 @@ function renamePaths(code: string, inputs: readonly string[], name: (input: stri
     });
 }
 
-function renameSources(map: string, outfile: string, request: BundleRequest): string {
+/** Names the sources as {@link canonical} does, and follows what moved since the map was made. */
+function finishMap(
+  map: string,
+  outfile: string,
+  request: BundleRequest,
+  moves: ReadonlyMap<number, readonly Move[]>,
+): string {
   // as: esbuild writes version 3 source maps.
-  const parsed = JSON.parse(map) as { sources: string[] } & Readonly<Record<string, unknown>>;
+  const parsed = JSON.parse(map) as { sources: string[]; mappings: string } & Readonly<Record<string, unknown>>;
+  parsed.mappings = moveColumns(parsed.mappings, moves);
   const { folder } = request.project;
   parsed.sources = parsed.sources.map((source) => {
     if (source.startsWith("tesserae:")) return source;

@@ -139,6 +139,35 @@ describe("build", () => {
   );
 
   test(
+    "a release is small, its constants are constant, and its errors lead to the sources",
+    async () => {
+      const folder = freshApp("small");
+      const image = path.join(folder, ".tesserae/node/sampler.mjs");
+      await tool.run(["build", folder, "--no-check"]);
+      const readable = readFileSync(image, "utf8");
+      const { status, stdout } = await tool.run(["build", folder, "--no-check", "--release", "--json"]);
+      expect(status).toBe(0);
+      const small = readFileSync(image, "utf8");
+      expect(small.length).toBeLessThan(readable.length * 0.7);
+      // What is left are variables that something assigns, and what the bundler needs itself.
+      const count = (pattern: RegExp): number => small.match(pattern)?.length ?? 0;
+      expect(count(/\bconst /g)).toBeGreaterThan(10 * (1 + count(/\bvar /g)));
+      // as: the tool's own report
+      const { costs } = JSON.parse(stdout) as { costs: { library: string; bytes: number }[] };
+      const sum = costs.reduce((total, each) => total + each.bytes, 0);
+      expect(Math.abs(sum - small.length)).toBeLessThan(small.length * 0.05);
+      const failed = await tool.run(["run", folder, "--no-check", "--release", "--fail"]);
+      expect(failed.stdout).toContain("hello: 4 of 5");
+      expect(failed.stderr).toContain("as you wish");
+      expect(failed.stderr).toMatch(/main\.ts:12:\d+/);
+      expect(failed.stderr).toMatch(/@tesserae\/image\/run\.ts:\d+/);
+      const again = await tool.run(["build", folder, "--no-check", "--release"]);
+      expect([again.status, readFileSync(image, "utf8")]).toEqual([0, small]);
+    },
+    slow,
+  );
+
+  test(
     "a build that fails leaves the image before it as it was",
     async () => {
       const folder = freshApp("kept");

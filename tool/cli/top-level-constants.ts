@@ -1,4 +1,5 @@
 import ts from "typescript";
+import type { Move } from "./source-map.ts";
 
 /**
  * Gives the top-level `const` and `class` of a bundle their constancy back.
@@ -8,7 +9,8 @@ import ts from "typescript";
  * each time. Hot code that uses module-level objects runs up to twice as fast with `const`.
  *
  * Only modules that `ours` accepts are changed: their sources use no `var`, so that nothing depends on reading a
- * variable before its declaration. Lines stay as they are; columns move by two on the lines changed.
+ * variable before its declaration. Lines stay as they are; columns move by two on the lines changed: see
+ * {@link movedColumns}.
  *
  * @param code what esbuild printed, not minified, with its comments that name each module
  * @param ours whether a module, named as in those comments, has no `var` of its own
@@ -17,6 +19,11 @@ export function restoreConstants(
   code: string,
   ours: (path: string) => boolean = (path) => !path.includes("node_modules/"),
 ): string {
+  return withConstants(code, constantPlaces(code, ours));
+}
+
+/** The offsets in `code` of each `var` that {@link restoreConstants} makes a `const`, ascending. */
+export function constantPlaces(code: string, ours: (path: string) => boolean): readonly number[] {
   const file = ts.createSourceFile("bundle.js", code, ts.ScriptTarget.ESNext, false, ts.ScriptKind.JS);
   const seen = new Map<string, number>();
   for (const statement of file.statements) {
@@ -26,8 +33,7 @@ export function restoreConstants(
     }
   }
   const assigned = assignedNames(file);
-  let changed = "";
-  let done = 0;
+  const places: number[] = [];
   let convert = false;
   for (const statement of file.statements) {
     for (const { pos, end } of ts.getLeadingCommentRanges(code, statement.pos) ?? []) {
@@ -40,12 +46,36 @@ export function restoreConstants(
       ({ name, initializer }) =>
         initializer !== undefined && ts.isIdentifier(name) && seen.get(name.text) === 1 && !assigned.has(name.text),
     );
-    if (!plain) continue;
-    const start = statement.getStart(file);
+    if (plain) places.push(statement.getStart(file));
+  }
+  return places;
+}
+
+/** `code` with a `const` for the `var` at each of `places`. */
+export function withConstants(code: string, places: readonly number[]): string {
+  let changed = "";
+  let done = 0;
+  for (const start of places) {
     changed += `${code.slice(done, start)}const`;
     done = start + "var".length;
   }
   return changed + code.slice(done);
+}
+
+/** How {@link withConstants} moves what is in each line, for the source map. */
+export function movedColumns(code: string, places: readonly number[]): ReadonlyMap<number, readonly Move[]> {
+  const moves = new Map<number, Move[]>();
+  let line = 0;
+  let lineStart = 0;
+  for (const place of places) {
+    for (let end = code.indexOf("\n", lineStart); end >= 0 && end < place; end = code.indexOf("\n", lineStart)) {
+      line++;
+      lineStart = end + 1;
+    }
+    const list = moves.get(line) ?? [];
+    moves.set(line, [...list, { column: place - lineStart, by: "const".length - "var".length }]);
+  }
+  return moves;
 }
 
 /** Every name that something in the file assigns, in whatever scope. */
