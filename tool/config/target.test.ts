@@ -1,0 +1,19 @@
+import { nodeFlags } from "@tesserae/node/boot";
+import { simFlags } from "@tesserae/sim/settings";
+import { tapFlags } from "@tesserae/tap/flags";
+import { expect, test } from "vitest";
+import { targets } from "./target.ts";
+
+// The tool knows the flags without loading the targets, which an application need not have installed.
+test.each([
+  ["node", nodeFlags],
+  ["tap", tapFlags],
+  ["sim", simFlags],
+] as const)("the flags of target %s are those that its boot understands", (name, flags) => {
+  const known = targets.find((each) => each.name === name)?.flags;
+  expect(known).toEqual(Object.fromEntries(flags.map((flag) => [flag.name, flag.value ?? ""])));
+});
+
+test("every target is tested here", () => {
+  expect(targets.map((each) => each.name)).toEqual(["node", "tap", "sim"]);
+});
