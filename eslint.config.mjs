@@ -13,7 +13,7 @@ const portableGlobals = [
 ];
 
 export default tseslint.config(
-  { ignores: ["**/dist/**", "**/node_modules/**", "**/.tesserae/**", "coverage/**", "test/fixtures/**"] },
+  { ignores: ["**/dist/**", "**/node_modules/**", "**/.tesserae/**", "coverage/**", "test/fixtures/**", "out/**"] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
