@@ -18,7 +18,7 @@ export interface ArpPair {
   readonly b: ArpHost;
   readonly timers: Timers;
   /** Distinct addresses on the link that nobody has, for each index from 0 to 999. */
-  free(index: number): IpAddress;
+  readonly free: (index: number) => IpAddress;
   /** A third station on the same link, which hears what A sends to all; without it some cases are skipped. */
   readonly station?: FramePeer;
 }
