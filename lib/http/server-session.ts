@@ -134,6 +134,8 @@ export class ServerSession implements RequestOrigin {
   /** Resets the connection, whatever is under way. */
   abort(): void {
     this.#lose(new HttpError("closed", "the server has closed"));
+    // Also when all was said and the flow is only closing: a peer that never ends must not hold up the server.
+    this.#flow.abort();
   }
 
   /** Closes in order: what was written is delivered, and the read that is pending rejects. */

@@ -553,6 +553,43 @@ describe("closing", () => {
     await world.pass(501);
     expect(peer.error).toMatchObject({ kind: "reset" });
   });
+
+  test("resets a connection whose close the peer leaves open", async () => {
+    const world = await World.serve(hello);
+    const { tcp } = world;
+    let reset: (() => void) | undefined;
+    const server = await serve(
+      {
+        timers: world.timers,
+        port: 81,
+        tcp: {
+          connect: (options) => tcp.connect(options),
+          listen: (options, accept) =>
+            tcp.listen(options, (flow) => {
+              const closing = new Promise<void>((resolve) => (reset = resolve));
+              const abort = flow.abort.bind(flow);
+              flow.close = () => closing;
+              flow.abort = () => {
+                abort();
+                reset?.();
+              };
+              return accept(flow);
+            }),
+        },
+      },
+      hello,
+    );
+    const flow = await tcp.connect({ address: IpAddress.loopback4, port: 81 });
+    await flow.write(encoder.encode(get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")));
+    await settle();
+    const closed = vi.fn();
+    void server.close(500).then(closed);
+    await settle();
+    await world.pass(499);
+    expect(closed).not.toHaveBeenCalled();
+    await world.pass(2);
+    expect(closed).toHaveBeenCalledOnce();
+  });
 });
 
 test("a Hono application runs unmodified", async () => {
