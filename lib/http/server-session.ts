@@ -447,11 +447,10 @@ export class ServerSession implements RequestOrigin {
   async #finish(request: LightRequest, sent: Promise<void> | undefined): Promise<void> {
     if (sent !== undefined) await sent;
     const connection = this.#connection;
-    if (!connection.received) {
-      await this.#flush();
-      if (connection.open) await this.#drain();
-    }
+    if (!connection.received) await this.#flush();
+    // From here on its body is nobody's: a handler that still reads would get what is not drained, a part as the whole.
     if (this.#request === request) this.#request = undefined;
+    if (!connection.received && connection.open) await this.#drain();
   }
 
   async #drain(): Promise<void> {

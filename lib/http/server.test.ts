@@ -306,6 +306,22 @@ describe("the handler", () => {
     await expect(late).rejects.toMatchObject({ kind: "closed" });
   });
 
+  test("may not go on reading the body behind its response: no half looks whole", async () => {
+    let late: Promise<string> | undefined;
+    const world = await World.serve((request) => {
+      late = request.text();
+      late.catch(() => undefined);
+      return new LightResponse("early");
+    });
+    const peer = await world.connect();
+    await peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab");
+    await peer.send("cd");
+    await peer.send("ef");
+    await expect(late).rejects.toMatchObject({ kind: "closed" });
+    await peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab");
+    expect(peer.take().match(/ 200 /g)).toHaveLength(2);
+  });
+
   test("a light request works where the engine wants one of its own", async () => {
     let text = "";
     const world = await World.serve(async (request) => {
