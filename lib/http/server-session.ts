@@ -68,6 +68,8 @@ const initialInput = 4096;
 const largestInput = 65_536;
 /** A response body up to this size is copied behind its head, so that both are one write. */
 const smallBody = 16_384;
+/** What a peer must take within the time for a write: a long body is written in slices of this size. */
+const writeSlice = 262_144;
 /** Responses to pipelined requests are gathered up to this size. */
 const gather = 32_768;
 
@@ -341,7 +343,12 @@ export class ServerSession implements RequestOrigin {
     this.#enter(phaseWrite, this.#host.timeouts.write);
     if (this.#out.length > 0) await this.#flow.write(this.#out.view(), true);
     this.#out.clear();
-    await this.#flow.write(bytes);
+    let at = 0;
+    for (; bytes.length - at > writeSlice; at += writeSlice) {
+      await this.#flow.write(bytes.subarray(at, at + writeSlice), true);
+      this.#enter(phaseWrite, this.#host.timeouts.write);
+    }
+    await this.#flow.write(at === 0 ? bytes : bytes.subarray(at));
   }
 
   async #respondPulled(

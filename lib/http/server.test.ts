@@ -530,6 +530,19 @@ describe("timeouts", () => {
     expect(world.server.active).toBe(0);
     expect(world.server.statistics.timeouts).toBe(1);
   });
+
+  test("a client that takes a long response slowly is not", async () => {
+    const world = await World.serve(() => new LightResponse(new Uint8Array(1_000_000)), { timeouts });
+    const flow = await world.tcp.connect({ address: IpAddress.loopback4, port: 80 });
+    await flow.write(encoder.encode(get));
+    const into = new Uint8Array(100_000);
+    let octets = 0;
+    while (octets < 1_000_000) {
+      for (const until = Math.min(1_000_000, octets + 100_000); octets < until;) octets += await flow.read(into);
+      await world.pass(1000);
+    }
+    expect(world.server.statistics).toMatchObject({ timeouts: 0, lost: 0 });
+  });
 });
 
 describe("closing", () => {
