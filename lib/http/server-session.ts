@@ -364,7 +364,8 @@ export class ServerSession implements RequestOrigin {
     const out = this.#out;
     try {
       if (connection.head?.method === "HEAD") {
-        connection.respond(out, status, statusText, names, values, source.length);
+        const length = source instanceof StreamSource ? await lengthAtOnce(source) : source.length;
+        connection.respond(out, status, statusText, names, values, length);
         source.cancel();
         return;
       }
@@ -667,4 +668,13 @@ async function isSettledSoon(promise: Promise<unknown>): Promise<boolean> {
 
 async function endsAtOnce(second: Promise<Uint8Array | undefined>): Promise<boolean> {
   return (await isSettledSoon(second)) && (await second) === undefined;
+}
+
+/** The length of a body that is there as one piece, without waiting for more. */
+async function lengthAtOnce(source: BodySource): Promise<number | undefined> {
+  const reading = source.read();
+  if (!(await isSettledSoon(reading))) return undefined;
+  const first = await reading;
+  if (first === undefined) return 0;
+  return (await endsAtOnce(source.read())) ? first.length : undefined;
 }

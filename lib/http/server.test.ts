@@ -164,6 +164,22 @@ describe("responses", () => {
     ]);
   });
 
+  test("HEAD of an engine's response has its length, if that is known at once", async () => {
+    const later = (): ReadableStream<Uint8Array> =>
+      new ReadableStream({
+        async pull(controller) {
+          await settle();
+          controller.enqueue(encoder.encode("late"));
+        },
+      });
+    const world = await World.serve((request) => new Response(request.url.endsWith("s") ? later() : "hello"));
+    const peer = await world.connect();
+    await peer.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(peer.take()).toMatch(/content-length: 5\r\n\r\n$/);
+    await peer.send("HEAD /s HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(peer.take()).toMatch(/transfer-encoding: chunked\r\n\r\n$/);
+  });
+
   test.each([204, 304])("%i has no body and no length of one", async (status) => {
     const world = await World.serve(() => new Response(null, { status }));
     const peer = await world.connect();
