@@ -1,16 +1,25 @@
-// Opens COUNT connections to HOST PORT, keeps all of them open, asks for a page on each of them twice, and prints what
-// came of it as JSON.
+// Opens COUNT connections to HOST PORT at once, keeps all of them open, asks for a page on each of them twice, and prints
+// what came of it as JSON. On a bad path some connect late: the others ask for the second time without them, lest the
+// server take them for idle.
 import net from "node:net";
 
-const [host, port, count] = process.argv.slice(2);
+const [host = "", port, count] = process.argv.slice(2);
 const wanted = Number(count);
 const request = `GET /robots.txt HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
-/** @type {Set<net.Socket>} */
-const open = new Set();
+let connected = 0;
+let open = 0;
+let mostOpen = 0;
+let answers = 0;
 /** @type {string[]} */
 const errors = [];
-let connected = 0;
-let answers = 0;
+/** @type {net.Socket[]} */
+const sockets = [];
+/** @type {(value?: unknown) => void} */
+let allConnected = () => undefined;
+const together = Promise.race([
+  new Promise((resolve) => (allConnected = resolve)),
+  new Promise((resolve) => setTimeout(resolve, 20_000).unref()),
+]);
 
 /** @param {net.Socket} socket */
 function ask(socket) {
@@ -28,32 +37,33 @@ function ask(socket) {
       answers++;
       finish();
     };
+    if (socket.destroyed) return finish();
     socket.on("data", take);
     socket.on("close", finish);
     socket.write(request);
   });
 }
 
-const sockets = await Promise.all(
-  Array.from(
-    { length: wanted },
-    () =>
-      new Promise((/** @type {(socket: net.Socket | undefined) => void} */ resolve) => {
-        const socket = net.connect({ host: host ?? "", port: Number(port) }, () => {
-          connected++;
-          open.add(socket);
-          resolve(socket);
-        });
-        socket.on("error", (error) => {
-          if (errors.length < 10) errors.push(String(error));
-          resolve(undefined);
-        });
-        socket.on("close", () => open.delete(socket));
-      }),
-  ),
-);
-const live = sockets.filter((socket) => socket !== undefined);
-await Promise.all(live.map(ask));
-await Promise.all(live.map(ask));
-console.log(JSON.stringify({ connected, open: open.size, answers, errors }));
-for (const socket of open) socket.destroy();
+async function visit() {
+  const socket = net.connect({ host, port: Number(port) });
+  sockets.push(socket);
+  socket.on("error", (error) => {
+    if (errors.length < 10) errors.push(String(error));
+  });
+  await new Promise((resolve) => {
+    socket.once("connect", resolve);
+    socket.once("close", resolve);
+  });
+  if (socket.destroyed) return;
+  open++;
+  mostOpen = Math.max(mostOpen, open);
+  socket.once("close", () => open--);
+  if (++connected === wanted) allConnected();
+  await ask(socket);
+  await together;
+  await ask(socket);
+}
+
+await Promise.all(Array.from({ length: wanted }, visit));
+console.log(JSON.stringify({ connected, mostOpen, answers, errors }));
+for (const socket of sockets) socket.destroy();

@@ -41,7 +41,7 @@ describe.skipIf(reason !== "")(`examples/www on the node target${reason === "" ?
 
   afterAll(async () => {
     expect(await image.stop(), image.output).toBe(0);
-  });
+  }, patience);
 
   test("every page", () => checkPages(client), patience);
   test("ranges and conditions", () => checkRanges(client), patience);

@@ -69,7 +69,7 @@ describe.skipIf(reason !== undefined)(`examples/www on our stack, against the ke
   afterAll(async () => {
     expect(await image.stop(), image.output).toBe(0);
     host.destroy();
-  });
+  }, patience);
 
   test("every page", () => checkPages(client), patience);
   test("ranges and conditions", () => checkRanges(client), patience);
@@ -150,7 +150,7 @@ describe.skipIf(reason !== undefined)(`examples/www over a bad path by ${impairm
     expect(await image.stop(), image.output).toBe(0);
     visitor.destroy();
     router.destroy();
-  });
+  }, patience);
 
   test("every page", () => checkPages(client), patience);
   test("ranges and conditions", () => checkRanges(client), patience);
