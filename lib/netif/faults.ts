@@ -1,7 +1,8 @@
 import type { Timers } from "@tesserae/device/clock";
 import type { FrameHandler, Netif, NetifFeatures } from "@tesserae/device/netif";
-import { checksumVerified, headroom, Page } from "@tesserae/device/page";
+import { checksumVerified, headroom, needsChecksum, Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
+import { completeChecksum } from "./complete-checksum.ts";
 import { NetifMiddleware } from "./middleware.ts";
 import { type HeldFrame, HoldingArea } from "./holding-area.ts";
 import { headerSize, noFeatures } from "./port.ts";
@@ -193,11 +194,15 @@ class FaultyNetif extends NetifMiddleware {
   #maybeCorrupt(page: Page, offset: number, length: number): void {
     if (length <= headerSize || !this.#happens(this.#rates.corrupt)) return;
     this.counts.corrupted++;
+    // What has not been on a wire yet has no checksum that could tell.
+    if ((page.flags & needsChecksum) !== 0) {
+      completeChecksum(page.bytes, offset, length, page.checksumStart, page.checksumOffset);
+    }
     const bit = Math.floor((this.#random.uint32() / 4294967296) * (length - headerSize) * 8);
     const at = offset + headerSize + (bit >>> 3);
     page.bytes[at] = (page.bytes[at] ?? 0) ^ (1 << (bit & 7));
     // Nobody has verified this frame as it is now.
-    page.flags &= ~checksumVerified;
+    page.flags &= ~(checksumVerified | needsChecksum);
   }
 
   /** Milliseconds that this frame is late. */

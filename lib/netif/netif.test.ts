@@ -1,11 +1,12 @@
 import { MacAddress } from "@tesserae/device/address";
 import type { Counter, Metrics } from "@tesserae/device/metrics";
 import type { Netif } from "@tesserae/device/netif";
-import { headroom } from "@tesserae/device/page";
+import { headroom, needsChecksum } from "@tesserae/device/page";
 import { type NetifPair, netifSuite } from "@tesserae/conformance/netif";
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
+import { checksum } from "@tesserae/wire/checksum";
 import { runVirtual } from "@tesserae/time/virtual-run";
 import { describe, expect, test } from "vitest";
 import { checkRates, type FaultOptions, type FaultRates, faults } from "./faults.ts";
@@ -258,6 +259,34 @@ describe("faults", () => {
     world.advance(1000);
     return { arrivals, counts: bad.counts };
   }
+
+  test("a frame that was left to the device to sum is summed before it is corrupted", () => {
+    const world = setup();
+    const { a, b } = link(world);
+    const bad = faults(b, { timers: world.timers, random: new SeededRandom(5), corrupt: 1, direction: "receive" });
+    const seen: { flags: number; sum: number }[] = [];
+    bad.listen((page, offset, length) => {
+      seen.push({ flags: page.flags, sum: checksum(page.bytes, offset + 34, length - 34) });
+    });
+    for (let round = 0; round < 50; round++) {
+      const page = a.allocate()!;
+      const at = headroom - 14;
+      page.bytes.fill(0, at, at + 60);
+      b.mac.write(page.bytes, at);
+      page.bytes[at + 50] = round;
+      // A device with receive offload marks what another host on this machine sent.
+      page.flags = needsChecksum;
+      page.checksumStart = 34;
+      page.checksumOffset = 6;
+      a.transmit(page, at, 60);
+      world.advance(1);
+    }
+    expect(seen).toHaveLength(50);
+    expect(seen.every(({ flags }) => flags === 0)).toBe(true);
+    // Bits that flip ahead of what is summed, in the IP header, leave its checksum right.
+    expect(seen.filter(({ sum }) => sum !== 0).length).toBeGreaterThan(15);
+    expect(seen.filter(({ sum }) => sum === 0).length).toBeGreaterThan(10);
+  });
 
   for (const direction of ["transmit", "receive"] as const) {
     describe(direction, () => {

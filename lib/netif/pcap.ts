@@ -1,7 +1,7 @@
 import type { Clock } from "@tesserae/device/clock";
 import type { FrameHandler, Netif, NetifFeatures } from "@tesserae/device/netif";
 import { needsChecksum, type Page } from "@tesserae/device/page";
-import { checksum } from "@tesserae/wire/checksum";
+import { completeChecksum } from "./complete-checksum.ts";
 import { NetifMiddleware } from "./middleware.ts";
 import { noFeatures } from "./port.ts";
 
@@ -62,21 +62,14 @@ class CapturedNetif extends NetifMiddleware {
   #capture(page: Page, offset: number, length: number): void {
     if (length < 14 || offset + length > page.bytes.length) return;
     const time = this.#wallAtZero + this.#clock.now();
-    const { checksumStart, checksumOffset } = page;
-    const stored = checksumStart + checksumOffset;
-    if ((page.flags & needsChecksum) === 0 || stored + 2 > length) {
+    if ((page.flags & needsChecksum) === 0) {
       this.#sink.writePacket(this.#interfaceId, time, page.bytes, offset, length);
       return;
     }
     if (length > this.#scratch.length) this.#scratch = new Uint8Array(length);
     const scratch = this.#scratch;
     scratch.set(page.bytes.subarray(offset, offset + length));
-    // The field holds the sum of the pseudo-header: summing over it completes the checksum (virtio 1.2 §5.1.6.2).
-    const sum = checksum(scratch, checksumStart, length - checksumStart);
-    // UDP, whose field is the only one at 6, says 0xffff for a sum of zero: zero would be no checksum (RFC 768).
-    const value = sum === 0 && checksumOffset === 6 ? 0xffff : sum;
-    scratch[stored] = value >>> 8;
-    scratch[stored + 1] = value;
+    completeChecksum(scratch, 0, length, page.checksumStart, page.checksumOffset);
     this.#sink.writePacket(this.#interfaceId, time, scratch, 0, length);
   }
 }
