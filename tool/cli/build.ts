@@ -20,6 +20,7 @@ import { failure, Failure, usage } from "./failure.ts";
 import { loadConfig, ThrownFailure, type LoadedConfig } from "./load-config.ts";
 import { manifestText } from "./manifest.ts";
 import { PackageTree } from "./package-tree.ts";
+import type { ParsedFiles } from "./parsed-files.ts";
 import { relative, type Project } from "./project.ts";
 import { toolVersion } from "./tool-version.ts";
 
@@ -37,6 +38,8 @@ export interface BuildRequest {
   readonly image: readonly string[];
   /** Whether flags that are no build-time keys are refused, or left in `rest`. */
   readonly strict: boolean;
+  /** For a command that builds again and again: what the compiler has read. */
+  readonly parsed?: ParsedFiles;
   readonly progress: (text: string) => void;
 }
 
@@ -134,7 +137,7 @@ export async function plan(
 /**
  * Makes the image: `.tesserae/<target>/<name>.mjs`, its source map and `manifest.json`, each replaced whole.
  *
- * @throws Failure; nothing is written then.
+ * @throws Failure; no image is written then.
  */
 export async function buildImage(request: BuildRequest): Promise<Built> {
   const { project, progress } = request;
@@ -153,6 +156,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
       devices: Object.keys(config.devices),
       keys: Object.keys(config.keys),
       target,
+      parsed: request.parsed,
     });
     if (problems.length > 0) throw new Failure(problems);
   }
@@ -180,7 +184,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     if (problems.length > 0) throw new Failure(problems);
   }
   progress("writing …");
-  const { version: typescriptVersion } = await import("typescript");
+  const { ts } = await import("./compiler.ts");
   const { name } = graph;
   const code = `${made.code}//# sourceMappingURL=${name}.mjs.map\n`;
   const manifest = manifestText({
@@ -193,7 +197,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     code,
     external: target.external.filter((each) => made.code.includes(`"${each}"`)),
     release,
-    tools: { "@tesserae/cli": toolVersion(), esbuild: esbuildVersion, typescript: typescriptVersion },
+    tools: { "@tesserae/cli": toolVersion(), esbuild: esbuildVersion, typescript: ts.version },
   });
   const folder = outputFolder(project, target.name);
   await replaceFiles(folder, [

@@ -4,10 +4,22 @@ import { device, key } from "@tesserae/config/config";
 import type { Diagnostic } from "@tesserae/config/diagnostic";
 import type { Target } from "@tesserae/config/target";
 import { didYouMean } from "@tesserae/image/nearest";
-import ts from "typescript";
+import type {
+  CompilerHost,
+  CompilerOptions,
+  Diagnostic as Problem,
+  Node,
+  ParseConfigHost,
+  Program,
+  SourceFile,
+} from "typescript";
+import { ts } from "./compiler.ts";
+import { CheckMemory } from "./check-memory.ts";
+import type { ParsedFiles } from "./parsed-files.ts";
 import { toolModules, type PackageTree } from "./package-tree.ts";
 import { insteadOf } from "./portable.ts";
 import { configName, relative, type Project } from "./project.ts";
+import { Witness } from "./witness.ts";
 
 /** What is to be checked together. */
 export interface CheckRequest {
@@ -19,10 +31,12 @@ export interface CheckRequest {
   readonly devices: readonly string[];
   readonly keys: readonly string[];
   readonly target: Target;
+  /** What the checks before this one have read. */
+  readonly parsed?: ParsedFiles | undefined;
 }
 
 /** The options of an application without a tsconfig.json, and what every application's are completed with. */
-const strict: ts.CompilerOptions = {
+const strict: CompilerOptions = {
   target: ts.ScriptTarget.ES2022,
   lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts", "lib.dom.asynciterable.d.ts"],
   strict: true,
@@ -38,6 +52,15 @@ const strict: ts.CompilerOptions = {
  * and the scenario. Returns what is wrong, the developer's files only.
  */
 export function checkTypes(request: CheckRequest): readonly Diagnostic[] {
+  const memory = request.main === undefined ? undefined : new CheckMemory(request);
+  if (memory?.holds() === true) return [];
+  const witness = new Witness();
+  const found = findProblems(request, witness);
+  if (found.length === 0) memory?.remember(witness);
+  return found;
+}
+
+function findProblems(request: CheckRequest, witness: Witness): readonly Diagnostic[] {
   const { project, main } = request;
   const joint = path.join(project.folder, "tesserae.check.ts");
   const text =
@@ -45,16 +68,28 @@ export function checkTypes(request: CheckRequest): readonly Diagnostic[] {
     `import type { config } from "./${configName}";\n` +
     `import { main } from ${JSON.stringify(main ?? "")};\n` +
     `export const check: Main<typeof config> = main;\n`;
-  const read = readOptions(request);
+  const read = readOptions(request, witness);
   if ("problem" in read) return [read.problem];
-  const disk = ts.createCompilerHost(read.options, true);
   const isJoint = (name: string): boolean => path.resolve(name) === joint;
-  const host: ts.CompilerHost = {
-    ...disk,
-    fileExists: (name) => isJoint(name) || disk.fileExists(name),
-    readFile: (name) => (isJoint(name) ? text : disk.readFile(name)),
-    getSourceFile: (name, language, ...rest) =>
-      isJoint(name) ? ts.createSourceFile(name, text, language, true) : disk.getSourceFile(name, language, ...rest),
+  const readFile = (name: string): string | undefined => (isJoint(name) ? text : witness.readFile(name));
+  // How the compiler sees a file depends on the options.
+  const parsed = request.parsed?.under(JSON.stringify(read.options));
+  const host: CompilerHost = {
+    ...ts.createCompilerHost(read.options, true),
+    fileExists: (name) => isJoint(name) || witness.fileExists(name),
+    readFile,
+    directoryExists: (name) => witness.directoryExists(name),
+    getDirectories: (name) => witness.getDirectories(name),
+    realpath: (name) => (isJoint(name) ? name : witness.realpath(name)),
+    getSourceFile: (name, language) => {
+      const content = readFile(name);
+      if (content === undefined) return undefined;
+      const before = parsed?.get(name);
+      if (before?.text === content) return before.source;
+      const source = ts.createSourceFile(name, content, language, true);
+      parsed?.set(name, { text: content, source });
+      return source;
+    },
     getCurrentDirectory: () => project.folder,
   };
   const roots = [project.configFile];
@@ -81,16 +116,24 @@ function isOwn(file: string, folder: string): boolean {
 
 function readOptions(
   request: CheckRequest,
-): { readonly options: ts.CompilerOptions } | { readonly problem: Diagnostic } {
+  witness: Witness,
+): { readonly options: CompilerOptions } | { readonly problem: Diagnostic } {
   const { project, packages } = request;
   const file = path.join(project.folder, "tsconfig.json");
-  let given: ts.CompilerOptions = strict;
-  if (ts.sys.fileExists(file)) {
-    const json = ts.readConfigFile(file, (name) => ts.sys.readFile(name));
+  let given: CompilerOptions = strict;
+  if (witness.fileExists(file)) {
+    const host: ParseConfigHost = {
+      fileExists: (name) => witness.fileExists(name),
+      readFile: (name) => witness.readFile(name),
+      // What is checked is given by name.
+      readDirectory: () => [],
+      useCaseSensitiveFileNames: ts.sys.useCaseSensitiveFileNames,
+    };
+    const json = ts.readConfigFile(file, (name) => host.readFile(name));
     if (json.error !== undefined) return { problem: plain(json.error) };
     // as: readConfigFile gives what it read as any; the parser checks it.
-    const parsed = ts.parseJsonConfigFileContent(json.config as unknown, ts.sys, project.folder);
-    // 18003: no input files; ours are given by name.
+    const parsed = ts.parseJsonConfigFileContent(json.config as unknown, host, project.folder);
+    // 18003: no input files.
     const problem = parsed.errors.find((each) => each.code !== 18003);
     if (problem !== undefined) return { problem: plain(problem) };
     given = parsed.options;
@@ -125,7 +168,7 @@ function fallbackPaths(request: CheckRequest): Record<string, string[]> {
   return near ? {} : { "@tesserae/*": toolModules().map((each) => path.join(each, "@tesserae/*")) };
 }
 
-function plain(problem: ts.Diagnostic): Diagnostic {
+function plain(problem: Problem): Diagnostic {
   const message = ts.flattenDiagnosticMessageText(problem.messageText, "\n  ");
   const { file, start } = problem;
   if (file === undefined || start === undefined) return { message };
@@ -138,7 +181,7 @@ const nodeNames = new RegExp(
 );
 
 /** The compiler's words, replaced by ours where the mistake is about the configuration. */
-function inWords(problem: ts.Diagnostic, source: ts.SourceFile, request: CheckRequest): Diagnostic | undefined {
+function inWords(problem: Problem, source: SourceFile, request: CheckRequest): Diagnostic | undefined {
   const said = plain(problem);
   const node = problem.start === undefined ? undefined : tokenAt(source, problem.start);
   // Names of Node.js that the compiler does not know, as this target has none of them.
@@ -184,8 +227,8 @@ function inWords(problem: ts.Diagnostic, source: ts.SourceFile, request: CheckRe
   };
 }
 
-function tokenAt(source: ts.SourceFile, position: number): ts.Node | undefined {
-  const visit = (node: ts.Node): ts.Node | undefined =>
+function tokenAt(source: SourceFile, position: number): Node | undefined {
+  const visit = (node: Node): Node | undefined =>
     ts.forEachChild(node, (child) =>
       position >= child.getStart(source) && position < child.getEnd() ? (visit(child) ?? child) : undefined,
     );
@@ -193,7 +236,7 @@ function tokenAt(source: ts.SourceFile, position: number): ts.Node | undefined {
 }
 
 /** `keys` for the `x` of `keys.x`, `devices.keys.x` and `{ keys: { x } }`. */
-function ownerOfProperty(node: ts.Node): string | undefined {
+function ownerOfProperty(node: Node): string | undefined {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent)) return /(\w+)$/.exec(parent.expression.getText())?.[1];
   if (!ts.isBindingElement(parent)) return undefined;
@@ -204,12 +247,7 @@ function ownerOfProperty(node: ts.Node): string | undefined {
 }
 
 /** A problem of the file that joins main to the configuration, moved to where the developer can mend it. */
-function aboutMain(
-  problem: ts.Diagnostic,
-  program: ts.Program,
-  request: CheckRequest,
-  main: string,
-): Diagnostic | undefined {
+function aboutMain(problem: Problem, program: Program, request: CheckRequest, main: string): Diagnostic | undefined {
   const file = path.resolve(request.project.folder, main);
   const source = program.getSourceFile(file);
   const start = { file: relative(file), line: 1, column: 1 };

@@ -3,6 +3,7 @@ import path from "node:path";
 import { buildImage, type BuildRequest } from "./build.ts";
 import { forwardSignals, startImage, type RunningImage } from "./child.ts";
 import { Failure } from "./failure.ts";
+import { ParsedFiles } from "./parsed-files.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Changes within this many milliseconds are one. */
@@ -24,6 +25,7 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
   // A field, not a variable: the signal's handler writes it.
   const state = { stopping: false };
   let status = 0;
+  const parsed = new ParsedFiles();
   const changed = (name: string | null): void => {
     // What the build writes and what editors leave behind are no changes.
     if (name !== null && /^\.|~$|\.sw[a-p]$/.test(name)) return;
@@ -56,7 +58,7 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
         wake = resolve;
       });
       try {
-        const built = await buildImage(request);
+        const built = await buildImage({ ...request, parsed });
         for (const warning of built.warnings) terminal.error(`warning: ${warning}`);
         follow(
           new Set(built.inputs.filter((file) => !file.includes("node_modules")).map((file) => path.dirname(file))),

@@ -1,5 +1,6 @@
 import type { KeyValue } from "@tesserae/image/key";
-import ts from "typescript";
+import type { CompilerHost, Expression, Node, ParameterDeclaration, SourceFile } from "typescript";
+import { ts } from "./compiler.ts";
 
 /**
  * Replaces, in the source of the main module, every `keys.name` of a build-time key by its value, so that the bundler
@@ -13,7 +14,7 @@ export function foldKeys(source: string, fileName: string, constants: Readonly<R
   if (names.length === 0) return source;
   const file = ts.createSourceFile(fileName, source, ts.ScriptTarget.ES2022, true);
   // A program of this one file binds its names without reading anything else.
-  const host: ts.CompilerHost = {
+  const host: CompilerHost = {
     fileExists: (name) => name === fileName,
     readFile: () => undefined,
     getSourceFile: (name) => (name === fileName ? file : undefined),
@@ -34,7 +35,7 @@ export function foldKeys(source: string, fileName: string, constants: Readonly<R
     : undefined;
   const keys =
     element !== undefined && ts.isIdentifier(element.name) ? checker.getSymbolAtLocation(element.name) : undefined;
-  const isKeys = (node: ts.Expression): boolean => {
+  const isKeys = (node: Expression): boolean => {
     if (ts.isIdentifier(node)) return keys !== undefined && checker.getSymbolAtLocation(node) === keys;
     return (
       ts.isPropertyAccessExpression(node) &&
@@ -45,7 +46,7 @@ export function foldKeys(source: string, fileName: string, constants: Readonly<R
     );
   };
   const edits: { readonly start: number; readonly end: number; readonly text: string }[] = [];
-  const visit = (node: ts.Node): void => {
+  const visit = (node: Node): void => {
     if (ts.isPropertyAccessExpression(node) && isKeys(node.expression) && Object.hasOwn(constants, node.name.text)) {
       const value = constants[node.name.text];
       if (value !== undefined && typeof value !== "object") {
@@ -63,7 +64,7 @@ export function foldKeys(source: string, fileName: string, constants: Readonly<R
   return folded;
 }
 
-function mainParameter(file: ts.SourceFile): ts.ParameterDeclaration | undefined {
+function mainParameter(file: SourceFile): ParameterDeclaration | undefined {
   for (const statement of file.statements) {
     if (ts.isFunctionDeclaration(statement) && statement.name?.text === "main") return statement.parameters[0];
     if (!ts.isVariableStatement(statement)) continue;

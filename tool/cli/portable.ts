@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import type { Diagnostic } from "@tesserae/config/diagnostic";
 import type { Metafile } from "esbuild";
-import ts from "typescript";
+import { ts } from "./compiler.ts";
 
 export interface PortableRequest {
   readonly metafile: Metafile;

@@ -1,4 +1,5 @@
-import ts from "typescript";
+import type { Node, SourceFile } from "typescript";
+import { ts } from "./compiler.ts";
 import type { Move } from "./source-map.ts";
 
 /**
@@ -79,13 +80,13 @@ export function movedColumns(code: string, places: readonly number[]): ReadonlyM
 }
 
 /** Every name that something in the file assigns, in whatever scope. */
-function assignedNames(file: ts.SourceFile): ReadonlySet<string> {
+function assignedNames(file: SourceFile): ReadonlySet<string> {
   const names = new Set<string>();
-  const target = (node: ts.Node): void => {
+  const target = (node: Node): void => {
     if (ts.isIdentifier(node)) names.add(node.text);
     else if (!ts.isPropertyAccessExpression(node) && !ts.isElementAccessExpression(node)) ts.forEachChild(node, target);
   };
-  const visit = (node: ts.Node): void => {
+  const visit = (node: Node): void => {
     if (ts.isBinaryExpression(node)) {
       const operator = node.operatorToken.kind;
       if (operator >= ts.SyntaxKind.FirstAssignment && operator <= ts.SyntaxKind.LastAssignment) target(node.left);
