@@ -181,6 +181,7 @@ export class Connection extends DemuxEntry {
     sender.setPeer(mss, options.windowShift);
     sender.initWindow(segment, 0);
     this.#heardAt = segment.time;
+    this.#softError = undefined;
     if ((flags & flagAck) === 0) {
       // Simultaneous open.
       this.state = states.synReceived;
@@ -261,6 +262,7 @@ export class Connection extends DemuxEntry {
       return;
     }
     this.#heardAt = segment.time;
+    this.#softError = undefined;
     this.#keepAlive.heard();
     if (receiver.timestamps) receiver.noteTimestamp(segment);
     if (isAtLeast(acknowledgement, sender.una)) {
@@ -512,11 +514,10 @@ export class Connection extends DemuxEntry {
   pathError(kind: FlowErrorKind, sequence: number): void {
     const { sender } = this;
     if (isBefore(sequence, sender.una) || !isBefore(sequence, sender.max)) return;
-    if (this.state === states.synSent || this.state === states.synReceived) {
-      this.#fail(kind, kind === "refused" ? "the peer has no listener there" : "the peer cannot be reached");
-    } else {
-      this.#softError = kind;
-    }
+    const isOpening = this.state === states.synSent || this.state === states.synReceived;
+    if (isOpening && kind === "refused") this.#fail(kind, "the peer has no listener there");
+    // Soft while opening, too (RFC 1122 §4.2.3.9): a lost ARP question must not be worse than a lost SYN.
+    else this.#softError = kind;
   }
 
   /** An ICMP error that never ends a connection (RFC 1122 §4.2.3.9). */

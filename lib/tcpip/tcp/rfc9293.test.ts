@@ -481,6 +481,35 @@ describe("RFC 5927 and RFC 1122 §4.2.3.9: ICMP errors", () => {
     expect(await result).toBe("refused");
   });
 
+  test("other errors about a SYN are soft: it is sent again, and they are told in the end", async () => {
+    const t = new Transcript();
+    const result = kindOf(t.connect({ timeout: 10_000 }));
+    t.ip.deliverError("unreachable-host", t.sent[0]!.bytes.slice(0, 8));
+    expect(stateOf(t)).toBe("SYN-SENT");
+    await t.advance(10_000);
+    expect(t.sent).toHaveLength(4);
+    expect(await result).toBe("unreachable");
+    const again = t.connect();
+    t.ip.deliverError("unreachable-host", t.sent.at(-1)!.bytes.slice(0, 8));
+    await t.advance(1000);
+    t.sent.splice(0, 5);
+    t.take();
+    t.receive({ flags: "SA", seq: 0, ack: 1 });
+    await again;
+  });
+
+  test("an error that the connection got over is not what it died of", async () => {
+    const t = new Transcript({ userTimeout: 10_000 });
+    const flow = await t.established();
+    await flow.write(new Uint8Array(10));
+    t.tcp.flush();
+    t.ip.deliverError("unreachable-host", t.sent.at(-1)!.bytes.slice(0, 8));
+    t.receive({ flags: "A", seq: 1, ack: 11 });
+    await flow.write(new Uint8Array(10));
+    await t.advance(60_000);
+    await expect(flow.write(new Uint8Array(1))).rejects.toMatchObject({ kind: "timeout" });
+  });
+
   test("an established connection survives, and says later what it died of", async () => {
     const t = new Transcript({ userTimeout: 10_000 });
     const flow = await t.established();
