@@ -6,6 +6,8 @@ export const overrideDelay = 200;
 /** The intervals of zero-window probes (RFC 9293 §3.8.6.1): from the RTO on, doubling, for ever. Milliseconds. */
 export class Persist {
   probes = 0;
+  /** Whether the last probe has had no answer. */
+  unanswered = false;
 
   interval(rto: number): number {
     return Math.min(maxRto, Math.max(overrideDelay, rto) * 2 ** Math.min(this.probes, 16));
@@ -13,10 +15,17 @@ export class Persist {
 
   probed(): void {
     this.probes++;
+    this.unanswered = true;
+  }
+
+  /** The peer has spoken: its window is still shut. */
+  answered(): void {
+    this.unanswered = false;
   }
 
   /** The window has opened. */
   reset(): void {
     this.probes = 0;
+    this.unanswered = false;
   }
 }

@@ -178,7 +178,10 @@ export class Sender {
     this.#updateWindow(segment, window);
     if (isNew) this.#acknowledgeNew(ack, segment.time, echo);
     // A peer that keeps its window shut is alive as long as it answers (RFC 9293 §3.8.6.1).
-    if (this.window === 0) this.retransmission.progressAt = segment.time;
+    if (this.window === 0) {
+      this.retransmission.progressAt = segment.time;
+      this.persist.answered();
+    }
   }
 
   #updateWindow(segment: Segment, window: number): void {
@@ -369,6 +372,9 @@ export class Sender {
   timerExpired(): boolean {
     const now = this.#context.timers.now();
     if (this.nxt === this.una && this.flight === 0 && !isAfter(this.end, this.nxt)) return true;
+    // The time between a probe's answer and the next probe is no silence of the peer's.
+    const isProbing = this.nxt === this.una && this.window === 0;
+    if (isProbing && !this.persist.unanswered) this.retransmission.progressAt = now;
     if (this.retransmission.isHopeless(now, this.#context.limits.userTimeout)) return false;
     if (this.nxt !== this.una) this.#timeout(now);
     else if (this.window === 0) this.#probe(now);

@@ -273,6 +273,16 @@ describe("RFC 9293 §3.8.6: the peer's window", () => {
     expect(t.takeAll()).toEqual(["A 1:1001 ack 1", "A 1001:2001 ack 1"]);
   });
 
+  test("a peer that answers every probe is not given up between two of them", async () => {
+    const { t, flow } = await open(0, { userTimeout: 20_000 });
+    await flow.write(new Uint8Array(10));
+    for (let at = 0; at < 600; at++) {
+      await t.advance(1000);
+      while (t.take() !== undefined) t.receive({ flags: "A", seq: 1, ack: 1, win: 0 });
+    }
+    expect(t.tcp.statistics).toMatchObject({ connections: 1, timeouts: 0 });
+  });
+
   test("a peer that does not answer probes is given up", async () => {
     const { t, flow } = await open(0, { userTimeout: 100_000 });
     await flow.write(new Uint8Array(10));
