@@ -222,6 +222,21 @@ describe("RFC 7323: timestamps", () => {
     expect(t.tcp.statistics.connections).toBe(0);
   });
 
+  test("an echo of before the last retransmission is no measurement: the ACK of the first copy may have been lost", async () => {
+    const { t, flow, base } = await openWithTimestamps();
+    const info = () => t.tcp.connections()[0]!;
+    await flow.write(new Uint8Array(100));
+    await t.advance(20_000);
+    t.takeAll();
+    t.receive({ flags: "A", seq: 1, ack: 101, timestamp: { value: 1400, echo: base } });
+    expect(info().roundTrip).toBe(0);
+    await flow.write(new Uint8Array(100));
+    t.tcp.flush();
+    await t.advance(20);
+    t.receive({ flags: "A", seq: 1, ack: 201, timestamp: { value: 1500, echo: base + 20_000 } });
+    expect(info()).toMatchObject({ roundTrip: 2.5, retransmissionTimeout: 202.5, backOff: 0 });
+  });
+
   test("a retransmitted segment can be timed", async () => {
     const { t, flow, base } = await openWithTimestamps();
     await flow.write(new Uint8Array(100));

@@ -66,8 +66,9 @@ export class Sender {
   #timing = false;
   #timedEnd = 0;
   #timedAt = 0;
-  /** Behind the highest number sent more than once. */
+  /** Behind the highest number sent more than once, and when that was done last. */
   #repeatedEnd: number;
+  #repeatedAt = 0;
   #lastSentAt = 0;
   /** The congestion window, nothing else, kept the last {@link output} from sending more. */
   #windowLimited = false;
@@ -210,7 +211,10 @@ export class Sender {
     }
   }
 
-  #acknowledgeNew(ack: number, now: number, echo: number): void {
+  #acknowledgeNew(ack: number, now: number, echoed: number): void {
+    // An echo of before the last repetition may be one of an ACK that was lost, and so long that the timeout explodes.
+    const isAmbiguous = isBefore(this.una, this.#repeatedEnd) && echoed > Math.ceil(now - this.#repeatedAt);
+    const echo = isAmbiguous ? -1 : echoed;
     const bytes = distance(ack, this.una);
     const isFin = this.finQueued && isAfter(ack, this.finSequence);
     // Karn: back-off ends with an ACK of something that was sent once, or whose timestamp says which copy it is of.
@@ -339,6 +343,7 @@ export class Sender {
     if (!this.#connection.transmit(flags, sequence, offset, length)) return false;
     if (isBefore(sequence, this.max)) {
       this.#repeatedEnd = later(this.#repeatedEnd, add(sequence, length + (fin ? 1 : 0)));
+      this.#repeatedAt = this.#context.timers.now();
       this.retransmits++;
       this.#context.counters.segmentsRetransmitted++;
     }
