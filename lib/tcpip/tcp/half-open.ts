@@ -2,6 +2,7 @@ import type { IpAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { type Demux, DemuxEntry, kindHalfOpen } from "./demux.ts";
 import type { TcpListenerState } from "./listener.ts";
+import type { Segment } from "./segment.ts";
 
 /** SYN-ACKs are sent again after 1, 2, 4, 8 and 16 s, and given up 32 s after the last, as Linux does. */
 const maxRetransmits = 5;
@@ -64,6 +65,14 @@ export class HalfOpen extends DemuxEntry {
     this.recentTimestamp = fields.recentTimestamp;
     this.offered = fields.offered;
     this.ownMss = fields.ownMss;
+  }
+
+  /** A SYN that is to be answered once more: nobody can tell which answer the peer's ACK will be for. */
+  answerAgain({ sequence, options }: Segment): void {
+    this.sentAt = -1;
+    // The same SYN, sent again: an echo of the first copy would tell the peer a round trip as long as its timeout.
+    if (sequence !== this.irs || !options.hasTimestamp) return;
+    if (((options.timestampValue - this.recentTimestamp) | 0) > 0) this.recentTimestamp = options.timestampValue;
   }
 }
 

@@ -69,7 +69,9 @@ export class PassiveOpen {
     if ((flags & flagSyn) !== 0) {
       // The SYN again: our SYN-ACK was lost. Another SYN: a peer that has started anew resets what we answer
       // (RFC 5961 §4.2), and is free to try again.
-      if ((flags & flagAck) === 0 && responses.take(segment.time)) this.#sendSynAck(half);
+      if ((flags & flagAck) !== 0 || !responses.take(segment.time)) return;
+      half.answerAgain(segment);
+      this.#sendSynAck(half);
       return;
     }
     if ((flags & flagAck) === 0) return;

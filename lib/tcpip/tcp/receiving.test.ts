@@ -222,6 +222,20 @@ describe("RFC 7323: timestamps", () => {
     expect(t.tcp.statistics.connections).toBe(0);
   });
 
+  test("a SYN that came again is echoed, and its answer is no measurement", async () => {
+    const t = new Transcript({ timestamps: true });
+    await t.listen();
+    t.receive({ flags: "S", seq: 0, mss: 1460, timestamp: { value: 1000, echo: 0 } });
+    t.take();
+    await t.advance(990);
+    t.receive({ flags: "S", seq: 0, mss: 1460, timestamp: { value: 1990, echo: 0 } });
+    const reply = t.take()!;
+    expect(reply.timestamp!.echo).toBe(1990);
+    await t.advance(5);
+    t.receive({ flags: "A", seq: 1, ack: 1, timestamp: { value: 1995, echo: reply.timestamp!.value } });
+    expect(t.tcp.connections()[0]!.roundTrip).toBeLessThan(10);
+  });
+
   test("an echo of before the last retransmission is no measurement: the ACK of the first copy may have been lost", async () => {
     const { t, flow, base } = await openWithTimestamps();
     const info = () => t.tcp.connections()[0]!;
