@@ -106,12 +106,10 @@ export class Receiver {
   /**
    * The first check of RFC 9293 §3.10.7.4: whether the segment lies in the window. One that overlaps it at both ends
    * counts, too; and with a window of 0 one that begins at RCV.NXT does, for the sake of its ACK: its data is cut off.
+   * An empty one may be at the right edge: a peer that has filled the window and lost some of it speaks from there.
    */
   isAcceptable(sequence: number, span: number): boolean {
-    if (span === 0) {
-      if (this.window === 0) return sequence === this.nxt;
-      return isAtLeast(sequence, this.nxt) && isBefore(sequence, this.edge);
-    }
+    if (span === 0) return isAtLeast(sequence, this.nxt) && isAtMost(sequence, this.edge);
     if (this.window === 0) return sequence === this.nxt;
     return isBefore(sequence, this.edge) && isAfter(add(sequence, span), this.nxt);
   }

@@ -236,6 +236,19 @@ describe("RFC 7323: timestamps", () => {
     expect(t.tcp.connections()[0]!.roundTrip).toBeLessThan(10);
   });
 
+  test("an ACK at the right edge of the window counts", async () => {
+    const t = new Transcript({ receiveBuffer: 4000, maxReceiveBuffer: 4000 });
+    const flow = await t.established();
+    await flow.write(new Uint8Array(10));
+    t.takeAll();
+    // The first thousand bytes of a full window were lost.
+    for (let seq = 1001; seq <= 3001; seq += 1000) t.receive({ flags: "A", seq, ack: 1, length: 1000 });
+    expect(t.takeAll()).toEqual(["A 11 ack 1", "A 11 ack 1", "A 11 ack 1"]);
+    t.receive({ flags: "A", seq: 4001, ack: 11 });
+    expect(t.takeAll()).toEqual([]);
+    expect(t.tcp.connections()[0]!.bytesAcknowledged).toBe(10);
+  });
+
   test("an echo of before the last retransmission is no measurement: the ACK of the first copy may have been lost", async () => {
     const { t, flow, base } = await openWithTimestamps();
     const info = () => t.tcp.connections()[0]!;
