@@ -75,7 +75,8 @@ export class Receiver {
   /** Whether the reader has made so much room that the peer should hear of it without being asked. */
   get hasRoomToTell(): boolean {
     const gain = distance(add(this.nxt, Math.max(0, this.#space)), this.edge);
-    return gain >= 2 * this.mss && (gain * 2 >= this.buffer.limit || this.window < this.buffer.limit / 4);
+    const { limit } = this.buffer;
+    return gain * 2 >= limit || (gain >= 2 * this.mss && this.window < limit / 4);
   }
 
   #isWorthwhile(gain: number): boolean {

@@ -173,6 +173,18 @@ describe("early segments", () => {
   });
 });
 
+test("a window smaller than two segments that was shut is opened without being asked", async () => {
+  const t = new Transcript({ receiveBuffer: 2000, maxReceiveBuffer: 2000 });
+  const flow = await t.established();
+  t.receive({ flags: "A", seq: 1, ack: 1, length: 1460 });
+  t.receive({ flags: "A", seq: 1461, ack: 1, length: 540 });
+  t.takeAll();
+  expect(await flow.read(new Uint8Array(900))).toBe(900);
+  expect(t.takeAll()).toEqual([]);
+  expect(await flow.read(new Uint8Array(900))).toBe(900);
+  expect(t.take()).toMatchObject({ flags: "A", ack: 2001, win: 1800 });
+});
+
 describe("RFC 7323: timestamps", () => {
   async function openWithTimestamps() {
     const t = new Transcript({ timestamps: true });
