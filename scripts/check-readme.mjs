@@ -53,11 +53,12 @@ async function stop() {
   const child = server;
   if (child?.pid === undefined) return fail("nothing to stop");
   server = undefined;
-  const ended = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+  const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code)));
   // As Ctrl-C does: the whole process group.
   process.kill(-child.pid, "SIGINT");
   const status = await ended;
-  if (status !== 0) await fail(`the server ended with status ${String(status)}`);
+  // npm ends itself by the signal that its script was ended by.
+  if (status !== 0 && status !== "SIGINT" && status !== 130) await fail(`the server ended with ${String(status)}`);
 }
 
 /** @param {string} text */

@@ -21,5 +21,7 @@ const child = spawn(
   ["tool/cli/bin/tesserae.js", "run", "examples/www", "--target", "node", ...process.argv.slice(2)],
   { stdio: "inherit" },
 );
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => child.kill(signal));
+process.on("SIGTERM", () => child.kill("SIGTERM"));
+// Ctrl-C reaches the child without our help: it is of the same process group.
+process.on("SIGINT", () => undefined);
 child.on("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));
