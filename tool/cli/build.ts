@@ -16,10 +16,11 @@ import { canonical, outputFolder } from "./canonical.ts";
 import type { CheckRequest } from "./check-types.ts";
 import { commands } from "./command.ts";
 import { costs, type Cost } from "./cost.ts";
+import { findsExternal } from "./external.ts";
 import { failure, Failure, usage } from "./failure.ts";
 import { loadConfig, ThrownFailure, type LoadedConfig } from "./load-config.ts";
 import { manifestText } from "./manifest.ts";
-import { PackageTree } from "./package-tree.ts";
+import { PackageTree, type PackageFolder } from "./package-tree.ts";
 import type { ParsedFiles } from "./parsed-files.ts";
 import { relative, type Project } from "./project.ts";
 import { toolVersion } from "./tool-version.ts";
@@ -63,6 +64,8 @@ export interface Built {
 export interface Planned extends LoadedConfig {
   readonly graph: Graph;
   readonly target: Target;
+  /** The target's package. */
+  readonly booting: PackageFolder;
   readonly packages: PackageTree;
   readonly rest: readonly string[];
 }
@@ -131,7 +134,7 @@ export async function plan(
     const problems = asked ? await checkTypes({ project, packages, devices: [], keys: [], target }) : [];
     throw new Failure(problems.length > 0 ? problems : result.diagnostics);
   }
-  return { ...loaded, graph: result.graph, target, packages, rest };
+  return { ...loaded, graph: result.graph, target, booting, packages, rest };
 }
 
 /**
@@ -177,11 +180,22 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
       target: target.name,
       shown,
       fileOf: (input) => (input.startsWith("tesserae:") ? undefined : path.resolve(project.folder, input)),
-      trusted: (input) => trusted.has(packages.ownerOf(path.resolve(project.folder, input))?.name ?? ""),
+      trusted: (input) =>
+        input.startsWith("tesserae:external/") ||
+        trusted.has(packages.ownerOf(path.resolve(project.folder, input))?.name ?? ""),
       foreign: (input) =>
         input.includes("node_modules/") && !canonical(input, { project, packages }).startsWith("@tesserae/"),
     });
     if (problems.length > 0) throw new Failure(problems);
+  }
+  const folder = outputFolder(project, target.name);
+  const external = target.external.filter((name) => `tesserae:external/${name}` in made.metafile.inputs);
+  for (const name of external) {
+    if (findsExternal(name, target.package, folder)) continue;
+    throw failure(
+      `an image for target ${target.name} loads the package "${name}", and would not find it from ${relative(folder)}`,
+      `run, in ${project.folder}: npm install ${target.package}`,
+    );
   }
   progress("writing …");
   const { ts } = await import("./compiler.ts");
@@ -195,11 +209,12 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     crunched: made.crunched,
     configFiles: planned.files,
     code,
-    external: target.external.filter((each) => made.code.includes(`"${each}"`)),
+    external: Object.fromEntries(
+      external.map((name) => [name, packages.find(name, planned.booting.folder)?.version ?? "absent"]),
+    ),
     release,
     tools: { "@tesserae/cli": toolVersion(), esbuild: esbuildVersion, typescript: ts.version },
   });
-  const folder = outputFolder(project, target.name);
   await replaceFiles(folder, [
     [`${name}.mjs.map`, made.map],
     [`${name}.mjs`, code],

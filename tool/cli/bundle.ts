@@ -15,6 +15,7 @@ import {
 import { canonical, outputFolder } from "./canonical.ts";
 import { crunch, crunchModule, type CrunchedFile } from "./crunch.ts";
 import { entrySource } from "./entry.ts";
+import { externalSource } from "./external.ts";
 import { Failure } from "./failure.ts";
 import { foldKeys } from "./fold-keys.ts";
 import { diagnosticsOf } from "./load-config.ts";
@@ -74,7 +75,6 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       mainFields: ["module", "main"],
       conditions: ["tesserae-source", "module"],
       nodePaths: [...toolModules()],
-      external: [...target.external],
       sourcemap: "external",
       treeShaking: true,
       minify,
@@ -216,6 +216,13 @@ function imagePlugin(request: BundleRequest, serves: boolean, crunched: Map<stri
       build.onResolve({ filter: /^tesserae:/ }, ({ path: specifier }) => ({
         path: specifier.slice("tesserae:".length),
         namespace: "tesserae",
+      }));
+      build.onResolve({ filter: /^[^.:]+$/ }, ({ path: specifier }) =>
+        target.external.includes(specifier) ? { path: `external/${specifier}`, namespace: "tesserae" } : undefined,
+      );
+      build.onLoad({ filter: /^external\//, namespace: "tesserae" }, ({ path: name }) => ({
+        contents: externalSource(name.slice("external/".length), target.package),
+        loader: "js",
       }));
       build.onLoad({ filter: /^entry$/, namespace: "tesserae" }, () => ({
         contents: entrySource(graph, target, {

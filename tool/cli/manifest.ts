@@ -17,7 +17,8 @@ export interface ManifestRequest {
   /** Absolute paths of what the configuration was made from. */
   readonly configFiles: readonly string[];
   readonly code: string;
-  readonly external: readonly string[];
+  /** The versions of the packages that stay outside. */
+  readonly external: Readonly<Record<string, string>>;
   readonly release: boolean;
   /** Exact versions of the tools. */
   readonly tools: Readonly<Record<string, string>>;
@@ -56,9 +57,7 @@ export function manifestText(request: ManifestRequest): string {
     image: { file: `${graph.name}.mjs`, bytes: Buffer.byteLength(request.code), sha256: sha256(request.code) },
     tools: request.tools,
     packages: sorted(versions),
-    external: Object.fromEntries(
-      request.external.map((name) => [name, packages.find(name, project.folder)?.version ?? "absent"]),
-    ),
+    external: request.external,
     keys: graph.keys.map(({ name, type, default: usual, path: folder, of }) => ({
       name,
       type,
