@@ -1,5 +1,5 @@
 import type { Timer, Timers } from "@tesserae/device/clock";
-import type { Flow } from "@tesserae/device/flow";
+import { type Flow, FlowError } from "@tesserae/device/flow";
 import { formatEndpoint } from "@tesserae/device/address";
 import type { Log } from "@tesserae/device/log";
 import { type BodyContent, type BodySource, isSource, StreamSource } from "./body-content.ts";
@@ -392,9 +392,13 @@ export class ServerSession implements RequestOrigin {
       else await this.#pump(request, source, sending, first, second);
     } catch (error) {
       source.cancel(error);
-      if (connection.responded || this.#over) throw error;
-      const pending = this.#respondWhole(500, "", [], [], "500 Internal Server Error\n");
-      this.#failure(error);
+      if (this.#over) throw error;
+      if (connection.responded) {
+        // What the peer did is no failure of the handler.
+        if (!(error instanceof FlowError || error instanceof HttpError)) this.#failure(error);
+        throw error;
+      }
+      const pending = this.#respond(request, this.#failure(error));
       if (pending !== undefined) await pending;
     }
   }

@@ -322,6 +322,37 @@ describe("the handler", () => {
     await expect(late).rejects.toMatchObject({ kind: "closed" });
   });
 
+  test("is told of by the log when its stream fails in the middle", async () => {
+    const error = vi.fn();
+    const log = { error, debug: vi.fn() } as unknown as NonNullable<ServeOptions["log"]>;
+    const stream = () => {
+      let pieces = 0;
+      return new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          await settle();
+          if (pieces++ > 0) throw new Error("no more");
+          controller.enqueue(encoder.encode("first"));
+        },
+      });
+    };
+    const world = await World.serve(() => new Response(stream()), { log });
+    const peer = await world.connect();
+    await peer.send(get);
+    for (let round = 0; round < 4; round++) await settle();
+    expect(peer.error).toMatchObject({ kind: "reset" });
+    expect(error).toHaveBeenCalledOnce();
+    expect(world.server.statistics.failures).toBe(1);
+  });
+
+  test("that streams back a body that is too large is answered as one that reads it", async () => {
+    const world = await World.serve((request) => new Response(request.body), { limits: { maxBody: 4 } });
+    const peer = await world.connect();
+    await peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n");
+    expect(peer.take()).toMatch(/^HTTP\/1\.1 413 /);
+    expect(peer.ended).toBe(true);
+    expect(world.server.statistics.failures).toBe(0);
+  });
+
   test("may not go on reading the body behind its response: no half looks whole", async () => {
     let late: Promise<string> | undefined;
     const world = await World.serve((request) => {
