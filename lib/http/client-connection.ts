@@ -61,6 +61,8 @@ export class ClientConnection {
   #filling: Promise<boolean> | undefined = undefined;
   #idle = true;
   #sending: Promise<void> | undefined = undefined;
+  /** What the request body comes from, while it goes out in pieces. */
+  #source: BodySource | undefined = undefined;
   #signal: AbortSignal | undefined = undefined;
   /** Why this side gave up, if it did. */
   #reason: unknown = undefined;
@@ -122,6 +124,7 @@ export class ClientConnection {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#flow.abort();
     void this.#flow.close();
+    this.#source?.cancel(reason);
     this.#onFree(this);
   }
 
@@ -243,6 +246,7 @@ export class ClientConnection {
     );
     let left = length ?? Infinity;
     let first = true;
+    this.#source = body;
     try {
       for (let piece = await body.read(); piece !== undefined; piece = await body.read()) {
         left -= piece.length;
@@ -264,6 +268,8 @@ export class ClientConnection {
       // A half-sent request can only be taken back by a reset; but an answer that is on its way is worth reading.
       if (!this.answered && !this.#isFlowEnd(error)) this.destroy(error);
       throw error;
+    } finally {
+      this.#source = undefined;
     }
     if (length === undefined) out.appendText(chunkedEnd(first));
     if (out.length > 0) await this.#flow.write(out.view());
@@ -284,7 +290,10 @@ export class ClientConnection {
       if (this.dead) return;
       this.dead = true;
       if (sent) void this.#flow.close();
-      else this.#flow.abort();
+      else {
+        this.#flow.abort();
+        this.#source?.cancel(new HttpError("closed", "the server answered before it had the whole request"));
+      }
       this.#onFree(this);
       return;
     }

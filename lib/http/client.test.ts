@@ -260,6 +260,39 @@ describe("what a server can do wrong", () => {
     await expect(asked).rejects.toThrow("enough");
   });
 
+  test.each(["abort", "timeout", "early answer", "nobody there"])(
+    "a stream that goes up is cancelled: %s",
+    async (why) => {
+      const { client, pass } = await scripted(async (flow) => {
+        await readHead(flow);
+        if (why === "early answer") await say(flow, "HTTP/1.1 413 X\r\ncontent-length: 0\r\n\r\n");
+      });
+      const controller = new AbortController();
+      let cancelled = false;
+      const body = new ReadableStream<Uint8Array>({
+        start: (stream) => stream.enqueue(new Uint8Array(10)),
+        cancel: () => {
+          cancelled = true;
+        },
+      });
+      const result = client.fetch(`${origin}${why === "nobody there" ? ":81" : ""}/`, {
+        method: "POST",
+        body,
+        signal: controller.signal,
+      });
+      const outcome = result.then(
+        (response) => response.status,
+        () => "failed",
+      );
+      await settle();
+      if (why === "abort") controller.abort();
+      else await pass(60_001);
+      expect(await outcome).toBe(why === "early answer" ? 413 : "failed");
+      await settle();
+      expect(cancelled).toBe(true);
+    },
+  );
+
   test("nobody there", async () => {
     const { client } = await scripted(() => Promise.resolve());
     await expect(client.fetch("http://127.0.0.1:81/")).rejects.toMatchObject({ kind: "refused" });

@@ -1,7 +1,7 @@
 import type { Timers } from "@tesserae/device/clock";
 import type { Resolver } from "@tesserae/device/resolver";
 import type { Tcp } from "@tesserae/device/tcp";
-import { type BodySource, readAll, StreamSource } from "./body-content.ts";
+import { type BodySource, isSource, readAll, StreamSource } from "./body-content.ts";
 import type { ClientTimeouts, IncomingResponse, OutgoingRequest } from "./client-connection.ts";
 import { type ClientLimits, ConnectionPool } from "./connection-pool.ts";
 import { EngineResponse } from "./engine-response.ts";
@@ -91,6 +91,16 @@ class Client implements HttpClient {
     signal?.throwIfAborted();
     const plan = await makePlan(input, init);
     const redirect = init.redirect ?? request?.redirect ?? "follow";
+    try {
+      return await this.#follow(plan, redirect, signal);
+    } catch (error) {
+      // Whoever produces the body is told, even when nobody ever asked for it.
+      if (isSource(plan.body)) plan.body.cancel(error);
+      throw error;
+    }
+  }
+
+  async #follow(plan: Plan, redirect: RequestRedirect, signal: AbortSignal | undefined): Promise<Response> {
     for (let redirects = 0; ; redirects++) {
       const response = await this.#once(plan, signal);
       const { head, body } = response;
