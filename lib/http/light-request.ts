@@ -114,10 +114,12 @@ export class LightRequest implements Request {
    */
   standard(): Request {
     if (this.#standard === undefined) {
+      // The Fetch standard refuses a body of these, HTTP does not: what comes with one is dropped.
+      const bodiless = this.method === "GET" || this.method === "HEAD";
       const init: RequestInit & { duplex: "half" } = {
         method: this.method,
         headers: this.headers,
-        body: this.#light().stream,
+        body: bodiless ? null : this.#light().stream,
         signal: this.signal,
         duplex: "half",
       };

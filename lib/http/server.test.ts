@@ -369,6 +369,13 @@ describe("the handler", () => {
     expect(peer.take().match(/ 200 /g)).toHaveLength(2);
   });
 
+  test.each(["GET", "HEAD"])("%s with a body, which the engine's requests cannot have, is answered", async (method) => {
+    const world = await World.serve(hello, { standardRequests: true });
+    const peer = await world.connect();
+    await peer.send(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc${get}`);
+    expect(peer.take().match(/ 200 OK/g)).toHaveLength(2);
+  });
+
   test("a light request works where the engine wants one of its own", async () => {
     let text = "";
     const world = await World.serve(async (request) => {
