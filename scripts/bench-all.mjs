@@ -1,0 +1,74 @@
+// Runs every benchmark and writes docs/performance.md: what was measured, against what, on which machine.
+//   npm run bench:all [-- --rounds N]
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+
+const root = path.resolve(import.meta.dirname, "..");
+const out = path.join(root, "out/bench");
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+/** In the order of the document. */
+const chapters = [
+  {
+    name: "http",
+    title: "HTTP on the kernel's sockets",
+    text:
+      "A page of 1 KiB over 64 kept-alive connections, load from `wrk` in another process. The rival is `node:http` with " +
+      "the same answer. `LightResponse` is the `Response` that an image gets; the engine's is what plain Node.js code has.",
+  },
+  {
+    name: "tap-http",
+    title: "HTTP on our TCP/IP stack",
+    text:
+      "The same application on our stack over a tap device, and on the kernel's sockets over a veth pair without and " +
+      "with segmentation offload; load from `wrk` in a network namespace. The server has one core.",
+  },
+  {
+    name: "tap-bulk",
+    title: "Bulk TCP on our stack",
+    text:
+      "One connection, as fast as it goes, both ways. The rival is the same application on the kernel's sockets over a " +
+      "veth pair whose segmentation offload is off.",
+  },
+  {
+    name: "wire",
+    title: "Layouts and checksums",
+    text:
+      "Reading and writing headers as a stack does, one function a layer behind an indirect call, against shifts written " +
+      "by hand and against `DataView`; and the Internet checksum against the loop over 16-bit words.",
+  },
+  { name: "timers", title: "Timers", text: "A million timers, against `setTimeout` and `clearTimeout`." },
+];
+
+let document = `# Performance
+
+Written by \`npm run bench:all\`. Each figure is a ratio of rates against the named rival, measured in the same run, the
+contenders taking turns: the median of the rounds, and the lowest and highest of them. Rates are of this machine and this
+hour; ratios travel better. Above 1 is faster than the rival.
+
+Machine: ${os.cpus().length} × ${os.cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release()}, Node.js ${process.version}, ${version("wrk", ["-v"])}.
+`;
+for (const { name, title, text } of chapters) {
+  const file = path.join(out, `${name}.md`);
+  console.log(`== ${name}`);
+  const run = spawnSync(
+    process.execPath,
+    [path.join(root, "scripts/bench.mjs"), name, "--markdown", file, ...process.argv.slice(2)],
+    { stdio: "inherit" },
+  );
+  if (run.status !== 0) process.exit(run.status ?? 1);
+  document += `\n## ${title}\n\n${text} \`npm run bench -- ${name}\`\n\n${readFileSync(file, "utf8")}`;
+}
+const file = path.join(root, "docs/performance.md");
+writeFileSync(file, document);
+execFileSync("npx", ["--no-install", "prettier", "--write", "--log-level", "warn", file], { cwd: root });
+
+/** @param {string} command @param {string[]} args */
+function version(command, args) {
+  const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  return (`${stdout}${stderr}`.split("\n")[0] ?? "").replace(/ Copyright.*/, "").trim();
+}
