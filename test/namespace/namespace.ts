@@ -26,8 +26,18 @@ const packages: Readonly<Record<string, string>> = {
   setpriv: "util-linux",
 };
 
-/** Why system tests that need these programs cannot run here, in words; `undefined` when they can. */
+/**
+ * Why system tests that need these programs cannot run here, in words; `undefined` when they can.
+ *
+ * @throws Error in CI, where nothing is skipped for want of a program or a privilege.
+ */
 export function unavailable(...programs: readonly string[]): string | undefined {
+  const reason = lack(programs);
+  if (reason !== undefined && process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${reason}`);
+  return reason;
+}
+
+function lack(programs: readonly string[]): string | undefined {
   if (process.platform !== "linux") return "network namespaces need Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
   for (const program of ["ip", ...programs]) {

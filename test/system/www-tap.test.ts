@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { spawn, spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Namespace, unavailable } from "../namespace/namespace.ts";
+import { Namespace, netemUnavailable, unavailable } from "../namespace/namespace.ts";
 import { garbageSeconds, lossyBytes, loadSeconds, patience, transferBytes } from "./duration.ts";
 import { LaunchedImage } from "./launched-image.ts";
 import {
@@ -20,17 +20,8 @@ import {
 
 const reason = unavailable("curl", "wrk", "tshark", "tc", "ping");
 
-/** Whether this kernel has netem: some are built without it. Ours stands in then (`--loss`, `--delay`). */
-function hasNetem(): boolean {
-  if (reason !== undefined) return false;
-  const probe = Namespace.create();
-  try {
-    return probe.attempt("tc", ["qdisc", "add", "dev", "lo", "root", "netem", "loss", "1%"]).status === 0;
-  } finally {
-    probe.destroy();
-  }
-}
-const netem = hasNetem();
+/** Some kernels are built without netem. There our own faults stand in (`--loss`, `--delay`). */
+const netem = netemUnavailable() === undefined;
 
 function clientIn(namespace: Namespace): Client {
   return {
