@@ -22,6 +22,7 @@ import { diagnosticsOf } from "./load-config.ts";
 import { toolModules, type PackageTree } from "./package-tree.ts";
 import type { Project } from "./project.ts";
 import { moveColumns, type Move } from "./source-map.ts";
+import { systemFailure } from "./system-failure.ts";
 import { constantPlaces, movedColumns, withConstants } from "./top-level-constants.ts";
 
 export interface BundleRequest {
@@ -241,8 +242,9 @@ function imagePlugin(request: BundleRequest, serves: boolean, crunched: Map<stri
         try {
           found = crunch(path.resolve(project.folder, folder), folder);
         } catch (error) {
-          if (!(error instanceof Failure)) throw error;
-          return { errors: [{ detail: error }] };
+          const told = error instanceof Failure ? error : systemFailure(error);
+          if (told === undefined) throw error;
+          return { errors: [{ detail: told }] };
         }
         for (const each of found) files.set(`${folder}/${each.key}`, each);
         const contents = crunchModule(found, (each) => `tesserae:file/${folder}/${each.key}`);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { failure, usage } from "./failure.ts";
@@ -14,7 +14,7 @@ export interface Created {
 }
 
 /**
- * Makes a project in the folder `argument`, all of it or nothing.
+ * Makes a project in the folder `argument`, all of it or nothing, with the folders above it that there are not.
  *
  * @throws Failure when the folder exists and is not empty, or its name cannot be an image's.
  */
@@ -31,22 +31,34 @@ export async function createProject(argument: string | undefined, version: strin
     throw usage(`"${name}" is not a project's name${hint}`, "use lower-case letters, digits and dashes");
   }
   const parent = path.dirname(folder);
-  if (!existsSync(parent)) throw failure(`there is no folder "${path.dirname(argument)}" to make "${name}" in`);
   if (existsSync(folder) && (await contents(folder)).length > 0) {
     throw failure(`"${argument}" exists already`, "nothing was changed: take another name, or remove it first");
   }
-  const scratch = await mkdtemp(path.join(parent, `.${name}-`));
+  for (let above = parent; !isFolder(above); above = path.dirname(above)) {
+    if (existsSync(above)) throw failure(`"${path.relative(process.cwd(), above)}" is no folder`, "take another place");
+  }
+  // The first one that was not there before.
+  const made = await mkdir(parent, { recursive: true });
+  let scratch: string | undefined;
+  let done = false;
   try {
+    scratch = await mkdtemp(path.join(parent, `.${name}-`));
     for (const [file, text] of Object.entries(templateFiles(name, version))) {
       await mkdir(path.dirname(path.join(scratch, file)), { recursive: true });
       await writeFile(path.join(scratch, file), text);
     }
     if (existsSync(folder)) await cp(scratch, folder, { recursive: true, errorOnExist: true, force: false });
     else await rename(scratch, folder);
+    done = true;
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
+    if (!done && made !== undefined) await rm(made, { recursive: true, force: true });
   }
   return { name, folder, needsInstall: !isInstalled(folder) };
+}
+
+function isFolder(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function contents(folder: string): Promise<readonly string[]> {

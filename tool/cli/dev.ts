@@ -4,6 +4,7 @@ import { buildImage, type BuildRequest } from "./build.ts";
 import { forwardSignals, startImage, type RunningImage } from "./child.ts";
 import { Failure } from "./failure.ts";
 import { ParsedFiles } from "./parsed-files.ts";
+import { systemFailure } from "./system-failure.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Changes within this many milliseconds are one. */
@@ -75,9 +76,10 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
           });
         }
       } catch (error) {
-        if (!(error instanceof Failure)) throw error;
+        const told = error instanceof Failure ? error : systemFailure(error);
+        if (told === undefined) throw error;
         terminal.error(
-          `${error.message}\n${image === undefined ? "waiting for a change" : "the old image keeps running"}`,
+          `${told.message}\n${image === undefined ? "waiting for a change" : "the old image keeps running"}`,
         );
       }
       await next;

@@ -137,7 +137,7 @@ export function diagnosticsOf(error: unknown, folder: string): readonly Diagnost
     const advice = missing === undefined ? notes[0]?.text : resolveAdvice(missing);
     return {
       message: missing === undefined ? lowerFirst(text) : `cannot find "${missing}"`,
-      ...(location === null || location.namespace === "tesserae"
+      ...(location === null || location.namespace === "tesserae" || location.file.startsWith("tesserae:")
         ? {}
         : {
             location: {

@@ -58,7 +58,7 @@ describe("mistakes about folders", () => {
       ["build", "empty"],
       ["run", "taken/precious"],
       ["create", "taken"],
-      ["create", "no/such/place"],
+      ["create", "taken/precious/place"],
     ]) {
       const { status, stdout, stderr } = await tool.run(argv, { cwd: scratch.folder });
       expect([status, stdout]).toEqual([1, ""]);
@@ -263,6 +263,9 @@ describe("create", () => {
       expect(wrong.stderr).toContain('/ is without "<h1>"');
       const again = await tool.run(["create", "my-site"], { cwd: scratch.folder });
       expect(again.status).toBe(1);
+      const deep = await tool.run(["create", "new/folders/site"], { cwd: scratch.folder });
+      expect([deep.status, deep.stderr]).toEqual([0, ""]);
+      expect(readdirSync(path.join(scratch.folder, "new/folders"))).toEqual(["site"]);
     },
     slow,
   );

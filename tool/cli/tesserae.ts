@@ -8,9 +8,10 @@ import { completionScript, shells } from "./completion.ts";
 import { costTable, grouped } from "./cost.ts";
 import { createProject } from "./create.ts";
 import { graphDot, graphJson, graphTree } from "./describe.ts";
-import { codeOf, Failure, usage } from "./failure.ts";
+import { Failure, usage } from "./failure.ts";
 import { commandHelp, helpText } from "./help.ts";
 import { openProject, relative } from "./project.ts";
+import { systemFailure } from "./system-failure.ts";
 import { Terminal } from "./terminal.ts";
 import { toolVersion } from "./tool-version.ts";
 
@@ -40,15 +41,10 @@ export async function tesserae(argv: readonly string[]): Promise<number> {
     }
     return await dispatch(invocation, terminal);
   } catch (error) {
-    if (error instanceof Failure) {
-      const usage = error.status === 2;
-      terminal.error(usage ? `tesserae: ${error.message}` : error.message);
-      return error.status;
-    }
-    // The system refused a file: that is the developer's to mend, and the message says which.
-    if (error instanceof Error && /^E[A-Z]+$/.test(codeOf(error) ?? "") && "path" in error) {
-      terminal.error(`error: ${error.message}`);
-      return 1;
+    const told = error instanceof Failure ? error : systemFailure(error);
+    if (told !== undefined) {
+      terminal.error(told.status === 2 ? `tesserae: ${told.message}` : told.message);
+      return told.status;
     }
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     terminal.error(`tesserae: error: this is a mistake in tesserae itself; please report it\n${text}`);
