@@ -1,8 +1,11 @@
+import { FlowError, type FlowErrorKind } from "@tesserae/device/flow";
 import { describeKeys, parseArguments, type FlagPlan } from "@tesserae/image/arguments";
 import { KeyError } from "@tesserae/image/key";
 import type { ImagePlan } from "@tesserae/image/plan";
 import { DeviceError, runImage } from "@tesserae/image/run";
 
+/** What is wrong about the machine then, and not in the program: a stack would add nothing. */
+const environmental: ReadonlySet<FlowErrorKind> = new Set(["address-in-use", "address-not-available", "permission"]);
 /** How long a process may take to end after its image has, in milliseconds. */
 const lastBound = 1000;
 
@@ -101,6 +104,7 @@ function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // These say all in words; a stack would point into the target.
   if (error instanceof KeyError || error instanceof StartError) return error.message;
+  if (error instanceof FlowError && environmental.has(error.kind)) return error.message;
   if (error instanceof DeviceError) {
     return error.cause instanceof StartError ? error.message : (error.stack ?? error.message);
   }

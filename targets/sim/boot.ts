@@ -56,7 +56,16 @@ export async function boot(plan: ImagePlan): Promise<void> {
   }
   // Local time is ambient too.
   process.env["TZ"] = "UTC";
-  const failed = await simulate(plan, parsed.keys, read.settings);
+  const files: OutputFile[] = [];
+  let watching: readonly Observer[];
+  try {
+    watching = observers(read.settings, files);
+  } catch (error) {
+    process.stderr.write(`${plan.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const failed = await simulate(plan, parsed.keys, read.settings, watching, files);
   if (failed === undefined) return;
   process.exitCode = 1;
   process.stderr.write(`${plan.name}: ${failed}\n`);
@@ -68,10 +77,11 @@ async function simulate(
   plan: ImagePlan,
   keys: Readonly<Record<string, string>>,
   settings: SimSettings,
+  watching: readonly Observer[],
+  files: readonly OutputFile[],
 ): Promise<string | undefined> {
   const { seed, link, until } = settings;
   const world = createWorld({ seed, link, plan, keys, epoch });
-  const files: OutputFile[] = [];
   const timeline = settings.timeline || optionsOf(plan.scenario).timeline === true ? new Timeline() : undefined;
   let summary: RunSummary | undefined;
   let failed: string | undefined;
@@ -89,7 +99,7 @@ async function simulate(
   process.on("unhandledRejection", crash);
   process.on("uncaughtException", crash);
   try {
-    for (const observer of observers(settings, files)) world.observe(observer);
+    for (const observer of watching) world.observe(observer);
     if (timeline !== undefined) world.observe(timeline);
     if (plan.scenario === undefined) {
       // Not a task: an application alone may serve for ever, and is done when nothing more happens.
@@ -123,12 +133,17 @@ async function simulate(
   return failed;
 }
 
+/** What watches the run, by the flags. Pushes each file that it opens. @throws Error naming the flag. */
 function observers(settings: SimSettings, files: OutputFile[]): Observer[] {
   const list: Observer[] = [];
-  const open = (path: string): OutputFile => {
-    const file = new OutputFile(path);
-    files.push(file);
-    return file;
+  const open = (flag: string, path: string): OutputFile => {
+    try {
+      const file = new OutputFile(path);
+      files.push(file);
+      return file;
+    } catch (error) {
+      throw new Error(`--${flag}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
   };
   const console: Observer = {
     note(time, host, text) {
@@ -138,11 +153,11 @@ function observers(settings: SimSettings, files: OutputFile[]): Observer[] {
   // The trace has these lines too.
   if (settings.trace !== "-") list.push(console);
   if (settings.trace !== undefined) {
-    const file = open(settings.trace);
+    const file = open("trace", settings.trace);
     list.push(new TextTrace((line) => file.writeLine(line)));
   }
   if (settings.pcap !== undefined) {
-    const file = open(settings.pcap);
+    const file = open("pcap", settings.pcap);
     list.push(new Capture(new PcapngWriter((bytes) => file.write(bytes)), epoch));
   }
   return list;
