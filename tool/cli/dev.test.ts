@@ -52,6 +52,21 @@ test("dev runs again after a change, goes on through errors, and ends on a signa
   writeFileSync(main, source.replace("${keys.greeting}:", "mended:"));
   await hear("mended: 4 of 5");
   await hear("sampler ended with status 0");
+  // One that goes on is stopped for the next one: that it ended is not worth a line.
+  const lasting = source.replace("{ console,", "{ signal, console,").replace(
+    "  if (keys.fail)",
+    `  const beat = setInterval(() => undefined, 1000);
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  clearInterval(beat);
+  if (keys.fail)`,
+  );
+  writeFileSync(main, lasting.replace("${keys.greeting}:", "lasting:"));
+  await hear("lasting: 4 of 5");
+  await hear("index.html: 38 bytes");
+  writeFileSync(main, lasting.replace("${keys.greeting}:", "replaced:"));
+  const words = ["changed: running sampler again", "replaced: 4 of 5"];
+  while (!words.every((each) => said.includes(each))) await new Promise<void>((resolve) => (wake = resolve));
+  expect(said).not.toContain("ended with status");
   const ended = new Promise((resolve) => child?.once("exit", resolve));
   child.kill("SIGTERM");
   expect(await ended).toBe(0);

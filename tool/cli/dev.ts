@@ -23,8 +23,9 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
   let image: RunningImage | undefined;
   let wake: () => void = () => undefined;
   let timer: NodeJS.Timeout | undefined;
-  // A field, not a variable: the signal's handler writes it.
-  const state = { stopping: false };
+  let stopped = false;
+  // Asked anew each time, as the signal's handler writes it.
+  const stopping = (): boolean => stopped;
   let status = 0;
   const parsed = new ParsedFiles();
   const changed = (name: string | null): void => {
@@ -48,7 +49,7 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
   const unforward = forwardSignals(
     () => image,
     () => {
-      state.stopping = true;
+      stopped = true;
       wake();
     },
   );
@@ -64,14 +65,18 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
         follow(
           new Set(built.inputs.filter((file) => !file.includes("node_modules")).map((file) => path.dirname(file))),
         );
-        if (!state.stopping) {
-          await image?.stop(patience);
-          terminal.error(image === undefined ? `running ${built.name}` : `changed: running ${built.name} again`);
+        if (!stopping()) {
+          const before = image;
+          // That it ends now is no news.
+          image = undefined;
+          await before?.stop(patience);
+          if (stopping()) return await (before?.ended ?? 0);
+          terminal.error(before === undefined ? `running ${built.name}` : `changed: running ${built.name} again`);
           const started = startImage(built.image, built.rest);
           image = started;
           void started.ended.then((code) => {
             status = code;
-            if (image === started && !state.stopping)
+            if (image === started && !stopping())
               terminal.error(`${built.name} ended with status ${String(code)}; waiting`);
           });
         }
@@ -83,7 +88,7 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
         );
       }
       await next;
-      if (state.stopping) {
+      if (stopping()) {
         await image?.ended;
         return status;
       }
