@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { expect } from "vitest";
+import { expect, test } from "vitest";
 import { noise } from "../../examples/www/noise.ts";
+import { loadSeconds, patience, transferBytes } from "./duration.ts";
 
 /** What `examples/www` must do for real clients, wherever it runs. */
 
@@ -124,4 +125,19 @@ export async function checkLoad(client: Client, seconds: number): Promise<string
   expect(report).not.toMatch(/Socket errors|Non-2xx/);
   expect(Number(/(\d+) requests in/.exec(report)?.[1])).toBeGreaterThan(0);
   return report;
+}
+
+/** Everything that the site must do on a good path. */
+export function siteTests(client: () => Client): void {
+  test("every page", () => checkPages(client()), patience);
+  test("ranges and conditions", () => checkRanges(client()), patience);
+  test("keep-alive", () => checkKeepAlive(client()), patience);
+  test("1,000 connections at once", () => checkConcurrent(client(), 1000), patience);
+  test(
+    "a large download",
+    async () => checkDownload(client(), transferBytes, await noiseDigest(transferBytes)),
+    patience,
+  );
+  test("a large upload", () => checkUpload(client(), transferBytes), patience);
+  test("load", async () => console.log(await checkLoad(client(), loadSeconds)), patience);
 }

@@ -1,19 +1,9 @@
 import { spawn } from "node:child_process";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { missing } from "../../scripts/prerequisites.mjs";
-import { loadSeconds, patience, transferBytes } from "./duration.ts";
+import { patience } from "./duration.ts";
 import { LaunchedImage } from "./launched-image.ts";
-import {
-  checkConcurrent,
-  checkDownload,
-  checkKeepAlive,
-  checkLoad,
-  checkPages,
-  checkRanges,
-  checkUpload,
-  noiseDigest,
-  type Client,
-} from "./site-checks.ts";
+import { siteTests, type Client } from "./site-checks.ts";
 
 const lacking = missing().filter(({ command }) => command === "curl" || command === "wrk");
 const reason = lacking.map(({ command, debian }) => `needs ${command}, Debian package ${debian}`).join(", ");
@@ -43,15 +33,5 @@ describe.skipIf(reason !== "")(`examples/www on the node target${reason === "" ?
     expect(await image.stop(), image.output).toBe(0);
   }, patience);
 
-  test("every page", () => checkPages(client), patience);
-  test("ranges and conditions", () => checkRanges(client), patience);
-  test("keep-alive", () => checkKeepAlive(client), patience);
-  test("1,000 connections at once", () => checkConcurrent(client, 1000), patience);
-  test(
-    "a large download",
-    async () => checkDownload(client, transferBytes, await noiseDigest(transferBytes)),
-    patience,
-  );
-  test("a large upload", () => checkUpload(client, transferBytes), patience);
-  test("load", async () => console.log(await checkLoad(client, loadSeconds)), patience);
+  siteTests(() => client);
 });

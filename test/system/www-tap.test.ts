@@ -4,17 +4,17 @@ import path from "node:path";
 import { spawn, spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Namespace, netemUnavailable, unavailable } from "../namespace/namespace.ts";
-import { garbageSeconds, lossyBytes, loadSeconds, patience, transferBytes } from "./duration.ts";
+import { garbageSeconds, lossyBytes, loadSeconds, patience } from "./duration.ts";
 import { LaunchedImage } from "./launched-image.ts";
 import {
   checkConcurrent,
   checkDownload,
-  checkKeepAlive,
   checkLoad,
   checkPages,
   checkRanges,
   checkUpload,
   noiseDigest,
+  siteTests,
   type Client,
 } from "./site-checks.ts";
 
@@ -62,17 +62,7 @@ describe.skipIf(reason !== undefined)(`examples/www on our stack, against the ke
     host.destroy();
   }, patience);
 
-  test("every page", () => checkPages(client), patience);
-  test("ranges and conditions", () => checkRanges(client), patience);
-  test("keep-alive", () => checkKeepAlive(client), patience);
-  test("1,000 connections at once", () => checkConcurrent(client, 1000), patience);
-  test(
-    "a large download",
-    async () => checkDownload(client, transferBytes, await noiseDigest(transferBytes)),
-    patience,
-  );
-  test("a large upload", () => checkUpload(client, transferBytes), patience);
-  test("load", async () => console.log(await checkLoad(client, loadSeconds)), patience);
+  siteTests(() => client);
 
   test(
     "serves on under hostile frames, in bounded memory",
