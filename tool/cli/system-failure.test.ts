@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -27,7 +27,17 @@ test("a folder that may not be written to is named, with what to do", () => {
   // /proc belongs to root; for root it is a folder of its own.
   const other = said("EACCES", "mkdir", "/proc/tesserae");
   expect(other).toContain("no permission to write in the folder /proc\n");
-  expect(other).toContain(process.getuid?.() === 0 ? "chmod u+w /proc" : `sudo chown -R "$(id -un)" /proc`);
+  expect(other).toContain(process.getuid?.() === 0 ? "chmod u+w /proc" : "work in a folder of your own");
+});
+
+test.runIf(process.getuid?.() === 0)("what another user built may be taken over, nothing else of theirs", () => {
+  const built = path.join(folder, "app/.tesserae/node");
+  mkdirSync(built, { recursive: true });
+  for (const each of [built, path.dirname(built), path.join(folder, "app")]) chownSync(each, 4321, 4321);
+  const fix = `run: sudo chown -R "$(id -un)" ${path.dirname(built)}`;
+  expect(said("EACCES", "open", path.join(built, ".app.mjs.17.tmp"))).toContain(fix);
+  expect(said("EACCES", "mkdir", path.join(folder, "app/.tesserae/sim"))).toContain(fix);
+  expect(said("EACCES", "mkdtemp", path.join(folder, "app/.x-1"))).not.toContain("chown");
 });
 
 test("a file that may not be read is named", () => {

@@ -45,8 +45,12 @@ function nearestFolder(folder: string): string {
 }
 
 function writable(folder: string): string {
-  const copy = "or work on a copy in a folder of your own";
   const own = statSync(folder, { throwIfNoEntry: false })?.uid === process.getuid?.();
   if (own) return `run: chmod u+w ${shown(folder)}`;
-  return `it belongs to another user: run: sudo chown -R "$(id -un)" ${shown(folder)}\n${copy}`;
+  // What builds wrote may be given away; what else another user has, may not.
+  const parts = folder.split(path.sep);
+  const at = parts.indexOf(".tesserae");
+  const built = at < 0 ? undefined : parts.slice(0, at + 1).join(path.sep);
+  if (built === undefined) return "it belongs to another user: work in a folder of your own";
+  return `another user has built there: run: sudo chown -R "$(id -un)" ${shown(built)}`;
 }
