@@ -2,9 +2,12 @@ import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { relative } from "./project.ts";
 import { systemFailure } from "./system-failure.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "tesserae-test-"));
+/** As messages give it: from where the tests run. */
+const shown = relative(folder);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -22,7 +25,7 @@ test("a folder that may not be written to is named, with what to do", () => {
     ["rename", "app.mjs"],
   ] as const) {
     const message = said("EACCES", syscall, path.join(folder, name));
-    expect(message).toBe(`error: no permission to write in the folder ${folder}\n  run: chmod u+w ${folder}`);
+    expect(message).toBe(`error: no permission to write in the folder ${shown}\n  run: chmod u+w ${shown}`);
   }
   // /proc belongs to root; for root it is a folder of its own.
   const other = said("EACCES", "mkdir", "/proc/tesserae");
@@ -34,7 +37,7 @@ test.runIf(process.getuid?.() === 0)("what another user built may be taken over,
   const built = path.join(folder, "app/.tesserae/node");
   mkdirSync(built, { recursive: true });
   for (const each of [built, path.dirname(built), path.join(folder, "app")]) chownSync(each, 4321, 4321);
-  const fix = `run: sudo chown -R "$(id -un)" ${path.dirname(built)}`;
+  const fix = `run: sudo chown -R "$(id -un)" ${relative(path.dirname(built))}`;
   expect(said("EACCES", "open", path.join(built, ".app.mjs.17.tmp"))).toContain(fix);
   expect(said("EACCES", "mkdir", path.join(folder, "app/.tesserae/sim"))).toContain(fix);
   expect(said("EACCES", "mkdtemp", path.join(folder, "app/.x-1"))).not.toContain("chown");
@@ -42,13 +45,13 @@ test.runIf(process.getuid?.() === 0)("what another user built may be taken over,
 
 test("a file that may not be read is named", () => {
   const file = path.join(folder, "main.ts");
-  expect(said("EACCES", "open", file)).toContain(`no permission to read ${file}\n`);
+  expect(said("EACCES", "open", file)).toContain(`no permission to read ${relative(file)}\n`);
 });
 
 test("a full disk and one that cannot be written to are told apart", () => {
   const file = path.join(folder, ".app.mjs.17.tmp");
-  expect(said("ENOSPC", "open", file)).toContain(`no space is left for files in the folder ${folder}`);
-  expect(said("EROFS", "open", file)).toContain(`the folder ${folder} cannot be written to`);
+  expect(said("ENOSPC", "open", file)).toContain(`no space is left for files in the folder ${shown}`);
+  expect(said("EROFS", "open", file)).toContain(`the folder ${shown} cannot be written to`);
 });
 
 test("other refusals keep the system's words; what is not about a file is left to others", () => {
