@@ -50,7 +50,7 @@ Written by \`npm run bench:all\`. Each figure is a ratio of rates against the na
 contenders taking turns: the median of the rounds, and the lowest and highest of them. Rates are of this machine and this
 hour; ratios travel better. Above 1 is faster than the rival.
 
-Machine: ${os.cpus().length} × ${os.cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release()}, Node.js ${process.version}, ${version("wrk", ["-v"])}.
+Machine: ${os.cpus().length} × ${os.cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release().split(".", 2).join(".")}, Node.js ${process.version}, ${version("wrk", ["-v"])}.
 `;
 for (const { name, title, text } of chapters) {
   const file = path.join(out, `${name}.md`);
