@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { attempt, fuzz, shrink } from "./fuzzer.ts";
 import { mutate } from "./mutation.ts";
 import { describeFailure } from "./report.ts";
-import { Xoshiro } from "./xoshiro.ts";
+import { Draws } from "./draws.ts";
 
 /** Breaks when a byte 0x80 or above is followed, anywhere, by a zero. */
 const fragile = {
@@ -70,7 +70,7 @@ test("shrinking leaves what is needed", async () => {
 });
 
 test("mutations stay within the longest length and leave their bases alone", () => {
-  const random = new Xoshiro(3);
+  const random = new Draws(3);
   const base = Uint8Array.from({ length: 40 }, (_, index) => index);
   const other = new Uint8Array(50).fill(7);
   const lengths = new Set<number>();

@@ -1,7 +1,7 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
 import { mutate } from "./mutation.ts";
 import type { Watchdog } from "./watchdog.ts";
-import { Xoshiro } from "./xoshiro.ts";
+import { Draws } from "./draws.ts";
 
 /** How long, and from which seed. */
 export interface FuzzOptions {
@@ -40,7 +40,7 @@ const batch = 16;
 /** Feeds the target its seeds, then mutations of them and of earlier mutations, until one breaks it or time is up. */
 export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<FuzzResult> {
   const { seed, runs: most = Infinity, expired = () => false, longest = 4096, watchdog } = options;
-  const random = new Xoshiro(seed);
+  const random = new Draws(seed);
   const first = [new Uint8Array(0), ...target.seeds.map((each) => each.slice())];
   const kept: Uint8Array[] = [];
   let runs = 0;

@@ -1,4 +1,4 @@
-import type { Xoshiro } from "./xoshiro.ts";
+import type { Draws } from "./draws.ts";
 
 /** Values that parsers get wrong. */
 const interesting8 = [0, 1, 0x7f, 0x80, 0xff, 0x20, 0x0a, 0x0d, 0x3a, 0x2e, 0x2f, 0x30, 0x2d, 0x3b, 0x45, 0x40, 0x06];
@@ -10,13 +10,13 @@ const interesting32 = [0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x1
  *
  * @param longest the most bytes in the result
  */
-export function mutate(base: Uint8Array, other: Uint8Array, random: Xoshiro, longest: number): Uint8Array {
+export function mutate(base: Uint8Array, other: Uint8Array, random: Draws, longest: number): Uint8Array {
   let bytes = base.slice(0, longest);
   for (let count = 1 << random.below(4); count > 0; count--) bytes = change(bytes, other, random).slice(0, longest);
   return bytes;
 }
 
-function change(bytes: Uint8Array, other: Uint8Array, random: Xoshiro): Uint8Array {
+function change(bytes: Uint8Array, other: Uint8Array, random: Draws): Uint8Array {
   const at = random.below(bytes.length);
   switch (random.below(12)) {
     case 0:
@@ -61,12 +61,12 @@ function change(bytes: Uint8Array, other: Uint8Array, random: Xoshiro): Uint8Arr
   }
 }
 
-function noise(random: Xoshiro, length: number): Uint8Array {
+function noise(random: Draws, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => random.uint32());
 }
 
 /** Writes a number of `size` bytes at `at`, in either byte order, as far as it fits. */
-function number(bytes: Uint8Array, at: number, size: number, value: number, random: Xoshiro): Uint8Array {
+function number(bytes: Uint8Array, at: number, size: number, value: number, random: Draws): Uint8Array {
   const little = random.below(4) === 0;
   for (let index = 0; index < size && at + index < bytes.length; index++) {
     bytes[at + index] = value >>> (8 * (little ? index : size - 1 - index));
