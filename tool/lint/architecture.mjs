@@ -21,9 +21,22 @@ const mayImport = {
  * @type {Readonly<Record<string, string>>}
  */
 const layerOfPackage = {
-  ...layer("lib", ["device", "wire", "time", "conformance", "log", "kv", "block", "netif", "tcpip", "http", "image"]),
-  ...layer("targets", ["node", "tap", "sim"]),
-  ...layer("tool", ["config", "cli"]),
+  ...layer("lib", [
+    "device",
+    "wire",
+    "time",
+    "conformance",
+    "log",
+    "kv",
+    "block",
+    "netif",
+    "tcpip",
+    "http",
+    "image",
+    "dns",
+  ]),
+  ...layer("targets", ["node", "tap", "sim", "vm", "node-api"]),
+  ...layer("tool", ["config", "cli", "vm-image", "qemu"]),
 };
 
 /** @param {string} name @param {readonly string[]} packages */
