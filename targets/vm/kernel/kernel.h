@@ -1,0 +1,374 @@
+/*
+ * What the files of the kernel offer each other, a section a file.
+ *
+ * One processor, one address space, interrupts off inside the kernel: no locks anywhere. A thread gives up the
+ * processor only in schedule(), so whatever is read before a call that may block must be read again after it.
+ */
+#pragma once
+#include "types.h"
+#include "cpu.h"
+#include "linux.h"
+
+/*
+ * The address space.
+ *   0000000000001000 … 00007fffffffefff  the program (a guard page on either side)
+ *   ffff800000000000 …                   all RAM below the top, read-write, never executable ("direct map");
+ *                                        the kernel's own text is read-only in it as well
+ *   ffffc90000000000 …                   kernel stacks with guard pages, device registers
+ *   ffffffff80100000 …                   the kernel: text (r-x), rodata (r--), data (rw-)
+ */
+#define USER_BOTTOM 0x10000UL
+#define USER_TOP 0x00007ffffffff000UL
+#define DIRECT_MAP 0xffff800000000000UL
+#define KERNEL_MAPPINGS 0xffffc90000000000UL
+#define KERNEL_BASE 0xffffffff80000000UL
+
+static inline void *direct(u64 physical) { return (void *)(physical + DIRECT_MAP); }
+static inline u64 physical(const void *direct_address) { return (u64)direct_address - DIRECT_MAP; }
+
+/* Exit codes of the machine beside the program's own; see power.c. */
+#define EXIT_PANIC 101
+#define EXIT_OUT_OF_MEMORY 102
+#define EXIT_BAD_IMAGE 103
+#define EXIT_SIGNAL 64
+
+/* string.c */
+void *memcpy(void *to, const void *from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t limit);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+
+/* print.c: %s %c %d %u %x %p, l for 64 bits, width, 0 and - flags. Returns the length that it would have had. */
+typedef __builtin_va_list va_list;
+int vformat(char *to, size_t size, const char *format, va_list arguments);
+int format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Prints on the console, a line of the kernel's own begins with "[kernel] ". */
+void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* console.c: the 16550 at COM1. Output is polled, input comes by interrupt once console_start() has run. */
+void console_init(void);
+void console_start(void);
+void console_write(const char *bytes, size_t n);
+/* Moves up to n received bytes out of the queue; 0 when there are none. */
+size_t console_read(char *to, size_t n);
+bool console_readable(void);
+extern char console_channel; /* block_on() channel of readers */
+
+/* panic.c: the end. Prints one line, then registers and a symbolised trace, and turns the machine off. */
+void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/* Stops with one line and a status, without a trace: what went wrong is not the kernel's fault. */
+void fail(int code, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
+struct trap_frame;
+void panic_frame(struct trap_frame *frame, const char *what) __attribute__((noreturn));
+#define ASSERT(condition)                                                                                              \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition);                              \
+	} while (0)
+/* symbols.c, generated at build time: function names by offset from kernel_start, ascending. */
+struct symbol {
+	u32 offset;
+	const char *name;
+};
+extern const struct symbol kernel_symbols[];
+extern const u32 kernel_symbol_count;
+
+/* bootinfo.c: what the loader handed over. */
+struct memory_range {
+	u64 address, size;
+	u32 type; /* E820 */
+};
+#define MEMORY_RAM 1
+#define MAX_MEMORY_RANGES 128
+struct boot_info {
+	struct memory_range map[MAX_MEMORY_RANGES];
+	u32 map_count;
+	u64 image, image_size; /* physical */
+	u64 rsdp;
+	char command_line[4096];
+};
+extern struct boot_info boot_info;
+/* Copies all out of the loader's structures; fails with one line when they make no sense. */
+void bootinfo_init(u64 start_info);
+/* The value of word `key=value` (quotes allowed) of the command line; false when absent. `key` alone is "". */
+bool bootinfo_option(const char *key, char *value, size_t size);
+bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it */
+
+/* processor.c: GDT, TSS, IDT, control registers, features. */
+struct cpu_features {
+	bool smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, rdseed, x2apic, tsc_deadline, invariant_tsc, pge;
+	char hypervisor[13];
+};
+extern struct cpu_features cpu;
+void processor_init(void);
+void processor_set_kernel_stack(u64 top);
+
+/* trap.c */
+struct trap_frame {
+	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	u64 vector, error;
+	u64 rip, cs, rflags, rsp, ss;
+};
+#define VECTOR_TIMER 32
+#define VECTOR_CONSOLE 33
+#define VECTOR_FIRST_FREE 48
+#define VECTOR_SPURIOUS 255
+void trap_dispatch(struct trap_frame *frame); /* called by entry.S */
+static inline bool from_user(const struct trap_frame *frame) { return (frame->cs & 3) != 0; }
+
+/* apic.c */
+void apic_init(void);
+u32 apic_id(void);
+void apic_acknowledge(void);
+void apic_timer(u64 nanoseconds); /* one shot; 0 stops it */
+/* Routes a line of any I/O APIC. False when there is no such line. */
+bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked);
+
+/* clock.c: nanoseconds. */
+void clock_init(void);
+u64 now(void);          /* since boot, monotonic */
+u64 wall_clock(void);   /* since 1970 */
+extern u64 tsc_frequency;
+extern const char *clock_source;
+#define FOREVER (~0UL)
+
+/* random.c: ChaCha20, fast key erasure. Usable after random_init(), which comes before the first program runs. */
+void random_init(void);
+void random_bytes(void *to, size_t n);
+void random_add(const void *entropy, size_t n);
+u64 random_u64(void);
+extern const char *random_seed_source;
+
+/* power.c */
+struct window_power;
+i64 power_configure(const struct window_power *how);
+void power_off(int code) __attribute__((noreturn));
+void power_reset(void) __attribute__((noreturn));
+
+/* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
+void page_init(void);
+void *page_alloc(u32 order);         /* zeroed, an address in the direct map */
+void *page_alloc_dirty(u32 order);   /* as it is */
+void page_free(void *page, u32 order);
+extern u64 pages_total, pages_usable, pages_free, pages_lowest;
+#define MAX_ORDER 14
+
+/* heap.c: kernel objects, zeroed; NULL when memory is out. kfree needs the size given to kmalloc. */
+void *kmalloc(size_t n);
+void kfree(void *object, size_t n);
+
+/* pagetable.c */
+#define PTE_PRESENT 1UL
+#define PTE_WRITE 2UL
+#define PTE_USER 4UL
+#define PTE_WRITE_THROUGH 8UL
+#define PTE_UNCACHED 16UL
+#define PTE_LARGE 128UL
+#define PTE_GLOBAL 256UL
+#define PTE_BORROWED (1UL << 9)  /* the frame is not the page allocator's to free */
+#define PTE_COPY (1UL << 10)     /* copy before the first write */
+#define PTE_NO_EXECUTE (1UL << 63)
+#define PTE_ADDRESS 0x000ffffffffff000UL
+/* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
+void pagetable_init(void);
+u64 *pte_find(u64 address);                /* NULL when no table is there */
+u64 *pte_make(u64 address);                /* NULL when memory is out */
+u64 *pte_next(u64 *address, u64 end);      /* first entry at or after *address that a table exists for */
+void pte_unmap(u64 start, u64 end);        /* frees frames that are ours, flushes */
+void tlb_flush(u64 address);
+void tlb_flush_all(void);
+/* Kernel mappings: n pages with a guard page below; NULL when memory is out. */
+void *kernel_stack_alloc(u32 pages);
+void kernel_stack_free(void *stack, u32 pages);
+/* Device registers, uncached; cached by physical page, so calling it again costs nothing. */
+volatile void *device_map(u64 address, u64 length);
+
+/* vma.c: the program's address space as a sorted set of areas. */
+struct node;
+struct area {
+	u64 start, end;
+	u32 protection;   /* PROT_… */
+	u32 flags;        /* MAP_SHARED | AREA_… */
+	struct node *file; /* NULL: anonymous */
+	u64 offset;       /* in the file, or physical address for AREA_DEVICE */
+};
+#define AREA_DEVICE 0x10000000u /* bound through the device window: never freed, never paged */
+#define AREA_STACK 0x20000000u
+#define MAX_AREAS 65530
+extern struct area **areas;
+extern u32 area_count;
+struct area *area_find(u64 address);              /* the one that holds it, or NULL */
+u32 area_index(u64 address);                      /* first area with end > address */
+i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset);
+i64 area_split(u64 at);
+void area_remove(u64 start, u64 end);             /* after splits at both ends */
+void area_merge(u64 around);
+u64 area_gap(u64 length, u64 alignment);          /* top down below mmap_base; 0 when there is none */
+void area_init(void);                             /* picks mmap_base (ASLR) */
+extern u64 mmap_base;
+size_t area_describe(char *to, size_t size);      /* as /proc/self/maps */
+
+/* mmap.c: system calls on areas; negative errno. */
+i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset);
+i64 user_munmap(u64 address, u64 length);
+i64 user_mprotect(u64 address, u64 length, u32 protection);
+i64 user_madvise(u64 address, u64 length, int advice);
+i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_address);
+i64 user_mincore(u64 address, u64 length, u8 *vector_user);
+i64 user_brk(u64 address);
+/* Replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or device registers at *at. */
+i64 user_bind(u64 address, u64 length, u64 *at);
+bool dma_owns(u64 address, u64 length);
+
+/* fault.c: true when the fault is mended and the instruction can run again. Out of memory ends the machine. */
+bool page_fault(u64 address, u64 error);
+#define FAULT_PRESENT 1
+#define FAULT_WRITE 2
+#define FAULT_USER 4
+#define FAULT_RESERVED 8
+#define FAULT_FETCH 16
+extern u64 fault_count, fault_file_count, fault_copy_count;
+
+/*
+ * usercopy.c, entry.S: the only ways to touch the program's memory. Each returns 0 or -EFAULT, and never faults the
+ * kernel: a bad pointer is caught by range and then by the fault handler's table.
+ */
+i64 copy_from_user(void *to, u64 from, size_t n);
+i64 copy_to_user(u64 to, const void *from, size_t n);
+i64 clear_user(u64 to, size_t n);
+/* Copies a NUL-terminated string of at most size-1 bytes: its length, -EFAULT or -ENAMETOOLONG. */
+i64 string_from_user(char *to, u64 from, size_t size);
+#define get_user(variable, address) copy_from_user(&(variable), (address), sizeof(variable))
+#define put_user(value, address)                                                                                       \
+	({                                                                                                             \
+		__typeof__(value) put_user_value = (value);                                                            \
+		copy_to_user((address), &put_user_value, sizeof put_user_value);                                       \
+	})
+bool user_range(u64 address, u64 length); /* inside the program's half */
+/* Where trap.c resumes when a copy faulted at `rip`; 0 when rip is no such place. */
+u64 usercopy_fixup(u64 rip);
+
+/* image.c: the read-only tree of files that came with the kernel. */
+struct node {
+	const char *path;
+	u32 mode, inode, parent;
+	bool sparse;
+	u64 size, physical, stored;
+};
+void image_init(void);                                   /* fails with one line for a damaged or truncated image */
+struct node *image_lookup(const char *absolute_path);    /* follows symbolic links (at most 8) unless told not to */
+struct node *image_lookup_link(const char *absolute_path);
+struct node *image_child(struct node *directory, u32 *cursor); /* NULL at the end; *cursor starts at 0 */
+u64 image_page(struct node *node, u64 offset);           /* physical address of the page that holds the offset */
+i64 image_read(struct node *node, u64 offset, void *to, size_t n); /* into kernel memory; bytes read */
+
+/* elf.c, program.c: loads /boot/argv's program at random addresses and never returns. */
+struct loaded {
+	u64 entry, bias, headers; /* headers: address of the program headers in memory */
+	u16 header_count;
+	char interpreter[256];
+};
+i64 elf_load(struct node *file, u64 bias, struct loaded *out);
+void program_start(void) __attribute__((noreturn));
+
+/* thread.c */
+enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
+struct thread {
+	u64 kernel_sp, kernel_stack;
+	u64 fs_base;
+	void *extended_state; /* XSAVE area */
+	enum thread_state state;
+	i32 id;
+	u64 deadline;         /* of block_on(); FOREVER is none */
+	const void *channel;
+	bool timed_out, interrupted;
+	u64 futex;            /* address waited on, or 0 */
+	u32 futex_bits;
+	u64 clear_tid;        /* user address to zero and wake at exit */
+	u64 robust_list;
+	u64 signal_mask, signal_pending;
+	u64 alternate_stack, alternate_stack_size;
+	u64 run_time;         /* nanoseconds on the processor */
+	u64 switched_at;
+	u32 last_call;
+	char name[16];
+	struct thread *next, *run_next, *sleep_next;
+};
+#define MAX_THREADS 512
+#define KERNEL_STACK_PAGES 4
+extern struct thread *current, *threads;
+extern bool reschedule;  /* set by the timer: give way on the return to the program */
+extern u64 extended_state_size;
+void thread_init(void);
+struct thread *thread_new(void);                   /* blocked; NULL at MAX_THREADS or out of memory */
+struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
+void thread_start(struct thread *thread);
+void thread_exit(void) __attribute__((noreturn));
+void thread_exit_all(int code) __attribute__((noreturn)); /* ends the machine */
+void schedule(void);
+/* Sleeps until wake(channel), the deadline (true) or a signal (current->interrupted). */
+bool block_on(const void *channel, u64 deadline);
+void wake(const void *channel);
+void thread_wake(struct thread *thread);
+void timer_tick(void);
+u64 process_time(void);                            /* of all threads, nanoseconds */
+void extended_state_save(void *to);
+void extended_state_load(const void *from);        /* must not fault the kernel on garbage: checked by signal.c */
+
+/* futex.c, signal.c */
+i64 sys_futex(u64 address, u32 operation, u32 value, u64 timeout_or_count, u64 address2, u32 value3);
+/* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
+bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
+void signal_send(struct thread *thread, int signal);
+void signal_deliver_pending(struct trap_frame *frame); /* on the way back to the program */
+bool signal_is_pending(void);
+
+/* syscall.c: the table. entry.S calls it with the frame; it puts the result into frame->rax. */
+void syscall_dispatch(struct trap_frame *frame);
+struct system_call_arguments;
+extern int trace_level;
+
+/* file.c: open files and descriptors. */
+struct file;
+struct file_operations {
+	const char *name;
+	/* position -1: the file's own, advanced. Buffers are user addresses; results negative errno. */
+	i64 (*read)(struct file *file, u64 to, size_t n, i64 position);
+	i64 (*write)(struct file *file, u64 from, size_t n, i64 position);
+	u32 (*poll)(struct file *file); /* EPOLL…; NULL: always readable and writable, and epoll refuses it */
+	void (*close)(struct file *file);
+	u32 mode; /* for stat */
+};
+struct file {
+	const struct file_operations *operations;
+	u32 references;
+	u32 flags;         /* O_… */
+	u64 position;
+	u64 events;        /* goes up at each new event, for EPOLLET */
+	struct node *node; /* image files and directories */
+	void *state;       /* what the operations keep */
+};
+#define MAX_FILES 1024
+struct file *file_new(const struct file_operations *operations, u32 flags); /* no descriptor yet; NULL: no memory */
+struct file *file_get(int fd);                                             /* NULL: EBADF */
+i64 file_install(struct file *file, int lowest, bool close_on_exec);        /* takes the reference; on error drops it */
+void file_release(struct file *file);
+void file_event(struct file *file);                                        /* readiness changed: wakes pollers */
+u32 file_poll(struct file *file);
+i64 file_close(int fd);
+void file_init(void);                                                      /* descriptors 0, 1, 2 */
+extern const struct file_operations image_operations, text_operations, console_operations;
+extern char poll_channel;
+
+/* path.c, stat.c, pipe.c, eventfd.c, epoll.c, process-files.c, window.c: system calls in syscall.c's table. */
+struct file *text_file(size_t capacity, char **text); /* a file with made-up contents, as in /proc */
+void text_file_set_size(struct file *file, size_t size);
+/* Files that are not in the image: /proc, /dev, /dev/window. NULL and *error when there is no such path. */
+struct file *special_open(const char *path, u32 flags, i64 *error);
+bool special_exists(const char *path, u32 *mode);
+void window_interrupt(u8 vector); /* from trap.c */
+void path_normalize(const char *directory, const char *path, char *to, size_t size);

@@ -1,0 +1,62 @@
+/*
+ * The device window: everything that a program gets from this kernel beyond a plain process.
+ * It is six special files. Drivers are programs; the kernel has none, bar its console.
+ *
+ *   /dev/window/info       Read: one line of JSON about the machine:
+ *                          {"window":1,"rsdp":ADDRESS,"memory":BYTES,"free":BYTES,"tsc":HZ,"clock":"kvmclock"|"cpuid"|"pit",
+ *                           "hypervisor":"KVMKVMKVM"|"TCGTCGTCGTCG"|"XenVMMXenVMM"|…|"","apic":ID,"seed":"rdseed"|"rdrand"|"jitter",
+ *                           "map":[[ADDRESS,BYTES,TYPE],…]}     TYPE as in E820: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, …
+ *
+ *   /dev/window/memory     pread and pwrite at a physical address. 1, 2, 4 and 8 bytes, naturally aligned, are one
+ *                          load or store; any other length is copied byte by byte. RAM that the firmware's map calls
+ *                          usable answers EFAULT, except pages that were handed out through `dma`.
+ *
+ *   /dev/window/port       pread and pwrite of 1, 2 or 4 bytes at an x86 I/O port.
+ *
+ *   /dev/window/dma        read(fd, buffer, n) puts physically contiguous, zeroed RAM behind the whole pages that lie
+ *                          inside buffer[32 … n): the same addresses now are memory that a device can reach.
+ *                          pread(fd, buffer, n, address), address not 0 and page-aligned, puts device registers there
+ *                          instead, uncached: those at the physical address, which must not be usable RAM.
+ *                          buffer[0 … 24) receives struct window_binding. The buffer must never be freed: the pages
+ *                          stay bound until the machine ends. ENOMEM when there is no such run of free pages.
+ *
+ *   /dev/window/interrupt  One open file is one interrupt. write(struct window_interrupt_request) claims a vector and,
+ *                          for a line of the I/O APIC, routes it; written again it re-arms a level-triggered line,
+ *                          which is masked from its delivery until then. pread(…, 16 bytes, position 0) gives
+ *                          struct window_interrupt_message for MSI and MSI-X tables. read(8 bytes) gives the u64 count
+ *                          of interrupts since the last read, EAGAIN when none and the file is non-blocking. It polls
+ *                          readable while the count is not 0; stat says FIFO, so that event loops take it for a pipe.
+ *
+ *   /dev/window/power      write(struct window_power): how the machine is turned off or reset, once a driver found out.
+ *
+ * Besides, /dev/urandom takes writes as entropy, and /proc/cmdline is the boot command line.
+ */
+#pragma once
+#include "types.h"
+
+struct window_binding {
+	u64 offset;   /* of the first bound byte, from the buffer's start */
+	u64 physical; /* its physical address */
+	u64 length;   /* bytes bound */
+};
+
+struct window_interrupt_request {
+	i32 line;  /* global system interrupt, or -1 for message-signalled */
+	u32 flags; /* WINDOW_INTERRUPT_… */
+};
+#define WINDOW_INTERRUPT_LEVEL 1u
+#define WINDOW_INTERRUPT_ACTIVE_LOW 2u
+
+struct window_interrupt_message {
+	u64 address;
+	u32 data;
+	u32 vector;
+};
+
+struct window_power {
+	u32 action;  /* 0: power off, 1: reset */
+	u32 space;   /* 0: I/O port, 1: memory */
+	u32 width;   /* bytes: 1, 2 or 4 */
+	u32 value;
+	u64 address;
+};
