@@ -4,6 +4,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
+typedef signed short i16;
 typedef signed int i32;
 typedef signed long i64;
 typedef unsigned long size_t;
