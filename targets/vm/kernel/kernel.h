@@ -120,6 +120,25 @@ struct trap_frame {
 void trap_dispatch(struct trap_frame *frame); /* called by entry.S */
 static inline bool from_user(const struct trap_frame *frame) { return (frame->cs & 3) != 0; }
 
+/*
+ * entry.S, boot.S, link.ld. The stack that traps and calls of the program begin on is set by
+ * processor_set_kernel_stack(). A new thread starts by context_switch() to a stack that holds six zero words, the
+ * address of trap_return, and a trap_frame.
+ */
+void syscall_entry(void);
+void trap_return(void);
+extern char trap_stubs[]; /* 256 entries of 16 bytes */
+/* Pushes rbx rbp r12 r13 r14 r15, stores the stack pointer in *save, takes the new one and pops them. */
+void context_switch(u64 *save, u64 stack_pointer);
+void run_on_stack(u64 top, void (*function)(void)) __attribute__((noreturn));
+/*
+ * Copies n bytes with access to the program's pages allowed: 0, or -EFAULT from copy_user_fault, where
+ * usercopy_fixup() sends faults in [copy_user_start, copy_user_end). It checks no range.
+ */
+i64 copy_user(void *to, const void *from, size_t n);
+extern char copy_user_start[], copy_user_end[], copy_user_fault[];
+extern char kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[]; /* page-aligned */
+
 /* apic.c */
 void apic_init(void);
 u32 apic_id(void);
