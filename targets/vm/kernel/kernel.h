@@ -298,7 +298,7 @@ void program_start(void) __attribute__((noreturn));
 enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 struct thread {
 	u64 kernel_sp, kernel_stack;
-	u64 fs_base;
+	u64 fs_base, gs_base;
 	void *extended_state; /* XSAVE area */
 	enum thread_state state;
 	i32 id;
@@ -310,6 +310,8 @@ struct thread {
 	u64 clear_tid;        /* user address to zero and wake at exit */
 	u64 robust_list;
 	u64 signal_mask, signal_pending;
+	u64 call_mask;        /* what signal_mask becomes when the call returns, if mask_changed */
+	bool mask_changed;
 	u64 alternate_stack, alternate_stack_size;
 	u64 run_time;         /* nanoseconds on the processor */
 	u64 switched_at;
@@ -338,18 +340,31 @@ u64 process_time(void);                            /* of all threads, nanosecond
 void extended_state_save(void *to);
 void extended_state_load(const void *from);        /* must not fault the kernel on garbage: checked by signal.c */
 
-/* futex.c, signal.c */
-i64 sys_futex(u64 address, u32 operation, u32 value, u64 timeout_or_count, u64 address2, u32 value3);
+/* futex.c */
+void futex_wake(u64 address, u32 count);
+void futex_thread_exit(void); /* the robust list and clear_tid of a thread that ends */
+
+/* signal.c */
 /* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
 bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
-void signal_send(struct thread *thread, int signal);
+void signal_send(struct thread *thread, int signal); /* thread NULL: to the process */
 void signal_deliver_pending(struct trap_frame *frame); /* on the way back to the program */
 bool signal_is_pending(void);
+/* The mask argument of epoll_pwait, ppoll and their like: in force until the call returns. */
+i64 signal_mask_for_call(u64 mask_address, u64 size);
 
-/* syscall.c: the table. entry.S calls it with the frame; it puts the result into frame->rax. */
+/*
+ * syscall.c: the table of calls.h. entry.S calls it with the frame; it puts the result into frame->rax. A handler
+ * that block_on() left with current->interrupted returns -ERESTART when the call may simply start again after the
+ * signal (read, write), -EINTR when not (epoll_wait, sleeps).
+ */
 void syscall_dispatch(struct trap_frame *frame);
-struct system_call_arguments;
 extern int trace_level;
+void trace_init(void);    /* kernel.trace=N */
+void trace_counts(void);  /* at exit */
+
+/* time-calls.c: a timespec of the program as nanoseconds; -EFAULT or -EINVAL. Saturates below FOREVER. */
+i64 timespec_from_user(u64 *nanoseconds, u64 address);
 
 /* file.c: open files and descriptors. */
 struct file;
