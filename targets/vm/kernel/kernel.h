@@ -107,6 +107,11 @@ extern struct cpu_features cpu;
 void processor_init(void);
 void processor_set_kernel_stack(u64 top);
 
+/* entry.S */
+/* Pushes rbx, rbp, r12 … r15, stores rsp in *save, takes next for rsp, pops them and returns there. */
+void switch_context(u64 *save, u64 next);
+void trap_return(void); /* a new thread's first return: pops the trap frame at rsp */
+
 /* trap.c */
 struct trap_frame {
 	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
