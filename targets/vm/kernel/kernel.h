@@ -56,7 +56,6 @@ void console_write(const char *bytes, size_t n);
 /* Moves up to n received bytes out of the queue; 0 when there are none. */
 size_t console_read(char *to, size_t n);
 bool console_readable(void);
-extern char console_channel; /* block_on() channel of readers */
 
 /* panic.c: the end. Prints one line, then registers and a symbolised trace, and turns the machine off. */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -373,41 +372,75 @@ i64 timespec_from_user(u64 *nanoseconds, u64 address);
 
 /* file.c: open files and descriptors. */
 struct file;
+struct epoll_item;
 struct file_operations {
-	const char *name;
-	/* position -1: the file's own, advanced. Buffers are user addresses; results negative errno. */
+	/* position -1: the file's own, advanced. Buffers are user addresses; results negative errno. NULL: EINVAL. */
 	i64 (*read)(struct file *file, u64 to, size_t n, i64 position);
 	i64 (*write)(struct file *file, u64 from, size_t n, i64 position);
 	u32 (*poll)(struct file *file); /* EPOLL…; NULL: always readable and writable, and epoll refuses it */
+	u64 (*size)(struct file *file); /* of the contents, in bytes; NULL: the file has none and cannot seek */
 	void (*close)(struct file *file);
-	u32 mode; /* for stat */
+	bool positioned;                /* pread and pwrite make sense */
+	u32 mode;                       /* for stat */
 };
 struct file {
 	const struct file_operations *operations;
 	u32 references;
 	u32 flags;         /* O_… */
 	u64 position;
-	u64 events;        /* goes up at each new event, for EPOLLET */
 	struct node *node; /* image files and directories */
 	void *state;       /* what the operations keep */
+	struct epoll_item *watchers; /* epoll.c's */
 };
 #define MAX_FILES 1024
-struct file *file_new(const struct file_operations *operations, u32 flags); /* no descriptor yet; NULL: no memory */
+#define COPY_SLICE (256 * KIB) /* long copies look for a reason to give way this often */
+struct file *file_new(const struct file_operations *operations, u32 flags); /* one reference, no descriptor; NULL: no memory */
 struct file *file_get(int fd);                                             /* NULL: EBADF */
+struct file *file_hold(int fd); /* the same with a reference: for calls that may sleep; file_release() afterwards */
 i64 file_install(struct file *file, int lowest, bool close_on_exec);        /* takes the reference; on error drops it */
 void file_release(struct file *file);
-void file_event(struct file *file);                                        /* readiness changed: wakes pollers */
+/* Readiness changed: wakes threads that sleep in file_wait() and all that poll the file. */
+void file_event(struct file *file);
+/* Sleeps until the file's next event: 0, -EAGAIN when it is non-blocking, -ERESTART for a signal. */
+i64 file_wait(struct file *file);
 u32 file_poll(struct file *file);
+u32 file_mode(struct file *file);
+u64 file_size(struct file *file);
 i64 file_close(int fd);
 void file_init(void);                                                      /* descriptors 0, 1, 2 */
-extern const struct file_operations image_operations, text_operations, console_operations;
-extern char poll_channel;
 
-/* path.c, stat.c, pipe.c, eventfd.c, epoll.c, process-files.c, window.c: system calls in syscall.c's table. */
-struct file *text_file(size_t capacity, char **text); /* a file with made-up contents, as in /proc */
-void text_file_set_size(struct file *file, size_t size);
-/* Files that are not in the image: /proc, /dev, /dev/window. NULL and *error when there is no such path. */
+/* console-file.c */
+extern const struct file_operations console_operations;
+void console_input_arrived(void); /* from console.c's interrupt, after it queued input */
+
+/* image-file.c */
+extern const struct file_operations image_operations;
+
+/* path.c. Paths longer than MAX_PATH - 1 bytes are refused: two of them fit on a kernel stack. */
+#define MAX_PATH 1024
+struct place {
+	struct node *node; /* NULL: a special file */
+	u32 mode;
+	char path[MAX_PATH];
+};
+/* Makes `path`, relative to `directory`, absolute, without "." and ".." and double slashes. False: too long. */
+bool path_normalize(const char *directory, const char *path, char *to, size_t size);
+/* Finds what a path argument names. On -ENOENT place->path is set, for a look at why it was wanted. */
+i64 path_find(int directory, u64 path_address, bool follow, struct place *place);
+
+/* process-files.c: files that are not in the image: /proc, /dev and the device window. */
+/* A file with made-up contents: `write` prints them into `to` like format(), and is called once. */
+struct file *text_file(size_t capacity, size_t (*write)(char *to, size_t size));
+/* NULL and *error when there is no such path, or memory. */
 struct file *special_open(const char *path, u32 flags, i64 *error);
 bool special_exists(const char *path, u32 *mode);
-void window_interrupt(u8 vector); /* from trap.c */
-void path_normalize(const char *directory, const char *path, char *to, size_t size);
+
+/* epoll.c */
+void epoll_event(struct file *file);  /* queues the file in the sets that watch it */
+void epoll_forget(struct file *file); /* takes it out of them */
+
+/* window.c: see window.h */
+extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;
+extern const struct file_operations window_interrupt_operations, window_power_operations;
+size_t window_info(char *to, size_t size);
+void window_interrupt(u8 vector); /* from trap.c, before the interrupt is acknowledged */
