@@ -56,6 +56,8 @@ void console_write(const char *bytes, size_t n);
 /* Moves up to n received bytes out of the queue; 0 when there are none. */
 size_t console_read(char *to, size_t n);
 bool console_readable(void);
+void console_interrupt(void); /* from trap.c */
+void console_flush(void);     /* waits, not for ever, until all that was written has left */
 
 /* panic.c: the end. Prints one line, then registers and a symbolised trace, and turns the machine off. */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -96,6 +98,12 @@ void bootinfo_init(u64 start_info);
 /* The value of word `key=value` (quotes allowed) of the command line; false when absent. `key` alone is "". */
 bool bootinfo_option(const char *key, char *value, size_t size);
 bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it */
+/* An image linked behind the kernel, for machines that load one file: the image builder fills this in. */
+struct embedded_image {
+	char magic[8]; /* "TSEMBED" */
+	u64 physical, size; /* size 0: none */
+};
+extern const volatile struct embedded_image embedded_image;
 
 /* processor.c: GDT, TSS, IDT, control registers, features. */
 struct cpu_features {
@@ -126,14 +134,10 @@ static inline bool from_user(const struct trap_frame *frame) { return (frame->cs
 
 /*
  * entry.S, boot.S, link.ld. The stack that traps and calls of the program begin on is set by
- * processor_set_kernel_stack(). A new thread starts by context_switch() to a stack that holds six zero words, the
- * address of trap_return, and a trap_frame.
+ * processor_set_kernel_stack().
  */
 void syscall_entry(void);
-void trap_return(void);
 extern char trap_stubs[]; /* 256 entries of 16 bytes */
-/* Pushes rbx rbp r12 r13 r14 r15, stores the stack pointer in *save, takes the new one and pops them. */
-void context_switch(u64 *save, u64 stack_pointer);
 void run_on_stack(u64 top, void (*function)(void)) __attribute__((noreturn));
 /*
  * Copies n bytes with access to the program's pages allowed: 0, or -EFAULT from copy_user_fault, where

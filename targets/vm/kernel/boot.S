@@ -1,0 +1,145 @@
+/*
+ * The way in: PVH, which is 32-bit protected mode without paging and %ebx = the physical address of an
+ * hvm_start_info. Hypervisors come here by the ELF note; our own disk loaders do as they do. It maps the first
+ * 4 GiB at 0, at the direct map and (1 GiB) at KERNEL_BASE in large pages, enters long mode and calls kmain().
+ * pagetable_init() builds the lasting tables and forgets these.
+ */
+#define KERNEL_BASE 0xffffffff80000000
+#define PHYSICAL(x) ((x) - KERNEL_BASE)
+#define XEN_ELFNOTE_PHYS32_ENTRY 18
+
+	.section .note.Xen, "a", @note
+	.align 4
+	.long 4, 8, XEN_ELFNOTE_PHYS32_ENTRY
+	.asciz "Xen"
+	.quad PHYSICAL(boot_entry)
+
+	.globl boot_entry_physical
+	.set boot_entry_physical, PHYSICAL(boot_entry)
+
+	.section .boot, "ax"
+	.code32
+	.globl boot_entry
+boot_entry:
+	cli
+	cld
+	movl $PHYSICAL(boot_stack_top), %esp
+	movl %ebx, %ebp
+
+	/* A loader need not have cleared .bss, and the tables are in it. */
+	movl $PHYSICAL(bss_start), %edi
+	movl $PHYSICAL(kernel_end), %ecx
+	subl %edi, %ecx
+	shrl $2, %ecx
+	xorl %eax, %eax
+	rep stosl
+
+	movl $0x80000000, %eax
+	cpuid
+	cmpl $0x80000001, %eax
+	jb too_old
+	movl $0x80000001, %eax
+	cpuid
+	andl $(1 << 29 | 1 << 20), %edx         /* long mode, no-execute */
+	cmpl $(1 << 29 | 1 << 20), %edx
+	jne too_old
+
+	/* 2,048 pages of 2 MiB. The identity map and the direct map share them. */
+	movl $PHYSICAL(boot_large_pages), %edi
+	movl $0x83, %eax                        /* present, writable, large */
+	movl $2048, %ecx
+1:	movl %eax, (%edi)
+	addl $0x200000, %eax
+	addl $8, %edi
+	loop 1b
+	movl $PHYSICAL(boot_directory), %edi
+	movl $(PHYSICAL(boot_large_pages) + 3), %eax
+	movl $4, %ecx
+2:	movl %eax, (%edi)
+	addl $4096, %eax
+	addl $8, %edi
+	loop 2b
+	movl $(PHYSICAL(boot_large_pages) + 3), %eax
+	movl %eax, PHYSICAL(boot_kernel_directory) + 510 * 8
+	movl $(PHYSICAL(boot_directory) + 3), %eax
+	movl %eax, PHYSICAL(boot_root)
+	movl %eax, PHYSICAL(boot_root) + 256 * 8
+	movl $(PHYSICAL(boot_kernel_directory) + 3), %eax
+	movl %eax, PHYSICAL(boot_root) + 511 * 8
+
+	movl $(1 << 5), %eax                    /* PAE; processor_init() sets the rest */
+	movl %eax, %cr4
+	movl $PHYSICAL(boot_root), %eax
+	movl %eax, %cr3
+	movl $0xc0000080, %ecx                  /* EFER: syscall, long mode, no-execute */
+	rdmsr
+	orl $(1 << 0 | 1 << 8 | 1 << 11), %eax
+	wrmsr
+	movl $0x80000033, %eax                  /* CR0: paging, NE, ET, MP, PE; WP comes with the lasting tables */
+	movl %eax, %cr0
+	lgdt PHYSICAL(boot_gdt_pointer)
+	ljmp $8, $PHYSICAL(long_mode)
+
+/* No other code runs on such a machine, so the message is written from here. */
+too_old:
+	movl $PHYSICAL(too_old_text), %esi
+3:	movw $0x3fd, %dx
+	movl $100000, %ecx
+4:	inb %dx, %al
+	testb $0x20, %al
+	loopz 4b
+	lodsb
+	testb %al, %al
+	jz 5f
+	movw $0x3f8, %dx
+	outb %al, %dx
+	jmp 3b
+5:	movb $101, %al
+	outb %al, $0xf4
+6:	hlt
+	jmp 6b
+too_old_text:
+	.asciz "[kernel] panic: the processor lacks 64-bit mode or no-execute pages\r\n[kernel] exit 101\r\n"
+
+	.align 8
+boot_gdt:
+	.quad 0
+	.quad 0x00af9b000000ffff                /* code, 64 bits */
+	.quad 0x00cf93000000ffff                /* data */
+boot_gdt_pointer:
+	.word . - boot_gdt - 1
+	.long PHYSICAL(boot_gdt)
+
+	.code64
+long_mode:
+	movabsq $7f, %rax                       /* from the identity map to the kernel's addresses */
+	jmp *%rax
+7:	movl $0x10, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	xorl %eax, %eax
+	movl %eax, %fs
+	movl %eax, %gs
+	lldt %ax
+	movq $boot_stack_top, %rsp
+	movl %ebp, %edi
+	xorl %ebp, %ebp                         /* ends the chain of frames */
+	call kmain
+	ud2
+
+	.bss
+	.align 4096
+	.globl boot_root
+boot_root:
+	.skip 4096
+boot_directory:
+	.skip 4096
+boot_kernel_directory:
+	.skip 4096
+boot_large_pages:
+	.skip 4 * 4096
+boot_stack:
+	.skip 2 * 4096
+boot_stack_top:
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,124 @@
+/*
+ * The console: a 16550 at COM1. Output is polled, a FIFO's worth at a time. Input comes by interrupt into a queue.
+ * A machine may have no such device, or a far end that has stopped reading: neither may hold the kernel up.
+ */
+#include "kernel.h"
+
+#define COM1 0x3f8
+#define COM1_LINE 4 /* of the I/O APIC */
+enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, SCRATCH = 7 };
+#define RECEIVED_DATA 0x01
+#define TRANSMIT_EMPTY 0x20
+#define FIFO_BYTES 16
+#define PATIENCE 2000000 /* polls, each a microsecond or more */
+#define QUEUE_BYTES 4096
+
+char console_channel;
+static bool present, stalled;
+static char queue[QUEUE_BYTES];
+static u32 queue_head, queue_tail; /* count up without end; the difference is the fill */
+
+static void set(u16 port, u8 value)
+{
+	out8(COM1 + port, value);
+}
+
+void console_init(void)
+{
+	set(SCRATCH, 0x5a);
+	present = in8(COM1 + SCRATCH) == 0x5a && in8(COM1 + LINE_STATUS) != 0xff;
+	if (!present)
+		return;
+	set(INTERRUPT_ENABLE, 0);
+	set(LINE_CONTROL, 0x80); /* the divisor's turn: 115,200 baud */
+	set(DATA, 1);
+	set(INTERRUPT_ENABLE, 0);
+	set(LINE_CONTROL, 0x03); /* 8 bits, no parity, 1 stop */
+	set(FIFO_CONTROL, 0x07); /* on, emptied, an interrupt for each byte */
+	set(MODEM_CONTROL, 0x0b); /* DTR, RTS, and OUT2, which lets interrupts through */
+}
+
+void console_start(void)
+{
+	if (!present || !ioapic_route(COM1_LINE, VECTOR_CONSOLE, false, false, false))
+		return;
+	set(INTERRUPT_ENABLE, RECEIVED_DATA);
+	console_interrupt();
+}
+
+/* After a wait in vain each call asks once: what cannot be written is dropped until the far end reads again. */
+static bool wait_for_room(void)
+{
+	for (u32 polls = stalled ? 1 : PATIENCE; polls; polls--) {
+		if (in8(COM1 + LINE_STATUS) & TRANSMIT_EMPTY) {
+			stalled = false;
+			return true;
+		}
+	}
+	stalled = true;
+	return false;
+}
+
+static u32 room;
+
+static void put(char c)
+{
+	if (!room) {
+		if (!wait_for_room())
+			return;
+		room = FIFO_BYTES;
+	}
+	room--;
+	set(DATA, (u8)c);
+}
+
+void console_write(const char *bytes, size_t n)
+{
+	if (!present)
+		return;
+	room = 0; /* time has passed, but how much is unknown */
+	for (; n; n--, bytes++) {
+		if (*bytes == '\n')
+			put('\r');
+		put(*bytes);
+	}
+}
+
+void console_flush(void)
+{
+	if (!present)
+		return;
+	for (u32 polls = stalled ? 1 : PATIENCE; polls; polls--) {
+		if (in8(COM1 + LINE_STATUS) & 0x40) /* the shift register as well */
+			return;
+	}
+}
+
+void console_interrupt(void)
+{
+	bool received = false;
+	/* Bounded: a device that always has a byte must not hold the processor. */
+	for (u32 i = 0; i < QUEUE_BYTES && in8(COM1 + LINE_STATUS) & RECEIVED_DATA; i++) {
+		char byte = (char)in8(COM1 + DATA);
+		if (queue_head - queue_tail < QUEUE_BYTES)
+			queue[queue_head++ % QUEUE_BYTES] = byte;
+		received = true;
+	}
+	if (received) {
+		wake(&console_channel);
+		console_input_event();
+	}
+}
+
+bool console_readable(void)
+{
+	return queue_head != queue_tail;
+}
+
+size_t console_read(char *to, size_t n)
+{
+	size_t count = 0;
+	while (count < n && console_readable())
+		to[count++] = queue[queue_tail++ % QUEUE_BYTES];
+	return count;
+}

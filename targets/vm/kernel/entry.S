@@ -1,0 +1,205 @@
+/*
+ * Between the program and the kernel: system calls, traps, the switch of threads, and the copy loop that may touch
+ * the program's pages. There is one processor, so the kernel's stack pointer is a plain variable and %gs is the
+ * program's alone.
+ */
+#define RFLAGS_TF_RF 0x10100
+
+	.macro SAVE_REGISTERS
+	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %rax
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	.endm
+
+	.macro RESTORE_REGISTERS
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rax
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	.endm
+
+/* A three-byte no-operation that processor_init() replaces by stac or clac where the processor has SMAP. */
+	.macro SMAP_SITE last_byte
+771:	.byte 0x0f, 0x1f, 0x00
+	.pushsection .smap_sites, "a"
+	.quad 771b
+	.quad \last_byte
+	.popsection
+	.endm
+#define ALLOW_USER_ACCESS SMAP_SITE 0xcb
+#define FORBID_USER_ACCESS SMAP_SITE 0xca
+
+	.text
+	.globl syscall_entry
+syscall_entry:
+	movq %rsp, program_stack(%rip)
+	movq kernel_stack_top(%rip), %rsp
+	pushq $0x23                             /* USER_DATA */
+	pushq program_stack(%rip)
+	pushq %r11                              /* its flags */
+	pushq $0x2b                             /* USER_CODE */
+	pushq %rcx                              /* where it goes on */
+	pushq $0                                /* error */
+	pushq $0x80                             /* vector */
+	SAVE_REGISTERS
+	xorl %ebp, %ebp                         /* a backtrace ends here */
+	movq %rsp, %rdi
+	call syscall_dispatch
+	/*
+	 * sysret loads rip and the flags from rcx and r11. Unless a signal or a switch changed them they are what
+	 * SAVE_REGISTERS stored there; otherwise, and for flags that sysret mistreats, take iret.
+	 */
+	movq 120+16(%rsp), %rcx
+	movq 120+32(%rsp), %r11
+	cmpq %rcx, 88(%rsp)
+	jne trap_return
+	cmpq %r11, 48(%rsp)
+	jne trap_return
+	testl $RFLAGS_TF_RF, %r11d
+	jnz trap_return
+	movq %rcx, %rax                         /* a rip outside the lower half would fault in ring 0 */
+	shrq $47, %rax
+	jnz trap_return
+	RESTORE_REGISTERS
+	movq 40(%rsp), %rsp
+	sysretq
+
+trap_common:
+	FORBID_USER_ACCESS                      /* a fault inside copy_user comes here with access allowed */
+	SAVE_REGISTERS
+	cld
+	testb $3, 120+24(%rsp)                  /* from the program: its frame pointer means nothing here */
+	jz 1f
+	xorl %ebp, %ebp
+1:	movq %rsp, %rdi
+	call trap_dispatch
+	.globl trap_return
+trap_return:
+	RESTORE_REGISTERS
+	addq $16, %rsp
+	iretq
+
+	.globl switch_context
+switch_context:
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq %rsp, (%rdi)
+	movq %rsi, %rsp
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	ret
+
+	.globl run_on_stack
+run_on_stack:
+	movq %rdi, %rsp
+	xorl %ebp, %ebp
+	call *%rsi
+	ud2
+
+/* i64 copy_user(void *to, const void *from, size_t n) */
+	.globl copy_user, copy_user_start, copy_user_end, copy_user_fault
+copy_user:
+	ALLOW_USER_ACCESS
+copy_user_start:
+	movq %rdx, %rcx
+	shrq $5, %rcx
+	jz 2f
+1:	movq (%rsi), %rax
+	movq 8(%rsi), %r8
+	movq 16(%rsi), %r9
+	movq 24(%rsi), %r10
+	movq %rax, (%rdi)
+	movq %r8, 8(%rdi)
+	movq %r9, 16(%rdi)
+	movq %r10, 24(%rdi)
+	addq $32, %rsi
+	addq $32, %rdi
+	decq %rcx
+	jnz 1b
+2:	movl %edx, %ecx
+	andl $31, %ecx
+	shrl $3, %ecx
+	jz 4f
+3:	movq (%rsi), %rax
+	movq %rax, (%rdi)
+	addq $8, %rsi
+	addq $8, %rdi
+	decl %ecx
+	jnz 3b
+4:	andl $7, %edx
+	jz 6f
+5:	movb (%rsi), %al
+	movb %al, (%rdi)
+	incq %rsi
+	incq %rdi
+	decl %edx
+	jnz 5b
+6:
+copy_user_end:
+	FORBID_USER_ACCESS
+	xorl %eax, %eax
+	ret
+copy_user_fault:
+	FORBID_USER_ACCESS
+	movq $-14, %rax                         /* -EFAULT */
+	ret
+
+/* The processor pushes an error code for some exceptions; the others get a 0, so that all frames look alike. */
+	.altmacro
+	.macro TRAP_STUB n
+	.align 16
+	.if (\n == 8) || (\n >= 10 && \n <= 14) || (\n == 17) || (\n == 21) || (\n == 29) || (\n == 30)
+	.else
+	pushq $0
+	.endif
+	pushq $\n
+	jmp trap_common
+	.endm
+	.align 16
+	.globl trap_stubs
+trap_stubs:
+	.set vector, 0
+	.rept 256
+	TRAP_STUB %vector
+	.set vector, vector + 1
+	.endr
+
+	.bss
+	.align 8
+	.globl kernel_stack_top
+kernel_stack_top:
+	.skip 8
+program_stack:
+	.skip 8
+	.section .note.GNU-stack, "", @progbits
