@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-/** @typedef {{ command: string, debian: string, suites: string }} Prerequisite */
+/** @typedef {{ command: string, debian: string, suites: string }} Prerequisite: a command, or a file by its path */
 
 /** @type {readonly Prerequisite[]} */
 export const prerequisites = [
@@ -16,11 +16,18 @@ export const prerequisites = [
   { command: "wrk", debian: "wrk", suites: "HTTP load: test/system, bench" },
   { command: "tshark", debian: "tshark", suites: "packet captures: lib/wire, test/system" },
   { command: "iperf3", debian: "iperf3", suites: "bulk TCP: bench" },
-  { command: "dnsmasq", debian: "dnsmasq-base", suites: "DHCP with a real server: targets/tap" },
+  { command: "dnsmasq", debian: "dnsmasq-base", suites: "DHCP and DNS with a real server: targets/tap, lib/dns" },
+  { command: "openssl", debian: "openssl", suites: "TLS clients: targets/node-api, test/vm" },
+  { command: "gcc", debian: "gcc", suites: "the boot kernel: targets/vm, tool/vm-image, test/vm" },
+  { command: "qemu-system-x86_64", debian: "qemu-system-x86", suites: "virtual machines: test/vm, tool/qemu" },
+  { command: "/usr/share/OVMF/OVMF_CODE.fd", debian: "ovmf", suites: "disks that boot by UEFI: tool/vm-image" },
+  { command: "fsck.fat", debian: "dosfstools", suites: "disks that boot by UEFI: tool/vm-image" },
+  { command: "mdir", debian: "mtools", suites: "disks that boot by UEFI: tool/vm-image" },
 ];
 
 /** @param {string} command */
 export function onPath(command) {
+  if (path.isAbsolute(command)) return existsSync(command);
   for (const folder of `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":")) {
     try {
       accessSync(path.join(folder, command), constants.X_OK);
