@@ -12,14 +12,16 @@
 /*
  * The address space.
  *   0000000000001000 … 00007fffffffefff  the program (a guard page on either side)
- *   ffff800000000000 …                   all RAM below the top, read-write, never executable ("direct map");
- *                                        the kernel's own text is read-only in it as well
- *   ffffc90000000000 …                   kernel stacks with guard pages, device registers
+ *   ffff800000000000 …                   physical memory ("direct map"): RAM read-write, never executable, with the
+ *                                        kernel's text and constants and the image read-only; device registers,
+ *                                        uncached, once device_map() was asked for them; nothing else
+ *   ffffc90000000000 …                   kernel stacks with guard pages
  *   ffffffff80100000 …                   the kernel: text (r-x), rodata (r--), data (rw-)
  */
 #define USER_BOTTOM 0x10000UL
 #define USER_TOP 0x00007ffffffff000UL
 #define DIRECT_MAP 0xffff800000000000UL
+#define DIRECT_MAP_SIZE (1UL << 46)
 #define KERNEL_MAPPINGS 0xffffc90000000000UL
 #define KERNEL_BASE 0xffffffff80000000UL
 
@@ -61,10 +63,14 @@ void console_flush(void);     /* waits, not for ever, until all that was written
 
 /* panic.c: the end. Prints one line, then registers and a symbolised trace, and turns the machine off. */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-/* Stops with one line and a status, without a trace: what went wrong is not the kernel's fault. */
+/*
+ * Stops with one line ("[kernel] …", no newline) and a status, without a trace: what went wrong is not the kernel's
+ * fault.
+ */
 void fail(int code, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 struct trap_frame;
 void panic_frame(struct trap_frame *frame, const char *what) __attribute__((noreturn));
+void print_registers(const struct trap_frame *frame);
 #define ASSERT(condition)                                                                                              \
 	do {                                                                                                           \
 		if (!(condition))                                                                                      \
@@ -125,6 +131,25 @@ struct trap_frame {
 	u64 vector, error;
 	u64 rip, cs, rflags, rsp, ss;
 };
+/* Exceptions, Intel SDM volume 3, table 6-1. */
+#define TRAP_DIVIDE 0
+#define TRAP_DEBUG 1
+#define TRAP_NMI 2
+#define TRAP_BREAKPOINT 3
+#define TRAP_OVERFLOW 4
+#define TRAP_BOUND 5
+#define TRAP_INVALID_OPCODE 6
+#define TRAP_NO_DEVICE 7
+#define TRAP_DOUBLE_FAULT 8
+#define TRAP_INVALID_TASK 10
+#define TRAP_NO_SEGMENT 11
+#define TRAP_STACK 12
+#define TRAP_PROTECTION 13
+#define TRAP_PAGE_FAULT 14
+#define TRAP_FLOATING_POINT 16
+#define TRAP_ALIGNMENT 17
+#define TRAP_MACHINE_CHECK 18
+#define TRAP_SIMD 19
 #define VECTOR_TIMER 32
 #define VECTOR_CONSOLE 33
 #define VECTOR_FIRST_FREE 48
@@ -137,6 +162,7 @@ static inline bool from_user(const struct trap_frame *frame) { return (frame->cs
  * processor_set_kernel_stack().
  */
 void syscall_entry(void);
+extern u64 kernel_stack_top;
 extern char trap_stubs[]; /* 256 entries of 16 bytes */
 void run_on_stack(u64 top, void (*function)(void)) __attribute__((noreturn));
 /*
@@ -168,6 +194,7 @@ void random_init(void);
 void random_bytes(void *to, size_t n);
 void random_add(const void *entropy, size_t n);
 u64 random_u64(void);
+void random_stir(void); /* from trap.c: an interrupt came now */
 extern const char *random_seed_source;
 
 /* power.c */
@@ -177,10 +204,20 @@ void power_off(int code) __attribute__((noreturn));
 void power_reset(void) __attribute__((noreturn));
 
 /* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
-void page_init(void);
+void page_init(void);                /* RAM below 4 GiB, which the loader's tables map */
+void page_init_high(void);           /* the rest, once it is mapped */
 void *page_alloc(u32 order);         /* zeroed, an address in the direct map */
 void *page_alloc_dirty(u32 order);   /* as it is */
 void page_free(void *page, u32 order);
+void *page_alloc_device(u64 count);  /* contiguous, zeroed, for DMA; never freed */
+bool dma_owns(u64 address, u64 length); /* wholly inside pages that page_alloc_device() gave */
+/* RAM above this is left alone. */
+#define RAM_LIMIT (1024 * GIB)
+struct span {
+	u64 start, end;
+};
+/* The whole pages of range i of the boot map that lie in [from, to); false when it is not RAM or there are none. */
+bool page_span(u32 i, u64 from, u64 to, struct span *out);
 extern u64 pages_total, pages_usable, pages_free, pages_lowest;
 #define MAX_ORDER 14
 
@@ -199,19 +236,24 @@ void kfree(void *object, size_t n);
 #define PTE_BORROWED (1UL << 9)  /* the frame is not the page allocator's to free */
 #define PTE_COPY (1UL << 10)     /* copy before the first write */
 #define PTE_NO_EXECUTE (1UL << 63)
+#define PTE_KIND (PTE_BORROWED | PTE_COPY | PTE_UNCACHED | PTE_WRITE_THROUGH)
 #define PTE_ADDRESS 0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
 void pagetable_init(void);
 u64 *pte_find(u64 address);                /* NULL when no table is there */
 u64 *pte_make(u64 address);                /* NULL when memory is out */
 u64 *pte_next(u64 *address, u64 end);      /* first entry at or after *address that a table exists for */
-void pte_unmap(u64 start, u64 end);        /* frees frames that are ours, flushes */
+/* Points an entry at a frame. kind: of PTE_KIND. Flushes nothing. */
+void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection);
+void pte_clear(u64 *pte);                  /* frees the frame if it is ours; flushes nothing */
+void pte_protect(u64 start, u64 end, u32 protection);
+void pte_unmap(u64 start, u64 end);        /* frees frames that are ours and empty tables, flushes */
 void tlb_flush(u64 address);
 void tlb_flush_all(void);
 /* Kernel mappings: n pages with a guard page below; NULL when memory is out. */
 void *kernel_stack_alloc(u32 pages);
 void kernel_stack_free(void *stack, u32 pages);
-/* Device registers, uncached; cached by physical page, so calling it again costs nothing. */
+/* Device registers, uncached; mapped once and for all. NULL beyond the processor's reach or without memory. */
 volatile void *device_map(u64 address, u64 length);
 
 /* vma.c: the program's address space as a sorted set of areas. */
@@ -232,11 +274,12 @@ struct area *area_find(u64 address);              /* the one that holds it, or N
 u32 area_index(u64 address);                      /* first area with end > address */
 i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset);
 i64 area_split(u64 at);
+bool area_reserve(void);                          /* makes sure that the next area_insert() succeeds */
 void area_remove(u64 start, u64 end);             /* after splits at both ends */
-void area_merge(u64 around);
+void area_merge(u64 start, u64 end);              /* joins what can be joined at the borders in [start, end] */
 u64 area_gap(u64 length, u64 alignment);          /* top down below mmap_base; 0 when there is none */
 void area_init(void);                             /* picks mmap_base (ASLR) */
-extern u64 mmap_base;
+extern u64 mmap_base, brk_start;
 size_t area_describe(char *to, size_t size);      /* as /proc/self/maps */
 
 /* mmap.c: system calls on areas; negative errno. */
@@ -249,7 +292,6 @@ i64 user_mincore(u64 address, u64 length, u8 *vector_user);
 i64 user_brk(u64 address);
 /* Replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or device registers at *at. */
 i64 user_bind(u64 address, u64 length, u64 *at);
-bool dma_owns(u64 address, u64 length);
 
 /* fault.c: true when the fault is mended and the instruction can run again. Out of memory ends the machine. */
 bool page_fault(u64 address, u64 error);
@@ -259,6 +301,7 @@ bool page_fault(u64 address, u64 error);
 #define FAULT_RESERVED 8
 #define FAULT_FETCH 16
 extern u64 fault_count, fault_file_count, fault_copy_count;
+extern const u8 zero_page[];
 
 /*
  * usercopy.c, entry.S: the only ways to touch the program's memory. Each returns 0 or -EFAULT, and never faults the
@@ -299,7 +342,8 @@ struct loaded {
 	u16 header_count;
 	char interpreter[256];
 };
-i64 elf_load(struct node *file, u64 bias, struct loaded *out);
+/* base: where to put position-independent code, 0: in a gap. */
+i64 elf_load(struct node *file, u64 base, struct loaded *out);
 void program_start(void) __attribute__((noreturn));
 
 /* thread.c */
@@ -382,6 +426,7 @@ struct file_operations {
 	i64 (*read)(struct file *file, u64 to, size_t n, i64 position);
 	i64 (*write)(struct file *file, u64 from, size_t n, i64 position);
 	u32 (*poll)(struct file *file); /* EPOLL…; NULL: always readable and writable, and epoll refuses it */
+	i64 (*control)(struct file *file, u32 request, u64 argument); /* ioctl; NULL: ENOTTY */
 	u64 (*size)(struct file *file); /* of the contents, in bytes; NULL: the file has none and cannot seek */
 	void (*close)(struct file *file);
 	bool positioned;                /* pread and pwrite make sense */
@@ -414,8 +459,8 @@ i64 file_close(int fd);
 void file_init(void);                                                      /* descriptors 0, 1, 2 */
 
 /* console-file.c */
-extern const struct file_operations console_operations;
-void console_input_arrived(void); /* from console.c's interrupt, after it queued input */
+struct file *console_open(void); /* the same file each time, with a reference */
+void console_input_event(void); /* from console.c's interrupt, after it queued input */
 
 /* image-file.c */
 extern const struct file_operations image_operations;

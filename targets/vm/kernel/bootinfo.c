@@ -1,0 +1,130 @@
+/*
+ * What the loader handed over: PVH's hvm_start_info (version 1, Xen's public/arch-x86/hvm/start_info.h). The
+ * structures may lie in RAM that the map calls free, so all is copied before the first page is allocated.
+ */
+#include "kernel.h"
+
+#define START_INFO_MAGIC 0x336ec578
+#define BOOT_MAPPED (4 * GIB) /* boot.S maps no more */
+
+struct start_info {
+	u32 magic, version, flags, module_count;
+	u64 modules, command_line, rsdp, memory_map;
+	u32 memory_map_entries, reserved;
+};
+struct start_module {
+	u64 address, size, command_line, reserved;
+};
+struct start_range {
+	u64 address, size;
+	u32 type, reserved;
+};
+
+struct boot_info boot_info;
+const volatile struct embedded_image embedded_image __attribute__((section(".embedded"))) = {
+	"TSEMBED", 0, 0};
+
+static const void *loader_data(u64 address, u64 size, const char *what)
+{
+	if (!address || address >= BOOT_MAPPED || size > BOOT_MAPPED - address)
+		fail(EXIT_PANIC, "[kernel] boot: the %s at %lx is out of reach", what, address);
+	return direct(address);
+}
+
+/* Keeps the map sorted by address. */
+static void add_range(const struct start_range *range)
+{
+	struct memory_range *map = boot_info.map;
+	if (!range->size || range->address + range->size < range->address)
+		return;
+	u32 i = boot_info.map_count++;
+	for (; i > 0 && map[i - 1].address > range->address; i--)
+		map[i] = map[i - 1];
+	map[i] = (struct memory_range){range->address, range->size, range->type};
+}
+
+void bootinfo_init(u64 address)
+{
+	const struct start_info *info = loader_data(address, sizeof *info, "start information");
+	if (info->magic != START_INFO_MAGIC)
+		fail(EXIT_PANIC, "[kernel] boot: no PVH start information (magic %x)", info->magic);
+	if (info->version < 1 || !info->memory_map_entries)
+		fail(EXIT_PANIC, "[kernel] boot: the loader gave no memory map");
+	if (info->memory_map_entries > MAX_MEMORY_RANGES)
+		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, %u are supported",
+		     info->memory_map_entries, MAX_MEMORY_RANGES);
+
+	const struct start_range *map = loader_data(
+		info->memory_map, info->memory_map_entries * sizeof *map, "memory map");
+	for (u32 i = 0; i < info->memory_map_entries; i++)
+		add_range(&map[i]);
+
+	if (info->command_line) {
+		const char *text = loader_data(info->command_line, sizeof boot_info.command_line, "command line");
+		size_t length = strnlen(text, sizeof boot_info.command_line - 1);
+		memcpy(boot_info.command_line, text, length);
+	}
+	if (info->module_count) {
+		const struct start_module *module = loader_data(info->modules, sizeof *module, "list of modules");
+		boot_info.image = module->address;
+		boot_info.image_size = module->size;
+	} else {
+		boot_info.image = embedded_image.physical;
+		boot_info.image_size = embedded_image.size;
+	}
+	if (boot_info.image_size)
+		loader_data(boot_info.image, boot_info.image_size, "image");
+	boot_info.rsdp = info->rsdp;
+}
+
+/* Copies a word's value up to its end, quotes removed, and returns where it ended. */
+static const char *take_value(const char *from, char *value, size_t size)
+{
+	char quote = '\0';
+	size_t length = 0;
+	for (; *from && (quote || *from != ' '); from++) {
+		if (quote ? *from == quote : *from == '"' || *from == '\'')
+			quote = quote ? '\0' : *from;
+		else if (length + 1 < size)
+			value[length++] = *from;
+	}
+	if (size)
+		value[length] = '\0';
+	return from;
+}
+
+bool bootinfo_option(const char *key, char *value, size_t size)
+{
+	size_t key_length = strlen(key);
+	const char *word = boot_info.command_line;
+	while (*word) {
+		if (*word == ' ') {
+			word++;
+			continue;
+		}
+		if (strncmp(word, key, key_length) == 0) {
+			const char *after = word + key_length;
+			if (*after == '=' || *after == ' ' || *after == '\0') {
+				/* What follows a lone key is a space or nothing: an empty value. */
+				take_value(*after == '=' ? after + 1 : after, value, size);
+				return true;
+			}
+		}
+		word = take_value(word, NULL, 0);
+	}
+	return false;
+}
+
+bool bootinfo_is_ram(u64 address, u64 length)
+{
+	for (u32 i = 0; i < boot_info.map_count; i++) {
+		const struct memory_range *range = &boot_info.map[i];
+		if (range->type != MEMORY_RAM)
+			continue;
+		/* Written so that no sum can overflow. */
+		if (address < range->address ? range->address - address < length
+					     : address - range->address < range->size && length)
+			return true;
+	}
+	return false;
+}

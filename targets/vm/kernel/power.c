@@ -1,0 +1,96 @@
+/*
+ * Turning the machine off. Ways in order: the exit port of QEMU's isa-debug-exit, which carries the status; what a
+ * driver found in the ACPI tables and registered through the device window; ports of common virtual machines; a reset,
+ * which small machine monitors (Firecracker) take for the end.
+ */
+#include "kernel.h"
+#include "window.h"
+
+#define DEBUG_EXIT_PORT 0xf4
+#define KEYBOARD_CONTROLLER 0x64
+#define KEYBOARD_RESET 0xfe
+#define RESET_CONTROL 0xcf9
+
+static struct registered {
+	struct window_power how;
+	volatile void *mapped; /* of a register in memory */
+	bool present;
+} registered[2]; /* off, reset */
+static bool ending;
+
+i64 power_configure(const struct window_power *how)
+{
+	if (how->action >= LENGTH(registered) || how->space > 1)
+		return -EINVAL;
+	if (how->width != 1 && how->width != 2 && how->width != 4)
+		return -EINVAL;
+	struct registered new = {*how, NULL, true};
+	if (how->space == 0) {
+		if (how->address > 0x10000 - how->width)
+			return -EINVAL;
+	} else {
+		if (how->address % how->width || bootinfo_is_ram(how->address, how->width))
+			return -EINVAL;
+		new.mapped = device_map(how->address, how->width);
+		if (!new.mapped)
+			return -ENOMEM;
+	}
+	registered[how->action] = new;
+	return 0;
+}
+
+static void write_registered(u32 action)
+{
+	const struct registered *r = &registered[action];
+	if (!r->present)
+		return;
+	u16 port = (u16)r->how.address;
+	if (r->mapped) {
+		if (r->how.width == 1)
+			*(volatile u8 *)r->mapped = (u8)r->how.value;
+		else if (r->how.width == 2)
+			*(volatile u16 *)r->mapped = (u16)r->how.value;
+		else
+			*(volatile u32 *)r->mapped = r->how.value;
+	} else if (r->how.width == 1) {
+		out8(port, (u8)r->how.value);
+	} else if (r->how.width == 2) {
+		out16(port, (u16)r->how.value);
+	} else {
+		out32(port, r->how.value);
+	}
+}
+
+void power_reset(void)
+{
+	interrupts_off();
+	console_flush();
+	write_registered(1);
+	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
+	out8(RESET_CONTROL, 0x06);
+	/* An exception with no table to handle it shuts the processor down, and that resets the machine. */
+	struct {
+		u16 limit;
+		u64 address;
+	} __attribute__((packed)) nothing = {0, 0};
+	asm volatile("lidt %0; int3" ::"m"(nothing));
+	for (;;)
+		asm volatile("cli; hlt");
+}
+
+void power_off(int code)
+{
+	interrupts_off();
+	/* A fault on this path comes back here through panic(): go on where it was, more quietly. */
+	if (!ending) {
+		ending = true;
+		print("[kernel] exit %d\n", code);
+		console_flush();
+		out8(DEBUG_EXIT_PORT, (u8)(code & 0x7f));
+		write_registered(0);
+	}
+	out16(0x604, 0x2000);  /* QEMU's q35 and pc: PM1a control, SLP_EN, S5 */
+	out16(0xb004, 0x2000); /* older ones */
+	out8(0x600, 0x34);     /* Cloud Hypervisor's shutdown device */
+	power_reset();
+}

@@ -1,0 +1,131 @@
+/* Exceptions and interrupts: which of them the kernel mends, which become signals, and which end the machine. */
+#include "kernel.h"
+
+#define SI_KERNEL 0x80
+
+/* How an exception of the program's looks to it (POSIX <signal.h>, as on Linux for x86-64). */
+static const struct exception {
+	const char *name;
+	int signal, code; /* signal 0: never the program's fault */
+	bool at_instruction; /* si_addr is the instruction */
+} exceptions[] = {
+	[TRAP_DIVIDE] = {"division error", SIGFPE, 1, true},
+	[TRAP_DEBUG] = {"debug trap", SIGTRAP, 2, true},
+	[TRAP_NMI] = {"non-maskable interrupt", 0, 0, false},
+	[TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL, false},
+	[TRAP_OVERFLOW] = {"overflow", SIGSEGV, SI_KERNEL, false},
+	[TRAP_BOUND] = {"bound range exceeded", SIGSEGV, SI_KERNEL, false},
+	[TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2, true},
+	[TRAP_NO_DEVICE] = {"floating point is off", 0, 0, false},
+	[TRAP_DOUBLE_FAULT] = {"double fault", 0, 0, false},
+	[TRAP_INVALID_TASK] = {"invalid task state", 0, 0, false},
+	[TRAP_NO_SEGMENT] = {"segment not present", SIGBUS, SI_KERNEL, false},
+	[TRAP_STACK] = {"stack segment fault", SIGBUS, SI_KERNEL, false},
+	[TRAP_PROTECTION] = {"general protection fault", SIGSEGV, SI_KERNEL, false},
+	[TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1, false},
+	[TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7, true},
+	[TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1, false},
+	[TRAP_MACHINE_CHECK] = {"machine check", 0, 0, false},
+	[TRAP_SIMD] = {"SIMD error", SIGFPE, 7, true},
+};
+
+static const char *exception_name(u64 vector)
+{
+	if (vector < LENGTH(exceptions) && exceptions[vector].name)
+		return exceptions[vector].name;
+	return "unknown exception";
+}
+
+/* Nobody handles it: one line says what the program did and where, and the machine ends as a shell would see it. */
+static void __attribute__((noreturn))
+program_died(struct trap_frame *frame, int signal, u64 address)
+{
+	const struct area *area = area_find(frame->rip);
+	print("[kernel] program killed by signal %d: %s", signal, exception_name(frame->vector));
+	if (frame->vector == TRAP_PAGE_FAULT)
+		print(" (%s %lx)", frame->error & FAULT_FETCH ? "jump to" : frame->error & FAULT_WRITE ? "write to" : "read of",
+		      address);
+	print(" in thread %d (%s) at %lx", current->id, current->name, frame->rip);
+	if (area && area->file)
+		print(", %s+%lx", area->file->path, frame->rip - area->start + area->offset);
+	print("\n");
+	print_registers(frame);
+	power_off(MIN(EXIT_SIGNAL + signal, 127));
+}
+
+static void program_exception(struct trap_frame *frame)
+{
+	const struct exception *exception = &exceptions[frame->vector];
+	int code = exception->code;
+	u64 address = exception->at_instruction ? frame->rip : 0;
+	if (frame->vector == TRAP_PAGE_FAULT) {
+		address = read_cr2();
+		if (page_fault(address, frame->error))
+			return;
+		code = area_find(address) ? 2 : 1; /* SEGV_ACCERR, SEGV_MAPERR */
+	}
+	if (!signal_fault(frame, exception->signal, code, address))
+		program_died(frame, exception->signal, address);
+}
+
+/* A copy to or from the program met a page that is not there yet, or never will be. */
+static bool mend_copy(struct trap_frame *frame)
+{
+	u64 resume = usercopy_fixup(frame->rip);
+	if (!resume)
+		return false;
+	if (frame->vector == TRAP_PAGE_FAULT) {
+		u64 address = read_cr2();
+		if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER)) {
+			frame->rflags |= cpu.smap ? RFLAGS_AC : 0;
+			return true;
+		}
+	} else if (frame->vector != TRAP_PROTECTION) {
+		return false;
+	}
+	frame->rip = resume;
+	return true;
+}
+
+static void kernel_exception(struct trap_frame *frame)
+{
+	if (mend_copy(frame))
+		return;
+	/* A push that finds the guard page below the stack faults, and its fault finds it again. */
+	u64 below = frame->rsp - read_cr2();
+	if (frame->vector == TRAP_DOUBLE_FAULT && (below <= PAGE || -below <= PAGE))
+		panic_frame(frame, "kernel stack overflow");
+	panic_frame(frame, exception_name(frame->vector));
+}
+
+static void interrupt(u8 vector)
+{
+	if (vector == VECTOR_SPURIOUS)
+		return; /* must not be acknowledged */
+	apic_acknowledge();
+	if (vector == VECTOR_TIMER) {
+		timer_tick();
+		return;
+	}
+	random_stir();
+	if (vector == VECTOR_CONSOLE)
+		console_interrupt();
+	else if (vector >= VECTOR_FIRST_FREE)
+		window_interrupt(vector);
+}
+
+void trap_dispatch(struct trap_frame *frame)
+{
+	if (frame->vector >= VECTOR_TIMER)
+		interrupt((u8)frame->vector);
+	else if (from_user(frame) && frame->vector < LENGTH(exceptions) && exceptions[frame->vector].signal)
+		program_exception(frame);
+	else
+		kernel_exception(frame);
+
+	if (!from_user(frame))
+		return;
+	if (reschedule)
+		schedule();
+	signal_deliver_pending(frame);
+}
