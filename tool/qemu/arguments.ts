@@ -1,0 +1,118 @@
+import { cpuModel, type Accelerator } from "./accelerator.ts";
+import type { Network } from "./network.ts";
+
+/** The kinds of machine that an image is run in. */
+export const machineTypes = ["q35", "pc", "microvm"] as const;
+export type MachineType = (typeof machineTypes)[number];
+
+/** What the machine starts from. */
+export type Boot =
+  /** The kernel by QEMU's own loader, with the image as its ramdisk unless the kernel holds it. */
+  | { readonly kernel: string; readonly image?: string | undefined; readonly commandLine: string }
+  /** A bootable raw disk, by BIOS or by the UEFI firmware given. */
+  | { readonly disk: string; readonly firmware?: string | undefined };
+
+export interface DiskFile {
+  /** Raw sectors. */
+  readonly file: string;
+  readonly readOnly: boolean;
+}
+
+/** A machine to run an image in. */
+export interface MachineOptions {
+  readonly boot: Boot;
+  /** Bytes, a multiple of 1 MiB. */
+  readonly memory: number;
+  readonly machine: MachineType;
+  readonly accelerator: Accelerator;
+  /** Network cards, in order. */
+  readonly networks: readonly Network[];
+  /** Disks, in order. */
+  readonly blocks: readonly DiskFile[];
+  /** Where the first card's frames are captured. */
+  readonly pcap?: string | undefined;
+  /** A TCP port on which the machine waits for a debugger before its first instruction. */
+  readonly gdb?: number | undefined;
+  /** More arguments for QEMU, after all others. */
+  readonly more?: readonly string[] | undefined;
+}
+
+/** The file descriptor on which QEMU finds its control connection. */
+export const controlDescriptor = 3;
+
+/** The I/O port of the exit device, which the kernel knows. */
+const exitPort = 0xf4;
+
+/**
+ * The command line for QEMU: the console is standard input and output, the control connection is
+ * {@link controlDescriptor}.
+ */
+export function machineArguments(options: MachineOptions): readonly string[] {
+  const { boot, machine, accelerator, networks, blocks } = options;
+  const args = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
+  args.push("-M", machine, "-accel", accelerator, "-cpu", cpuModel(accelerator), "-smp", "1");
+  args.push("-m", `${String(options.memory / 2 ** 20)}M`);
+  args.push("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console");
+  args.push("-chardev", `socket,id=control,fd=${String(controlDescriptor)}`, "-mon", "chardev=control,mode=control");
+  args.push("-device", `isa-debug-exit,iobase=0x${exitPort.toString(16)},iosize=1`);
+  const slots = new VirtioSlots(machine);
+  args.push("-object", "rng-builtin,id=random", "-device", slots.device("rng", "rng=random"));
+  networks.forEach((network, index) => {
+    const id = `net${String(index)}`;
+    args.push("-netdev", backend(network, id), "-device", slots.device("net", `netdev=${id}`, "romfile="));
+  });
+  blocks.forEach(({ file, readOnly }, index) => {
+    const id = `block${String(index)}`;
+    const access = readOnly ? ",read-only=on" : "";
+    args.push("-drive", `if=none,id=${id},format=raw,file=${quote(file)}${access}`);
+    args.push("-device", slots.device("blk", `drive=${id}`));
+  });
+  if (options.pcap !== undefined) {
+    args.push("-object", `filter-dump,id=capture,netdev=net0,maxlen=65536,file=${quote(options.pcap)}`);
+  }
+  if (options.gdb !== undefined) args.push("-gdb", `tcp:127.0.0.1:${String(options.gdb)}`, "-S");
+  if ("disk" in boot) {
+    if (boot.firmware !== undefined) args.push("-bios", boot.firmware);
+    args.push("-drive", `if=none,id=boot,format=raw,file=${quote(boot.disk)}`);
+    args.push("-device", slots.device("blk", "drive=boot,bootindex=0"));
+  } else {
+    args.push("-kernel", boot.kernel);
+    if (boot.image !== undefined) args.push("-initrd", boot.image);
+    if (boot.commandLine !== "") args.push("-append", boot.commandLine);
+  }
+  args.push(...(options.more ?? []));
+  return args;
+}
+
+function backend(network: Network, id: string): string {
+  if (network.kind === "tap") return `tap,id=${id},ifname=${quote(network.name)},script=no,downscript=no`;
+  const forwards = network.forwards.flatMap(({ address, hostPort, guestPort }) =>
+    ["tcp", "udp"].map((kind) => `,hostfwd=${kind}:${address}:${String(hostPort)}-:${String(guestPort)}`),
+  );
+  return `user,id=${id},ipv6=off${forwards.join("")}`;
+}
+
+/** Names virtio devices as the machine's bus wants it, in an order that the guest finds again. */
+class VirtioSlots {
+  readonly #memoryMapped: boolean;
+  #next = 0;
+
+  constructor(machine: MachineType) {
+    this.#memoryMapped = machine === "microvm";
+  }
+
+  device(kind: "rng" | "net" | "blk", options: string, forPci?: string): string {
+    if (!this.#memoryMapped) {
+      // The interface of virtio 1.0 alone, and no boot ROM for a card that nothing boots from.
+      const more = forPci === undefined ? "" : `,${forPci}`;
+      return `virtio-${kind}-pci,${options},disable-legacy=on${more}`;
+    }
+    // Left to itself QEMU fills the slots from the last to the first.
+    return `virtio-${kind}-device,${options},bus=virtio-mmio-bus.${String(this.#next++)}`;
+  }
+}
+
+/** A value of an option that may have commas: QEMU wants them twice. */
+function quote(value: string): string {
+  return value.replaceAll(",", ",,");
+}
