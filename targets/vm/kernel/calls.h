@@ -92,6 +92,7 @@
 	CALL(157, prctl) \
 	CALL(302, prlimit64) \
 	CALL(318, getrandom) \
+	CALL(324, membarrier) \
 	/* futex.c */ \
 	CALL(202, futex) \
 	CALL(273, set_robust_list) \
@@ -197,7 +198,6 @@
 	ANSWER(254, inotify_add_watch, -ENOSYS) \
 	ANSWER(294, inotify_init1, -ENOSYS) \
 	ANSWER(319, memfd_create, -ENOSYS) \
-	ANSWER(324, membarrier, -ENOSYS) \
 	ANSWER(326, copy_file_range, -ENOSYS) \
 	ANSWER(329, pkey_mprotect, -ENOSYS) \
 	ANSWER(330, pkey_alloc, -ENOSYS) \

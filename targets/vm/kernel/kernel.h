@@ -369,16 +369,18 @@ struct thread {
 	u64 switched_at;
 	u32 last_call;
 	char name[16];
-	struct thread *next, *run_next, *sleep_next;
+	struct thread *next, *run_next, *sleep_next, *futex_next;
 };
 #define MAX_THREADS 512
 #define KERNEL_STACK_PAGES 4
 extern struct thread *current, *threads;
 extern bool reschedule;  /* set by the timer: give way on the return to the program */
-extern u64 extended_state_size;
+extern u64 extended_state_size, extended_state_parts; /* bytes; bits of XCR0 */
+extern u32 extended_state_mxcsr_mask;
 void thread_init(void);
 struct thread *thread_new(void);                   /* blocked; NULL at MAX_THREADS or out of memory */
 struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
+struct thread *thread_find(i32 id);
 void thread_start(struct thread *thread);
 void thread_exit(void) __attribute__((noreturn));
 void thread_exit_all(int code) __attribute__((noreturn)); /* ends the machine */
@@ -389,8 +391,10 @@ void wake(const void *channel);
 void thread_wake(struct thread *thread);
 void timer_tick(void);
 u64 process_time(void);                            /* of all threads, nanoseconds */
+/* Areas are extended_state_size bytes at a multiple of 64. */
 void extended_state_save(void *to);
-void extended_state_load(const void *from);        /* must not fault the kernel on garbage: checked by signal.c */
+void extended_state_load(const void *from);        /* faults the kernel on garbage: see clean_xstate() in signal.c */
+void extended_state_reset(void *area);             /* as a new thread has it */
 
 /* futex.c */
 void futex_wake(u64 address, u32 count);
@@ -400,7 +404,8 @@ void futex_thread_exit(void); /* the robust list and clear_tid of a thread that 
 /* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
 bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
 void signal_send(struct thread *thread, int signal); /* thread NULL: to the process */
-void signal_deliver_pending(struct trap_frame *frame); /* on the way back to the program */
+void signal_deliver_pending(struct trap_frame *frame); /* on the way back to the program from a trap */
+void signal_after_call(struct trap_frame *frame, u64 number); /* and from a system call: restarts it or not */
 bool signal_is_pending(void);
 /* The mask argument of epoll_pwait, ppoll and their like: in force until the call returns. */
 i64 signal_mask_for_call(u64 mask_address, u64 size);
@@ -417,6 +422,8 @@ void trace_counts(void);  /* at exit */
 
 /* time-calls.c: a timespec of the program as nanoseconds; -EFAULT or -EINVAL. Saturates below FOREVER. */
 i64 timespec_from_user(u64 *nanoseconds, u64 address);
+u64 deadline_after(u64 nanoseconds);           /* for block_on() */
+u64 deadline_at(u64 time, bool realtime);      /* time on the monotonic clock, or since 1970 */
 
 /* file.c: open files and descriptors. */
 struct file;
