@@ -157,7 +157,7 @@ static u64 measured_frequency(void)
 	u16 ticks = (u16)(start.count - end.count);
 	if (!polls || ticks < MEASURE_TICKS)
 		return 0;
-	return (u64)((unsigned __int128)(end.tsc - start.tsc) * PIT_FREQUENCY / ticks);
+	return (end.tsc - start.tsc) * PIT_FREQUENCY / ticks; /* of some ten milliseconds: fits */
 }
 
 /* The CMOS clock. */
