@@ -22,7 +22,6 @@ static i64 check_word(u64 address)
 static void waiter_add(u64 address, u32 bits)
 {
 	struct thread **link = &waiters;
-
 	while (*link)
 		link = &(*link)->futex_next;
 	*link = current;
@@ -34,7 +33,6 @@ static void waiter_add(u64 address, u32 bits)
 static void waiter_remove(struct thread *thread)
 {
 	struct thread **link = &waiters;
-
 	while (*link != thread)
 		link = &(*link)->futex_next;
 	*link = thread->futex_next;
@@ -44,7 +42,6 @@ static void waiter_remove(struct thread *thread)
 static u32 wake_bits(u64 address, u32 count, u32 bits)
 {
 	u32 woken = 0;
-
 	for (struct thread *thread = waiters, *next; thread && woken < count; thread = next) {
 		next = thread->futex_next;
 		if (thread->futex != address || !(thread->futex_bits & bits))
@@ -65,7 +62,6 @@ static i64 wait(u64 address, u32 expected, u32 bits, u64 deadline, bool relative
 {
 	u32 value;
 	bool timed_out;
-
 	if (get_user(value, address))
 		return -EFAULT;
 	if (value != expected)
@@ -87,7 +83,6 @@ static i64 wait_call(const u64 *a)
 	bool relative = command == FUTEX_WAIT;
 	u64 deadline = FOREVER, time;
 	i64 error;
-
 	if (!bits)
 		return -EINVAL;
 	if (a[3]) {
@@ -107,7 +102,6 @@ static i64 requeue(const u64 *a, bool compare)
 {
 	u32 value, count = a[2], limit = a[3], moved = 0, woken;
 	i64 error = check_word(a[4]);
-
 	if (error)
 		return error;
 	if ((i32)count < 0 || (i32)limit < 0)
@@ -162,7 +156,6 @@ static i64 wake_op(const u64 *a)
 	i32 operand = sign_extend12(code >> 12 & 0xfff);
 	bool also;
 	i64 woken, error = check_word(a[4]);
-
 	if (error)
 		return error;
 	if (code >> 31)
@@ -182,7 +175,6 @@ static i64 wake_op(const u64 *a)
 i64 sys_futex(const u64 *a)
 {
 	i64 error = check_word(a[0]);
-
 	if (error)
 		return error;
 	switch (a[1] & 127) {
@@ -208,7 +200,6 @@ i64 sys_futex(const u64 *a)
 static void robust_release(u64 address)
 {
 	u32 value;
-
 	if (check_word(address) || get_user(value, address))
 		return;
 	if ((value & FUTEX_TID_MASK) != (u32)current->id)
@@ -225,7 +216,6 @@ static void robust_walk(u64 head)
 		u64 next, offset, pending;
 	} list;
 	u64 entry, next;
-
 	if (get_user(list, head))
 		return;
 	entry = list.next & ~1UL; /* bit 0 marks priority inheritance, which is not offered */
@@ -263,7 +253,6 @@ i64 sys_set_robust_list(const u64 *a)
 i64 sys_get_robust_list(const u64 *a)
 {
 	struct thread *thread = a[0] ? thread_find(a[0]) : current;
-
 	if (!thread)
 		return -ESRCH;
 	if (put_user(thread->robust_list, a[1]) || put_user(24UL, a[2]))

@@ -20,7 +20,6 @@ i64 sys_mmap(const u64 *a)
 {
 	u32 flags = a[3], type = flags & MAP_TYPE;
 	struct file *file;
-
 	if (type == MAP_SHARED_VALIDATE)
 		type = MAP_SHARED;
 	if ((type != MAP_SHARED && type != MAP_PRIVATE) || a[2] & ~(u64)PROTECTION || a[5] % PAGE)
@@ -80,7 +79,6 @@ static i64 clone_thread(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64
 {
 	struct thread *thread;
 	struct trap_frame *frame;
-
 	if ((flags & CLONE_NEEDED) != CLONE_NEEDED)
 		return -ENOSYS; /* a process */
 	if (flags & ~CLONE_KNOWN || (flags & CLONE_SETTLS && tls >= USER_TOP))
@@ -117,7 +115,6 @@ i64 sys_clone(const u64 *a)
 i64 sys_clone3(const u64 *a)
 {
 	struct clone_arguments arguments;
-
 	if (a[1] < CLONE_ARGUMENTS_MIN)
 		return -EINVAL;
 	if (a[1] > PAGE)
@@ -208,14 +205,12 @@ i64 sys_uname(const u64 *a)
 	static const struct utsname name = {
 		.system = "Linux", .node = "tesserae", .release = RELEASE, .version = "#1", .machine = "x86_64",
 	};
-
 	return put_user(name, a[0]);
 }
 
 static i64 limit_to_user(u64 resource, u64 address)
 {
 	struct rlimit limit = { UNLIMITED, UNLIMITED };
-
 	if (resource >= RLIMIT_COUNT)
 		return -EINVAL;
 	if (resource == RLIMIT_STACK)
@@ -236,7 +231,6 @@ i64 sys_getrlimit(const u64 *a)
 i64 sys_prlimit64(const u64 *a)
 {
 	struct rlimit new;
-
 	if (a[0] > 1)
 		return -ESRCH;
 	if (a[1] >= RLIMIT_COUNT)
@@ -256,7 +250,6 @@ i64 sys_getrusage(const u64 *a)
 {
 	struct rusage usage = { 0 };
 	u64 time = 0;
-
 	if ((i32)a[0] == RUSAGE_SELF)
 		time = process_time();
 	else if ((i32)a[0] == RUSAGE_THREAD)
@@ -279,14 +272,12 @@ i64 sys_sysinfo(const u64 *a)
 		.processes = 1,
 		.unit = 1,
 	};
-
 	return put_user(info, a[0]);
 }
 
 i64 sys_times(const u64 *a)
 {
 	u64 times[4] = { process_time() / (NANOSECONDS / TICKS) };
-
 	if (a[0] && copy_to_user(a[0], times, sizeof times))
 		return -EFAULT;
 	return now() / (NANOSECONDS / TICKS);
@@ -296,7 +287,6 @@ i64 sys_times(const u64 *a)
 i64 sys_capget(const u64 *a)
 {
 	u32 version;
-
 	if (get_user(version, a[0]))
 		return -EFAULT;
 	if (version != CAPABILITY_VERSION)
@@ -308,7 +298,6 @@ i64 sys_capget(const u64 *a)
 static i64 set_name(u64 address)
 {
 	char name[sizeof current->name] = "";
-
 	for (u32 i = 0; i < sizeof name - 1; i++) {
 		if (get_user(name[i], address + i))
 			return -EFAULT;
@@ -341,7 +330,6 @@ i64 sys_getrandom(const u64 *a)
 {
 	u8 bytes[256];
 	u64 wanted = MIN(a[1], GETRANDOM_MOST), done = 0;
-
 	if (a[2] & ~GETRANDOM_FLAGS)
 		return -EINVAL;
 	while (done < wanted) {

@@ -43,14 +43,13 @@ static u8 xstate[LARGEST_XSTATE] __attribute__((aligned(64)));
 static bool is_ignored(int signal)
 {
 	u64 handler = actions[signal].handler;
-
 	return handler == SIG_IGN || (handler == SIG_DFL && (BIT(signal) & HARMLESS));
 }
 
 static void die(int signal, const char *why) __attribute__((noreturn));
 static void die(int signal, const char *why)
 {
-	fail(EXIT_SIGNAL + signal, "killed by signal %d%s", signal, why);
+	fail(EXIT_SIGNAL + signal, "[kernel] program killed by signal %d%s", signal, why);
 }
 
 static bool on_alternate_stack(u64 stack)
@@ -58,49 +57,23 @@ static bool on_alternate_stack(u64 stack)
 	return stack - current->alternate_stack - 1 < current->alternate_stack_size;
 }
 
+/* The registers that a frame and a context both have. */
+#define EACH_REGISTER(R)                                                                          \
+	R(r8) R(r9) R(r10) R(r11) R(r12) R(r13) R(r14) R(r15) R(rdi) R(rsi) R(rbp) R(rbx) R(rdx)  \
+	R(rax) R(rcx) R(rsp) R(rip) R(rflags)
+
 static void fill_context(struct ucontext *context, const struct trap_frame *frame)
 {
-	context->r8 = frame->r8;
-	context->r9 = frame->r9;
-	context->r10 = frame->r10;
-	context->r11 = frame->r11;
-	context->r12 = frame->r12;
-	context->r13 = frame->r13;
-	context->r14 = frame->r14;
-	context->r15 = frame->r15;
-	context->rdi = frame->rdi;
-	context->rsi = frame->rsi;
-	context->rbp = frame->rbp;
-	context->rbx = frame->rbx;
-	context->rdx = frame->rdx;
-	context->rax = frame->rax;
-	context->rcx = frame->rcx;
-	context->rsp = frame->rsp;
-	context->rip = frame->rip;
-	context->rflags = frame->rflags;
+#define FILL(name) context->name = frame->name;
+	EACH_REGISTER(FILL)
 	context->cs = USER_CODE;
 	context->ss = USER_DATA;
 }
 
 static void take_context(struct trap_frame *frame, const struct ucontext *context)
 {
-	frame->r8 = context->r8;
-	frame->r9 = context->r9;
-	frame->r10 = context->r10;
-	frame->r11 = context->r11;
-	frame->r12 = context->r12;
-	frame->r13 = context->r13;
-	frame->r14 = context->r14;
-	frame->r15 = context->r15;
-	frame->rdi = context->rdi;
-	frame->rsi = context->rsi;
-	frame->rbp = context->rbp;
-	frame->rbx = context->rbx;
-	frame->rdx = context->rdx;
-	frame->rax = context->rax;
-	frame->rcx = context->rcx;
-	frame->rsp = context->rsp;
-	frame->rip = context->rip;
+#define TAKE(name) frame->name = context->name;
+	EACH_REGISTER(TAKE)
 	frame->rflags = (context->rflags & PROGRAM_FLAGS) | RFLAGS_FIXED | RFLAGS_IF;
 	frame->cs = USER_CODE;
 	frame->ss = USER_DATA;
@@ -110,7 +83,6 @@ static void take_context(struct trap_frame *frame, const struct ucontext *contex
 static u64 place_frame(const struct trap_frame *frame, const struct sigaction *action, u64 *area)
 {
 	u64 stack = frame->rsp - RED_ZONE;
-
 	if (action->flags & SA_ONSTACK && current->alternate_stack_size && !on_alternate_stack(frame->rsp))
 		stack = current->alternate_stack + current->alternate_stack_size;
 	*area = ALIGN_DOWN(stack - extended_state_size, 64);
@@ -125,7 +97,6 @@ static bool enter_handler(struct trap_frame *frame, struct sigaction *action, co
 	struct ucontext *context = &signal_frame.context;
 	bool fault = info->code > 0;
 	u64 area, at = place_frame(frame, action, &area);
-
 	if (action->flags & SA_ONSTACK && on_alternate_stack(area) && !on_alternate_stack(at + 1))
 		return false;
 	fill_context(context, frame);
@@ -166,7 +137,6 @@ bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address)
 {
 	struct sigaction *action = &actions[signal];
 	struct siginfo info = { .signal = signal, .code = code, .address = address };
-
 	if (action->handler <= SIG_IGN || current->signal_mask & BIT(signal))
 		return false;
 	return enter_handler(frame, action, &info);
@@ -220,7 +190,6 @@ bool signal_is_pending(void)
 i64 signal_mask_for_call(u64 mask_address, u64 size)
 {
 	u64 mask;
-
 	if (size != sizeof mask)
 		return -EINVAL;
 	if (get_user(mask, mask_address))
@@ -238,7 +207,6 @@ static int take_pending(struct siginfo *info)
 	u64 own = current->signal_pending & ~current->signal_mask;
 	u64 any = own | (process_pending & ~current->signal_mask);
 	int signal;
-
 	if (!any)
 		return 0;
 	signal = __builtin_ctzl(any) + 1;
@@ -256,7 +224,6 @@ static void deliver(struct trap_frame *frame, bool restart)
 {
 	struct siginfo info;
 	int signal;
-
 	while ((signal = take_pending(&info))) {
 		struct sigaction *action = &actions[signal];
 
@@ -287,7 +254,6 @@ void signal_deliver_pending(struct trap_frame *frame)
 void signal_after_call(struct trap_frame *frame, u64 number)
 {
 	bool restart = (i64)frame->rax == -ERESTART && number != RT_SIGRETURN;
-
 	if (restart) {
 		frame->rip -= SYSCALL_LENGTH;
 		frame->rax = number;
@@ -302,7 +268,6 @@ static void clean_xstate(void)
 	u32 *mxcsr = (u32 *)(xstate + XSTATE_MXCSR);
 	u64 *header = (u64 *)(xstate + XSTATE_HEADER);
 	u64 parts = header[0] & extended_state_parts;
-
 	*mxcsr &= extended_state_mxcsr_mask;
 	memset(header, 0, XSTATE_HEADER_SIZE);
 	header[0] = parts;
@@ -311,7 +276,6 @@ static void clean_xstate(void)
 static bool take_frame(struct trap_frame *frame)
 {
 	struct ucontext context;
-
 	if (copy_from_user(&context, frame->rsp, sizeof context) || context.rip >= USER_TOP)
 		return false;
 	if (!context.extended_state)
@@ -328,7 +292,6 @@ static bool take_frame(struct trap_frame *frame)
 i64 sys_rt_sigreturn(const u64 *a)
 {
 	struct trap_frame *frame = thread_frame(current);
-
 	(void)a;
 	if (!take_frame(frame) && !signal_fault(frame, SIGSEGV, SI_KERNEL, 0))
 		die(SIGSEGV, ": a damaged signal frame");
@@ -338,7 +301,6 @@ i64 sys_rt_sigreturn(const u64 *a)
 i64 sys_rt_sigaction(const u64 *a)
 {
 	struct sigaction new, old;
-
 	if (a[0] < 1 || a[0] > SIGNAL_COUNT || a[3] != sizeof(u64))
 		return -EINVAL;
 	if (a[1] && (BIT(a[0]) & UNBLOCKABLE))
@@ -357,7 +319,6 @@ i64 sys_rt_sigaction(const u64 *a)
 i64 sys_rt_sigprocmask(const u64 *a)
 {
 	u64 old = current->signal_mask, set;
-
 	if (a[3] != sizeof set)
 		return -EINVAL;
 	if (a[1]) {
@@ -400,7 +361,6 @@ i64 sys_pause(const u64 *a)
 i64 sys_rt_sigsuspend(const u64 *a)
 {
 	i64 error = signal_mask_for_call(a[0], a[1]);
-
 	return error ? error : wait_for_signal();
 }
 
@@ -414,7 +374,6 @@ i64 sys_sigaltstack(const u64 *a)
 			 on_alternate_stack(stack)      ? SS_ONSTACK :
 							  0,
 	};
-
 	if (a[0]) {
 		if (get_user(new, a[0]))
 			return -EFAULT;
@@ -437,7 +396,6 @@ i64 sys_sigaltstack(const u64 *a)
 i64 sys_kill(const u64 *a)
 {
 	i32 process = a[0];
-
 	if (a[1] > SIGNAL_COUNT)
 		return -EINVAL;
 	if (process != 0 && process != 1)
@@ -450,7 +408,6 @@ i64 sys_kill(const u64 *a)
 static i64 send_to_thread(i32 id, u64 signal)
 {
 	struct thread *thread = thread_find(id);
-
 	if (signal > SIGNAL_COUNT || id <= 0)
 		return -EINVAL;
 	if (!thread)

@@ -25,7 +25,6 @@ static u32 unknown_count;
 void trace_init(void)
 {
 	char value[4];
-
 	if (bootinfo_option("kernel.trace", value, sizeof value))
 		trace_level = value[0] >= '0' && value[0] <= '2' ? value[0] - '0' : 0;
 }
@@ -60,7 +59,6 @@ static i64 call(u64 number, const u64 *a)
 {
 	const struct system_call *entry = &table[number];
 	i64 result;
-
 	if (number >= SYSTEM_CALL_COUNT || !entry->name) {
 		name_unknown(number);
 		return -ENOSYS;
@@ -80,7 +78,6 @@ void syscall_dispatch(struct trap_frame *frame)
 {
 	u64 a[6] = { frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
 	u64 number = frame->rax;
-
 	current->last_call = number;
 	frame->rax = call(number, a);
 	if (reschedule)

@@ -56,7 +56,6 @@ static u32 read_mxcsr_mask(void)
 {
 	static u8 area[512] __attribute__((aligned(16)));
 	u32 mask;
-
 	asm volatile("fxsave64 %0" : "=m"(area));
 	mask = *(u32 *)(area + 28);
 	return mask ? mask : 0xffbf;
@@ -65,7 +64,6 @@ static u32 read_mxcsr_mask(void)
 void thread_init(void)
 {
 	struct cpuid leaf = cpuid(13, 0);
-
 	extended_state_parts = leaf.eax & (XSTATE_BASE | XSTATE_AVX512);
 	if ((extended_state_parts & XSTATE_AVX512) != XSTATE_AVX512)
 		extended_state_parts &= XSTATE_BASE;
@@ -114,7 +112,6 @@ struct trap_frame *thread_frame(struct thread *thread)
 struct thread *thread_find(i32 id)
 {
 	struct thread *thread = threads;
-
 	while (thread && thread->id != id)
 		thread = thread->next;
 	return thread;
@@ -142,7 +139,6 @@ static void bury_zombies(void)
 static void prepare_stack(struct thread *thread)
 {
 	u64 *stack = (u64 *)thread_frame(thread);
-
 	*--stack = (u64)trap_return;
 	thread->kernel_sp = (u64)(stack - 6);
 }
@@ -158,7 +154,6 @@ static i32 new_id(void)
 struct thread *thread_new(void)
 {
 	struct thread *thread;
-
 	bury_zombies();
 	if (thread_count >= MAX_THREADS)
 		return NULL;
@@ -189,7 +184,6 @@ static void arm_timer(void)
 {
 	u64 at = sleepers ? sleepers->deadline : FOREVER;
 	u64 time;
-
 	if (run_head && slice_end < at)
 		at = slice_end;
 	if (at >= timer_at)
@@ -213,7 +207,6 @@ static void run_push(struct thread *thread)
 static void sleep_insert(struct thread *thread)
 {
 	struct thread **link = &sleepers;
-
 	while (*link && (*link)->deadline <= thread->deadline)
 		link = &(*link)->sleep_next;
 	thread->sleep_next = *link;
@@ -223,7 +216,6 @@ static void sleep_insert(struct thread *thread)
 static void sleep_remove(struct thread *thread)
 {
 	struct thread **link = &sleepers;
-
 	while (*link && *link != thread)
 		link = &(*link)->sleep_next;
 	if (*link)
@@ -257,7 +249,6 @@ void wake(const void *channel)
 void timer_tick(void)
 {
 	u64 time = now();
-
 	timer_at = FOREVER;
 	while (sleepers && sleepers->deadline <= time) {
 		sleepers->timed_out = true;
@@ -271,7 +262,6 @@ void timer_tick(void)
 static void switch_to(struct thread *next)
 {
 	struct thread *old = current;
-
 	if (old->state != THREAD_DEAD) {
 		extended_state_update(old->extended_state);
 		if (cpu.fsgsbase) { /* without it only arch_prctl changes them, and stores them as well */
@@ -299,7 +289,6 @@ void schedule(void)
 {
 	struct thread *next;
 	u64 time = now();
-
 	reschedule = false;
 	current->run_time += time - current->switched_at;
 	current->switched_at = time;
@@ -346,7 +335,6 @@ bool block_on(const void *channel, u64 deadline)
 void thread_exit(void)
 {
 	struct thread **link = &threads;
-
 	futex_thread_exit();
 	while (*link != current)
 		link = &(*link)->next;
@@ -369,7 +357,6 @@ void thread_exit_all(int code)
 u64 process_time(void)
 {
 	u64 total = exited_time + now() - current->switched_at;
-
 	for (struct thread *thread = threads; thread; thread = thread->next)
 		total += thread->run_time;
 	return total;

@@ -7,7 +7,6 @@
 i64 timespec_from_user(u64 *nanoseconds, u64 address)
 {
 	struct timespec time;
-
 	if (get_user(time, address))
 		return -EFAULT;
 	if (time.seconds < 0 || (u64)time.nanoseconds >= NANOSECONDS)
@@ -22,21 +21,18 @@ i64 timespec_from_user(u64 *nanoseconds, u64 address)
 static i64 timespec_to_user(u64 address, u64 nanoseconds)
 {
 	struct timespec time = { nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS };
-
 	return put_user(time, address);
 }
 
 u64 deadline_after(u64 nanoseconds)
 {
 	u64 time = now();
-
 	return nanoseconds < LATEST - time ? time + nanoseconds : LATEST;
 }
 
 u64 deadline_at(u64 time, bool realtime)
 {
 	u64 wall;
-
 	if (!realtime)
 		return time;
 	wall = wall_clock();
@@ -77,14 +73,12 @@ static bool clock_read(u32 clock, u64 *time)
 i64 sys_clock_gettime(const u64 *a)
 {
 	u64 time;
-
 	return clock_read(a[0], &time) ? timespec_to_user(a[1], time) : -EINVAL;
 }
 
 i64 sys_clock_getres(const u64 *a)
 {
 	u64 time;
-
 	if (!clock_read(a[0], &time))
 		return -EINVAL;
 	return a[1] ? timespec_to_user(a[1], 1) : 0;
@@ -94,7 +88,6 @@ i64 sys_gettimeofday(const u64 *a)
 {
 	u64 time = wall_clock();
 	struct timeval value = { time / NANOSECONDS, time % NANOSECONDS / 1000 };
-
 	if (a[0] && put_user(value, a[0]))
 		return -EFAULT;
 	return a[1] ? clear_user(a[1], 8) : 0; /* the time zone */
@@ -103,7 +96,6 @@ i64 sys_gettimeofday(const u64 *a)
 i64 sys_time(const u64 *a)
 {
 	u64 seconds = wall_clock() / NANOSECONDS;
-
 	if (a[0] && put_user(seconds, a[0]))
 		return -EFAULT;
 	return seconds;
@@ -113,7 +105,6 @@ i64 sys_time(const u64 *a)
 static i64 sleep_until(u64 deadline, u64 remaining)
 {
 	u64 time;
-
 	while (!block_on(current, deadline)) {
 		if (!current->interrupted)
 			continue;
@@ -129,7 +120,6 @@ i64 sys_nanosleep(const u64 *a)
 {
 	u64 time;
 	i64 error = timespec_from_user(&time, a[0]);
-
 	return error ? error : sleep_until(deadline_after(time), a[1]);
 }
 
@@ -137,7 +127,6 @@ i64 sys_clock_nanosleep(const u64 *a)
 {
 	u64 time, ignored;
 	i64 error;
-
 	if (a[0] == CLOCK_THREAD_CPUTIME_ID || !clock_read(a[0], &ignored))
 		return -EINVAL;
 	if (a[0] == CLOCK_PROCESS_CPUTIME_ID)
