@@ -1,0 +1,218 @@
+/*
+ * Physical pages: a buddy allocator over the RAM that the boot map calls usable.
+ *
+ * One byte a page says what begins there; the lists of free blocks live in the free blocks themselves. So the price is
+ * 1/4096 of RAM, and a page freed twice, or with another order than it was taken with, is caught.
+ */
+#include "kernel.h"
+
+#define USED 0x40   /* | order: first page of a block that was handed out */
+#define FREE 0x80   /* | order: first page of a free block */
+#define DEVICE 0x20 /* handed out for DMA, for good */
+#define OTHER 0     /* not RAM, not ours, or inside a block */
+
+struct block {
+	struct block *next, **link;
+};
+
+u64 pages_total, pages_usable, pages_free, pages_lowest;
+static u8 *state;
+static u64 page_count;
+static struct block *free_blocks[MAX_ORDER + 1];
+/* What is RAM and yet not free: the zeroth page, the kernel, the image, the table of bytes. */
+static struct span reserved[4];
+
+static u64 index_of(const void *page) { return physical(page) / PAGE; }
+
+static void block_push(struct block *block, u32 order)
+{
+	block->next = free_blocks[order];
+	block->link = &free_blocks[order];
+	if (block->next)
+		block->next->link = &block->next;
+	free_blocks[order] = block;
+	state[index_of(block)] = FREE | order;
+}
+
+static void block_remove(struct block *block)
+{
+	*block->link = block->next;
+	if (block->next)
+		block->next->link = block->link;
+	state[index_of(block)] = OTHER;
+}
+
+static void block_free(u64 index, u32 order)
+{
+	pages_free += 1UL << order;
+	while (order < MAX_ORDER) {
+		u64 buddy = index ^ (1UL << order);
+		if (buddy >= page_count || state[buddy] != (FREE | order))
+			break;
+		block_remove(direct(buddy * PAGE));
+		index = MIN(index, buddy);
+		order++;
+	}
+	block_push(direct(index * PAGE), order);
+}
+
+/* Frees pages [start, end) of no block, in the biggest blocks that alignment allows. */
+static void span_free(u64 start, u64 end)
+{
+	while (start < end) {
+		u32 order = 0;
+		while (order < MAX_ORDER && !(start >> order & 1) && start + (2UL << order) <= end)
+			order++;
+		ASSERT(state[start] == OTHER);
+		block_free(start, order);
+		start += 1UL << order;
+	}
+}
+
+/* Frees what is not reserved of the bytes [start, end). */
+static void span_add(u64 start, u64 end)
+{
+	for (u32 i = 0; i < LENGTH(reserved); i++) {
+		struct span *hole = &reserved[i];
+		if (start >= hole->end || hole->start >= end)
+			continue;
+		if (start < hole->start)
+			span_add(start, hole->start);
+		if (hole->end < end)
+			span_add(hole->end, end);
+		return;
+	}
+	span_free(start / PAGE, end / PAGE);
+}
+
+bool page_span(u32 i, u64 from, u64 to, struct span *out)
+{
+	const struct memory_range *range = &boot_info.map[i];
+	u64 end = range->address + range->size;
+	out->start = MAX(ALIGN_UP(range->address, PAGE), from);
+	out->end = MIN(ALIGN_DOWN(end, PAGE), to);
+	return range->type == MEMORY_RAM && end > range->address && out->start < out->end;
+}
+
+/* A place below 4 GiB and above 1 MiB that nothing occupies yet. */
+static u64 find_room(u64 size)
+{
+	struct span span;
+	for (u32 i = 0; i < boot_info.map_count; i++) {
+		if (!page_span(i, MIB, 4 * GIB, &span))
+			continue;
+		for (u32 j = 0; j < LENGTH(reserved); j++) { /* twice as often as there are holes: any order */
+			for (u32 k = 0; k < LENGTH(reserved); k++) {
+				if (span.start < reserved[k].end && reserved[k].start < span.start + size)
+					span.start = reserved[k].end;
+			}
+		}
+		if (span.start + size <= span.end)
+			return span.start;
+	}
+	fail(EXIT_OUT_OF_MEMORY, "no room for a page table of %lu KiB: give the machine more memory", size / KIB);
+}
+
+static void add_ram(u64 from, u64 to)
+{
+	struct span span;
+	for (u32 i = 0; i < boot_info.map_count; i++) {
+		if (!page_span(i, from, to, &span))
+			continue;
+		pages_total += (span.end - span.start) / PAGE;
+		span_add(span.start, span.end);
+	}
+	pages_usable = pages_lowest = pages_free;
+}
+
+void page_init(void)
+{
+	struct span span;
+	u64 size;
+	for (u32 i = 0; i < boot_info.map_count; i++) {
+		if (page_span(i, 0, RAM_LIMIT, &span))
+			page_count = MAX(page_count, span.end / PAGE);
+	}
+	size = ALIGN_UP(page_count, PAGE);
+	reserved[0] = (struct span){ 0, PAGE };
+	reserved[1] = (struct span){ (u64)kernel_start - KERNEL_BASE, ALIGN_UP((u64)kernel_end - KERNEL_BASE, PAGE) };
+	reserved[2].start = ALIGN_DOWN(boot_info.image, PAGE);
+	reserved[2].end = ALIGN_UP(boot_info.image + boot_info.image_size, PAGE);
+	reserved[3].start = find_room(size);
+	reserved[3].end = reserved[3].start + size;
+	state = direct(reserved[3].start);
+	memset(state, OTHER, size);
+	add_ram(0, 4 * GIB);
+}
+
+void page_init_high(void)
+{
+	add_ram(4 * GIB, RAM_LIMIT);
+}
+
+void *page_alloc_dirty(u32 order)
+{
+	u32 found = order;
+	struct block *block;
+	ASSERT(order <= MAX_ORDER);
+	while (found <= MAX_ORDER && !free_blocks[found])
+		found++;
+	if (found > MAX_ORDER)
+		return NULL;
+	block = free_blocks[found];
+	block_remove(block);
+	while (found > order) {
+		found--;
+		block_push((struct block *)((u64)block + (PAGE << found)), found);
+	}
+	state[index_of(block)] = USED | order;
+	pages_free -= 1UL << order;
+	pages_lowest = MIN(pages_lowest, pages_free);
+	return block;
+}
+
+void *page_alloc(u32 order)
+{
+	void *page = page_alloc_dirty(order);
+	if (page)
+		memset(page, 0, PAGE << order);
+	return page;
+}
+
+void page_free(void *page, u32 order)
+{
+	u64 index = index_of(page);
+	ASSERT(((u64)page & (PAGE - 1)) == 0 && index < page_count && state[index] == (USED | order));
+	state[index] = OTHER;
+	block_free(index, order);
+}
+
+void *page_alloc_device(u64 count)
+{
+	u32 order = 0;
+	u64 index;
+	void *pages;
+	while (order <= MAX_ORDER && (1UL << order) < count)
+		order++;
+	if (!count || order > MAX_ORDER)
+		return NULL;
+	pages = page_alloc(order);
+	if (!pages)
+		return NULL;
+	index = index_of(pages);
+	memset(&state[index], DEVICE, count);
+	span_free(index + count, index + (1UL << order));
+	return pages;
+}
+
+bool dma_owns(u64 address, u64 length)
+{
+	u64 last = address + length - 1;
+	if (!length || last < address || last / PAGE >= page_count)
+		return false;
+	for (u64 index = address / PAGE; index <= last / PAGE; index++) {
+		if (state[index] != DEVICE)
+			return false;
+	}
+	return true;
+}
