@@ -466,6 +466,7 @@ i64 file_close(int fd);
 void file_init(void);                                                      /* descriptors 0, 1, 2 */
 
 /* console-file.c */
+extern const struct file_operations console_operations;
 struct file *console_open(void); /* the same file each time, with a reference */
 void console_input_event(void); /* from console.c's interrupt, after it queued input */
 
@@ -485,8 +486,6 @@ bool path_normalize(const char *directory, const char *path, char *to, size_t si
 i64 path_find(int directory, u64 path_address, bool follow, struct place *place);
 
 /* process-files.c: files that are not in the image: /proc, /dev and the device window. */
-/* A file with made-up contents: `write` prints them into `to` like format(), and is called once. */
-struct file *text_file(size_t capacity, size_t (*write)(char *to, size_t size));
 /* NULL and *error when there is no such path, or memory. */
 struct file *special_open(const char *path, u32 flags, i64 *error);
 bool special_exists(const char *path, u32 *mode);
