@@ -13,7 +13,7 @@ u64 fault_count, fault_file_count, fault_copy_count;
 
 static void out_of_memory(void)
 {
-	fail(EXIT_OUT_OF_MEMORY, "out of memory: the program needs more than the machine's %lu MiB",
+	fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: the program needs more than the machine's %lu MiB",
 	     pages_total * PAGE / MIB);
 }
 

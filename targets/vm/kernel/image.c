@@ -44,7 +44,7 @@ static u32 crc32(const u8 *bytes, u64 n)
 
 static void refuse(const char *path, const char *what)
 {
-	fail(EXIT_BAD_IMAGE, "bad image: %s: %s", path, what);
+	fail(EXIT_BAD_IMAGE, "[kernel] bad image: %s: %s", path, what);
 }
 
 static const struct image_header *check_header(void)
@@ -52,15 +52,15 @@ static const struct image_header *check_header(void)
 	const struct image_header *header = direct(boot_info.image);
 	u64 table;
 	if (!boot_info.image_size)
-		fail(EXIT_BAD_IMAGE, "no image: the kernel needs one as its first module (QEMU: -initrd)");
+		fail(EXIT_BAD_IMAGE, "[kernel] no image: the kernel needs one as its first module (QEMU: -initrd)");
 	if (boot_info.image & (PAGE - 1))
-		fail(EXIT_BAD_IMAGE, "bad image: it lies at %lx, which is no page", boot_info.image);
+		fail(EXIT_BAD_IMAGE, "[kernel] bad image: it lies at %lx, which is no page", boot_info.image);
 	if (boot_info.image_size < sizeof *header || memcmp(header->magic, MAGIC, sizeof header->magic))
-		fail(EXIT_BAD_IMAGE, "bad image: it does not begin with \"%s\"", MAGIC);
+		fail(EXIT_BAD_IMAGE, "[kernel] bad image: it does not begin with \"%s\"", MAGIC);
 	if (header->version != VERSION)
-		fail(EXIT_BAD_IMAGE, "bad image: format %u, this kernel reads %u", header->version, VERSION);
+		fail(EXIT_BAD_IMAGE, "[kernel] bad image: format %u, this kernel reads %u", header->version, VERSION);
 	if (header->size > boot_info.image_size)
-		fail(EXIT_BAD_IMAGE, "image truncated: %lu of %lu bytes", boot_info.image_size, header->size);
+		fail(EXIT_BAD_IMAGE, "[kernel] image truncated: %lu of %lu bytes", boot_info.image_size, header->size);
 	table = header->entries * sizeof(struct image_record) + header->strings;
 	if (header->size & (PAGE - 1) || !header->entries || header->entries > MAX_NODES || !header->strings ||
 	    table > header->size - sizeof *header)
@@ -143,7 +143,7 @@ void image_init(void)
 		refuse("table", "its last path has no end");
 	nodes = kmalloc(node_count * sizeof *nodes);
 	if (!nodes)
-		fail(EXIT_OUT_OF_MEMORY, "out of memory for the image's %u files", node_count);
+		fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the image's %u files", node_count);
 	for (u32 i = 0; i < node_count; i++)
 		read_record(i, &records[i], strings, header->strings);
 }
@@ -152,9 +152,9 @@ u64 image_page(struct node *node, u64 offset)
 {
 	u64 page = offset / PAGE;
 	if (!node->sparse)
-		return node->physical + page * PAGE;
+		return node->physical + offset;
 	page = ((const u32 *)direct(node->physical))[page];
-	return page ? boot_info.image + page * PAGE : (u64)zero_page - KERNEL_BASE;
+	return (page ? boot_info.image + page * PAGE : (u64)zero_page - KERNEL_BASE) + (offset & (PAGE - 1));
 }
 
 i64 image_read(struct node *node, u64 offset, void *to, size_t n)
@@ -166,7 +166,7 @@ i64 image_read(struct node *node, u64 offset, void *to, size_t n)
 	while (done < n) {
 		u64 at = offset + done, inside = at & (PAGE - 1);
 		size_t part = MIN(PAGE - inside, n - done);
-		memcpy((char *)to + done, direct(image_page(node, at) + inside), part);
+		memcpy((char *)to + done, direct(image_page(node, at)), part);
 		done += part;
 	}
 	return (i64)n;

@@ -333,7 +333,7 @@ void image_init(void);                                   /* fails with one line 
 struct node *image_lookup(const char *absolute_path);    /* follows symbolic links (at most 8) unless told not to */
 struct node *image_lookup_link(const char *absolute_path);
 struct node *image_child(struct node *directory, u32 *cursor); /* NULL at the end; *cursor starts at 0 */
-u64 image_page(struct node *node, u64 offset);           /* physical address of the page that holds the offset */
+u64 image_page(struct node *node, u64 offset);           /* physical address of the byte at the offset */
 i64 image_read(struct node *node, u64 offset, void *to, size_t n); /* into kernel memory; bytes read */
 
 /* elf.c, program.c: loads /boot/argv's program at random addresses and never returns. */

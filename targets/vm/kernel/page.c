@@ -110,7 +110,7 @@ static u64 find_room(u64 size)
 		if (span.start + size <= span.end)
 			return span.start;
 	}
-	fail(EXIT_OUT_OF_MEMORY, "no room for a page table of %lu KiB: give the machine more memory", size / KIB);
+	fail(EXIT_OUT_OF_MEMORY, "[kernel] no room for a page table of %lu KiB: give the machine more memory", size / KIB);
 }
 
 static void add_ram(u64 from, u64 to)

@@ -172,7 +172,7 @@ static void map(u64 address, u64 to, u64 length, u64 bits)
 		u64 step = large ? LARGE : PAGE;
 		u64 *entry = walk(address, large ? LARGE_SHIFT : PAGE_SHIFT, true);
 		if (!entry)
-			fail(EXIT_OUT_OF_MEMORY, "out of memory for the kernel's page tables");
+			fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the kernel's page tables");
 		*entry = to | bits | (large ? PTE_LARGE : 0);
 		address += step;
 		to += step;

@@ -24,7 +24,7 @@ static void push(struct first_stack *stack, const void *bytes, size_t n)
 {
 	stack->pointer -= n;
 	if (n > STACK_SIZE / 2 || copy_to_user(stack->pointer, bytes, n))
-		fail(EXIT_BAD_IMAGE, "cannot start: the arguments do not fit on the stack");
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: the arguments do not fit on the stack");
 }
 
 static void word(struct first_stack *stack, u64 value)
@@ -70,7 +70,7 @@ static size_t substitute(char *to, size_t size, const char *from)
 		from += 6;
 	}
 	if (*from)
-		fail(EXIT_BAD_IMAGE, "cannot start: an argument is longer than %u bytes", (u32)size);
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: an argument is longer than %u bytes", (u32)size);
 	to[length] = 0;
 	return length;
 }
@@ -82,13 +82,13 @@ static u32 push_strings(struct first_stack *stack, const char *path)
 	char *text = kmalloc(MAX_TEXT), *one = kmalloc(MAX_ARGUMENT);
 	u32 count = 0;
 	if (!file || file->size > MAX_TEXT || !text || !one)
-		fail(EXIT_BAD_IMAGE, "cannot start: %s %s", path, file ? "is too long" : "is not in the image");
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s %s", path, file ? "is too long" : "is not in the image");
 	u64 length = (u64)image_read(file, 0, text, MAX_TEXT);
 	if (length && text[length - 1])
-		fail(EXIT_BAD_IMAGE, "cannot start: the last string of %s has no end", path);
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: the last string of %s has no end", path);
 	for (u64 at = 0; at < length; at += strlen(text + at) + 1) {
 		if (++count > MAX_STRINGS / 2)
-			fail(EXIT_BAD_IMAGE, "cannot start: more than %u strings in %s", MAX_STRINGS / 2, path);
+			fail(EXIT_BAD_IMAGE, "[kernel] cannot start: more than %u strings in %s", MAX_STRINGS / 2, path);
 		push(stack, one, substitute(one, MAX_ARGUMENT, text + at) + 1);
 		word(stack, stack->pointer);
 	}
@@ -136,7 +136,7 @@ static u64 make_stack(void)
 	u64 top = ALIGN_DOWN(USER_TOP - random_u64() % STACK_SPREAD, PAGE), bottom = top - STACK_SIZE;
 	if (area_insert(bottom, top, PROT_READ | PROT_WRITE, AREA_STACK, NULL, 0) ||
 	    area_insert(bottom - STACK_GUARD, bottom, PROT_NONE, AREA_STACK, NULL, 0))
-		fail(EXIT_OUT_OF_MEMORY, "out of memory for the program's stack");
+		fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the program's stack");
 	return top - random_u64() % (PAGE / 16) * 16;
 }
 
@@ -145,10 +145,10 @@ static void load(const char *path, u64 base, struct loaded *out)
 	struct node *file = image_lookup(path);
 	i64 error;
 	if (!file || (file->mode & S_IFMT) != S_IFREG)
-		fail(EXIT_BAD_IMAGE, "cannot start: %s is not in the image", path);
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is not in the image", path);
 	error = elf_load(file, base, out);
 	if (error)
-		fail(EXIT_BAD_IMAGE, "cannot start: %s %s", path,
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s %s", path,
 		     error == -ENOMEM ? "does not fit into memory" : "is no program that this kernel loads");
 }
 
@@ -157,7 +157,7 @@ static void program_path(char *path, size_t size)
 	struct node *file = image_lookup("/boot/argv");
 	i64 length = file ? image_read(file, 0, path, size) : 0;
 	if (length <= 0 || strnlen(path, (size_t)length) == (size_t)length)
-		fail(EXIT_BAD_IMAGE, "cannot start: /boot/argv names no program");
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: /boot/argv names no program");
 }
 
 void program_start(void)
@@ -168,8 +168,7 @@ void program_start(void)
 	struct loaded program, interpreter = { 0 };
 	char path[256];
 	if (!stack || !thread)
-		fail(EXIT_OUT_OF_MEMORY, "out of memory for the first thread");
-	area_init();
+		fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the first thread");
 	program_path(path, sizeof path);
 	load(path, PROGRAM_BASE + random_u64() % PROGRAM_SPREAD, &program);
 	if (program.interpreter[0])
@@ -192,5 +191,6 @@ void program_start(void)
 	};
 	kfree(stack, sizeof *stack);
 	thread_start(thread);
-	thread_exit();
+	schedule(); /* what runs here is no thread, and never comes back */
+	panic("the boot stack runs again");
 }
