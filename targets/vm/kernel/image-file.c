@@ -25,9 +25,10 @@ static i64 image_file_read(struct file *file, u64 to, size_t n, i64 position)
 		return 0;
 	n = MIN(n, node->size - offset);
 	while (done < n) {
-		u64 count = MIN(n - done, contiguous(node, offset + done));
+		u64 at = offset + done;
+		u64 count = MIN(n - done, contiguous(node, at));
 
-		if (copy_to_user(to + done, direct(image_page(node, offset + done)), count) < 0)
+		if (copy_to_user(to + done, direct(image_page(node, at)), count) < 0)
 			break;
 		done += count;
 		if (reschedule)
