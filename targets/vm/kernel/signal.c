@@ -190,6 +190,8 @@ bool signal_is_pending(void)
 i64 signal_mask_for_call(u64 mask_address, u64 size)
 {
 	u64 mask;
+	if (!mask_address)
+		return 0;
 	if (size != sizeof mask)
 		return -EINVAL;
 	if (get_user(mask, mask_address))
