@@ -58,6 +58,7 @@ static void __attribute__((noreturn, no_stack_protector)) start(void)
 	thread_init();
 	file_init();
 	area_init();
+	trace_init();
 	console_start();
 	if (!bootinfo_option("kernel.quiet", option, sizeof option))
 		print("[kernel] %lu MiB RAM, %lu free, %s clock, %s seed\n", pages_total * PAGE / MIB,
