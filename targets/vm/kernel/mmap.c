@@ -48,11 +48,11 @@ static i64 check_areas(u64 start, u64 end, u32 protection)
 
 /*
  * Refuses at once what can never be backed: then JavaScript sees a failed allocation and not the end of the machine.
- * Memory that is only reserved (PROT_NONE, MAP_NORESERVE) may be of any size.
+ * Memory that is only reserved (PROT_NONE, MAP_NORESERVE) may be of any size, and so may V8's whole range of code.
  */
 static bool can_back(u64 length, u32 protection)
 {
-	return !(protection & PROT_WRITE) || length / PAGE <= pages_free;
+	return !(protection & PROT_WRITE) || protection & PROT_EXEC || length / PAGE <= pages_free;
 }
 
 static void unmap(u64 start, u64 end)
