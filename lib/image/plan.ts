@@ -1,3 +1,5 @@
+import type { Resolver } from "@tesserae/device/resolver";
+import type { Stack } from "@tesserae/device/stack";
 import type { KeyPlan, KeyValue } from "./key.ts";
 
 /** All that a target needs to run one application: what `tesserae build` writes into an image. */
@@ -16,6 +18,11 @@ export interface ImagePlan {
   main(devices: Record<string, unknown>): Promise<void> | void;
   /** On sim: the module of the application's scenario, when it has one. */
   readonly scenario?: unknown;
+  /**
+   * Where code of the image uses Node.js's networking modules, and the target has its own stack: puts them on that.
+   * Called once, before main, with the first stack.
+   */
+  installNodeApi?(options: { readonly stack: Stack; readonly resolver: Resolver }): void;
 }
 
 /** One device of an image. */
@@ -24,7 +31,7 @@ export type DevicePlan = BaseDevice | MadeDevice;
 /** A device that the target's boot supplies, by kind; the boot closes it too. */
 export interface BaseDevice {
   readonly id: string;
-  /** `timers`, `random`, `console`; on tap and sim also `netif`. */
+  /** `timers`, `random`, `console`; `netif` where the stack is ours; on vm also `block`. */
   readonly kind: string;
   readonly base: true;
 }
@@ -48,10 +55,14 @@ export interface MadeDevice {
 export interface ImageHost {
   /** The base devices by kind. They outlive the image: whoever made them closes them. */
   readonly base: Readonly<Record<string, unknown>>;
+  /** Base devices of which the plan's devices of the kind get one each, in the order of the plan. */
+  readonly several?: Readonly<Record<string, readonly unknown[]>>;
   /** The texts of the run-time keys that were given, by key name. */
   readonly keys: Readonly<Record<string, string>>;
   /** Aborts when the image is to stop. Main gets it. */
   readonly signal: AbortSignal;
+  /** Gets each device that a factory made, before the next one is made. What it throws ends the start. */
+  made?(device: MadeDevice, made: unknown): Promise<void> | void;
   /** Takes errors that end nothing: a device that failed to close. Must not throw. */
   report(error: unknown): void;
 }

@@ -120,6 +120,33 @@ describe("runImage", () => {
     await expect(runImage(image, host())).rejects.toThrow('target test supplies no netif (device "eth")');
   });
 
+  test("of some base kinds each device gets its own, and the one too many is named", async () => {
+    const several = { block: ["first", "second"] };
+    let got: unknown;
+    const blocks = ["a", "b"].map((id) => ({ id, kind: "block", base: true }) as const);
+    const image = plan({ devices: blocks, bindings: { a: "a", b: "b" }, main: (devices) => void (got = devices) });
+    await runImage(image, host({ several }));
+    expect(got).toMatchObject({ a: "first", b: "second" });
+    const more = plan({ devices: [...blocks, { id: "c", kind: "block", base: true }] });
+    await expect(runImage(more, host({ several }))).rejects.toThrow(
+      'target test supplies only 2 of kind block (device "c")',
+    );
+  });
+
+  test("the host gets each made device before the next one is made", async () => {
+    const events: string[] = [];
+    const image = plan({
+      devices: [device("a", () => "A"), device("b", () => void events.push("make b"))],
+      main: () => void events.push("main"),
+    });
+    const made = async ({ id }: { id: string }, value: unknown): Promise<void> => {
+      await Promise.resolve();
+      events.push(`made ${id} ${String(value)}`);
+    };
+    await runImage(image, host({ made }));
+    expect(events).toEqual(["made a A", "make b", "made b undefined", "main"]);
+  });
+
   test("aborted while a device is in the making: main does not run, and the late device is closed", async () => {
     const abort = new AbortController();
     const events: string[] = [];

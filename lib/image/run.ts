@@ -1,6 +1,6 @@
 import { describeType, flagOf, KeyError, parseKey, type KeyPlan, type KeyProblem, type KeyValue } from "./key.ts";
 import { didYouMean } from "./nearest.ts";
-import type { DevicePlan, ImageHost, ImagePlan } from "./plan.ts";
+import type { BaseDevice, ImageHost, ImagePlan, MadeDevice } from "./plan.ts";
 
 /** A device that could not be made. The cause is what its factory threw. */
 export class DeviceError extends Error {
@@ -62,14 +62,12 @@ export async function runImage(plan: ImagePlan, host: ImageHost): Promise<void> 
   const keys = { ...plan.constants, ...parseKeys(plan.keys, host.keys) };
   const devices = new Map<string, unknown>();
   const made: unknown[] = [];
+  const supplied = new Map<string, number>();
   try {
     for (const device of plan.devices) {
       if (host.signal.aborted) return;
       if (device.base === true) {
-        if (!Object.hasOwn(host.base, device.kind)) {
-          throw new DeviceError(device.id, `target ${plan.target} supplies no ${device.kind} (device "${device.id}")`);
-        }
-        devices.set(device.id, host.base[device.kind]);
+        devices.set(device.id, supply(device, host, supplied, plan));
         continue;
       }
       const making = make(device, devices, keys);
@@ -80,6 +78,7 @@ export async function runImage(plan: ImagePlan, host: ImageHost): Promise<void> 
       }
       devices.set(device.id, ready);
       made.push(ready);
+      await host.made?.(device, ready);
     }
     const bound: Record<string, unknown> = {};
     for (const [property, id] of Object.entries(plan.bindings)) {
@@ -94,8 +93,20 @@ export async function runImage(plan: ImagePlan, host: ImageHost): Promise<void> 
 
 const aborted = Symbol("aborted");
 
+/** The base device for `device`; `supplied` counts those of kinds that there are several of. */
+function supply(device: BaseDevice, host: ImageHost, supplied: Map<string, number>, plan: ImagePlan): unknown {
+  const { id, kind } = device;
+  if (Object.hasOwn(host.base, kind)) return host.base[kind];
+  const several = host.several?.[kind] ?? [];
+  const index = supplied.get(kind) ?? 0;
+  supplied.set(kind, index + 1);
+  if (index < several.length) return several[index];
+  const what = index === 0 ? `no ${kind}` : `only ${String(index)} of kind ${kind}`;
+  throw new DeviceError(id, `target ${plan.target} supplies ${what} (device "${id}")`);
+}
+
 async function make(
-  device: Exclude<DevicePlan, { readonly base: true }>,
+  device: MadeDevice,
   devices: ReadonlyMap<string, unknown>,
   keys: Readonly<Record<string, KeyValue>>,
 ): Promise<unknown> {

@@ -1,7 +1,7 @@
 import { FlowError, type FlowErrorKind } from "@tesserae/device/flow";
-import { describeKeys, parseArguments, type FlagPlan } from "@tesserae/image/arguments";
+import { describeKeys, parseArguments, type FlagPlan, type ParsedArguments } from "@tesserae/image/arguments";
 import { KeyError } from "@tesserae/image/key";
-import type { ImagePlan } from "@tesserae/image/plan";
+import type { ImageHost, ImagePlan } from "@tesserae/image/plan";
 import { DeviceError, runImage } from "@tesserae/image/run";
 
 /** What is wrong about the machine then, and not in the program: a stack would add nothing. */
@@ -18,6 +18,10 @@ export class StartError extends Error {
 export interface ProcessTarget {
   /** Its flags, beside the keys of the image. */
   readonly flags: readonly FlagPlan[];
+  /** How the image is told what to do. Default: by the arguments of the process. */
+  readonly commandLine?: CommandLine;
+  /** The exit status after a second signal. Default: 128 and the signal's number. */
+  statusAfter?(signal: number): number;
   /**
    * Makes the base devices, by kind, from the flags and the texts of the keys given.
    *
@@ -26,8 +30,23 @@ export interface ProcessTarget {
   open(flags: Readonly<Record<string, string>>, keys: Readonly<Record<string, string>>): Promise<OpenTarget>;
 }
 
-export interface OpenTarget {
-  readonly base: Readonly<Record<string, unknown>>;
+/** How an image is told what to do, where it is not by the arguments of a process. */
+export interface CommandLine {
+  parse(keys: ImagePlan["keys"], flags: readonly FlagPlan[]): ParsedArguments;
+  /** The lines of the help: one for each key and flag. */
+  describe(keys: ImagePlan["keys"], flags: readonly FlagPlan[]): string;
+  /** What asks for the help: `--help`. */
+  readonly help: string;
+}
+
+const ownArguments: CommandLine = {
+  parse: (keys, flags) => parseArguments(process.argv.slice(2), keys, flags),
+  describe: describeKeys,
+  help: "--help",
+};
+
+/** What the target opened: what an {@link ImageHost} is made of, and how it ends. */
+export interface OpenTarget extends Pick<ImageHost, "base" | "several" | "made"> {
   /** Texts of keys that the target sets from its flags; they win over those given. */
   readonly keys?: Readonly<Record<string, string>>;
   /** Called once the image is over. */
@@ -42,24 +61,26 @@ export interface OpenTarget {
  * number.
  */
 export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promise<void> {
-  const parsed = parseArguments(process.argv.slice(2), plan.keys, target.flags);
+  const line = target.commandLine ?? ownArguments;
+  const parsed = line.parse(plan.keys, target.flags);
   if (!parsed.ok) {
     complain(plan, parsed.message);
     process.exitCode = 2;
     return;
   }
   if (parsed.help) {
-    process.stdout.write(`${plan.name} (target ${plan.target})\n\n${describeKeys(plan.keys, target.flags)}\n`);
+    process.stdout.write(`${plan.name} (target ${plan.target})\n\n${line.describe(plan.keys, target.flags)}\n`);
     return;
   }
   if (parsed.rest.length > 0) {
-    complain(plan, `"${parsed.rest[0] ?? ""}" is no flag; --help lists them all`);
+    complain(plan, `"${parsed.rest[0] ?? ""}" is no flag; ${line.help} lists them all`);
     process.exitCode = 2;
     return;
   }
+  const statusAfter = target.statusAfter ?? ((signal) => 128 + signal);
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(128 + (signal === "SIGINT" ? 2 : 15));
+    if (controller.signal.aborted) process.exit(statusAfter(signal === "SIGINT" ? 2 : 15));
     controller.abort(new DOMException(`the image is asked to stop (${signal})`, "AbortError"));
   };
   process.on("SIGINT", stop);
@@ -74,6 +95,8 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
     try {
       await runImage(plan, {
         base: opened.base,
+        ...(opened.several === undefined ? {} : { several: opened.several }),
+        ...(opened.made === undefined ? {} : { made: opened.made.bind(opened) }),
         keys: { ...parsed.keys, ...opened.keys },
         signal: controller.signal,
         report: (error) => complain(plan, error),

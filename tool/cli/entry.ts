@@ -11,6 +11,8 @@ export interface EntryModules {
    * already as it is; the engine's makes a stream of it, at several times the cost of the rest of a small request.
    */
   readonly serves: boolean;
+  /** Whether code of the image uses Node.js's networking modules, and they are to run on its own stack. */
+  readonly nodeApi: boolean;
   /** The module with the files of a folder of the application. */
   files(folder: string): string;
   /** The path of the folder or file `name` of the application as seen from the image. */
@@ -69,6 +71,7 @@ export function entrySource(graph: Graph, target: Target, modules: EntryModules)
   if (constants.some((each) => each.includes("Prefix."))) {
     imports.push(`import { Prefix } from "@tesserae/device/address";`);
   }
+  if (modules.nodeApi) imports.push(`import { installNodeApi } from "@tesserae/node-api/install";`);
   if (modules.serves) imports.push(`import { LightResponse } from "@tesserae/http/light-response";`);
   return `${imports.join("\n")}
 ${modules.serves ? "\nglobalThis.Response = LightResponse;\n" : ""}
@@ -79,7 +82,7 @@ await boot({
   constants: { ${constants.join(", ")} },
   devices: [${devices.map((each) => `\n    ${each},`).join("")}\n  ],
   bindings: ${JSON.stringify(graph.bindings)},
-  main,${modules.scenario === undefined ? "" : "\n  scenario,"}
+  main,${modules.scenario === undefined ? "" : "\n  scenario,"}${modules.nodeApi ? "\n  installNodeApi," : ""}
 });
 `;
 }

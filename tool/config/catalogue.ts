@@ -10,9 +10,15 @@ const base: readonly Implementation[] = [...new Set(targets.flatMap((target) => 
   ...(kind === "netif" ? { limit: 1 } : {}),
 }));
 
+/** The targets that supply as many devices of a kind as the machine has. */
+function targetsWithSeveral(kind: string): readonly string[] {
+  return targets.filter((target) => target.several.includes(kind)).map((target) => target.name);
+}
+
 /** The implementations that come with Tesserae. Of one kind, those that come first are preferred. */
 export const catalogue: readonly Implementation[] = [
   ...base,
+  { name: "virtio", kind: "netif", targets: targetsWithSeveral("netif") },
   {
     name: "kernel",
     kind: "stack",
@@ -36,6 +42,30 @@ export const catalogue: readonly Implementation[] = [
       },
     },
     targets: ["tap", "sim"],
+  },
+  {
+    name: "tcpip",
+    kind: "stack",
+    module: "@tesserae/vm/stack",
+    export: "createVmStack",
+    needs: { netif: "netif", timers: "timers", random: "random", log: "log" },
+    options: {
+      ipv4: {
+        from: "key",
+        key: "ipv4",
+        type: { kind: "interface4" },
+        default: "dhcp",
+        doc: "our IPv4 address",
+      },
+      dns: {
+        from: "key",
+        key: "dns",
+        type: { kind: "string", maxLength: 200 },
+        default: "",
+        doc: "name servers, with commas between them; none: those that DHCP tells",
+      },
+    },
+    targets: ["vm"],
   },
   {
     name: "of-stack",
@@ -65,6 +95,15 @@ export const catalogue: readonly Implementation[] = [
     module: "@tesserae/node/kernel-resolver",
     export: "createKernelResolver",
     targets: ["node"],
+  },
+  {
+    name: "dns",
+    kind: "resolver",
+    module: "@tesserae/vm/resolver",
+    export: "createVmResolver",
+    needs: { stack: "stack", timers: "timers", random: "random" },
+    options: { names: { from: "declaration", option: "names", default: {} } },
+    targets: ["vm"],
   },
   {
     name: "hosts",
@@ -116,6 +155,7 @@ export const catalogue: readonly Implementation[] = [
     targets: ["node", "tap"],
     provides: ["persistent"],
   },
+  { name: "virtio", kind: "block", targets: targetsWithSeveral("block"), provides: ["persistent"] },
   {
     name: "console",
     kind: "log",

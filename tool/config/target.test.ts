@@ -15,5 +15,5 @@ test.each([
 });
 
 test("every target is tested here", () => {
-  expect(targets.map((each) => each.name)).toEqual(["node", "tap", "sim"]);
+  expect(targets.map((each) => each.name)).toEqual(["node", "tap", "sim", "vm"]);
 });

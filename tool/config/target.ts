@@ -8,11 +8,16 @@ export interface Target {
   readonly boot: string;
   /** Kinds of devices that the boot supplies. */
   readonly base: readonly string[];
+  /** Kinds of devices of which the boot supplies as many as the machine has; each declared one gets its own. */
+  readonly several: readonly string[];
   /** Whether the application and the libraries may use what only Node.js has. */
   readonly nodeModules: boolean;
   /** npm packages with native code: they cannot be in the bundle and are loaded beside it. */
   readonly external: readonly string[];
-  /** Flags that the boot understands, for `run`, its help and completion: name → what stands for the value, if any. */
+  /**
+   * Flags that `run` gives to the boot or to the machine, for its help and completion: name → what stands for the value,
+   * if any; `[=…]` when it can be left out.
+   */
   readonly flags: Readonly<Record<string, string>>;
 }
 
@@ -33,6 +38,7 @@ export const targets: readonly Target[] = [
     package: "@tesserae/node",
     boot: "@tesserae/node/boot",
     base: ["timers", "random", "console"],
+    several: [],
     nodeModules: true,
     external: [],
     flags: {},
@@ -43,6 +49,7 @@ export const targets: readonly Target[] = [
     package: "@tesserae/tap",
     boot: "@tesserae/tap/boot",
     base: ["timers", "random", "console", "netif"],
+    several: [],
     nodeModules: false,
     external: ["koffi"],
     flags: {
@@ -61,8 +68,34 @@ export const targets: readonly Target[] = [
     package: "@tesserae/sim",
     boot: "@tesserae/sim/boot",
     base: ["timers", "random", "console", "netif", "resolver"],
+    several: [],
     nodeModules: false,
     external: [],
     flags: { seed: "SEED", until: "DURATION", trace: "FILE", timeline: "", bandwidth: "RATE", ...linkFlags },
+  },
+  {
+    name: "vm",
+    doc: "a virtual machine with no operating system in it but ours",
+    package: "@tesserae/vm",
+    boot: "@tesserae/vm/boot",
+    base: ["timers", "random", "console"],
+    several: ["netif", "block"],
+    nodeModules: true,
+    external: [],
+    flags: {
+      dhcp: "",
+      gateway: "ADDRESS",
+      log: "LEVEL",
+      memory: "SIZE",
+      cpus: "1",
+      machine: "TYPE",
+      block: "FILE",
+      tap: "NAME",
+      "host-address": "PREFIX",
+      forward: "HOST:GUEST",
+      pcap: "FILE",
+      gdb: "[=PORT]",
+      accelerator: "HOW",
+    },
   },
 ];
