@@ -42,7 +42,7 @@ export class Connection extends DemuxEntry {
   /** Our MSS option, and the shift of windows we offer. */
   readonly ownMss: number;
   readonly #context: TcpContext;
-  readonly #keepAlive: KeepAlive;
+  #keepAlive: KeepAlive;
   readonly #challenges: ChallengeBudget = new ChallengeBudget();
   readonly #timestampOffset: number;
   readonly #ackTimer: Timer;
@@ -484,6 +484,20 @@ export class Connection extends DemuxEntry {
     else return;
     this.sender.queueFin();
     this.#context.schedule(this);
+  }
+
+  setNoDelay(noDelay: boolean): void {
+    this.sender.nagle.noDelay = noDelay;
+    // What waited for an acknowledgement may leave.
+    if (noDelay) this.#context.schedule(this);
+  }
+
+  /** @throws RangeError when `idle` is not above 0. */
+  setKeepAlive(idle: number | undefined): void {
+    this.#keepAlive = new KeepAlive(idle);
+    if (this.state === states.closed) return;
+    this.#heardAt = this.#context.timers.now();
+    this.#setLifeTimer();
   }
 
   /** Nobody reads any more: what arrives is dropped, and the peer has a bounded time to end. */

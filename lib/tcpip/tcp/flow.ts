@@ -72,6 +72,37 @@ export class TcpFlow implements Flow {
     });
   }
 
+  /**
+   * Takes as much of `bytes` as there is room for, at once: nothing while earlier writes wait for room. For callers
+   * whose own interface is to be told at once, such as Node's sockets.
+   *
+   * @param more as for {@link TcpFlow.write}.
+   * @returns how many bytes were taken.
+   * @throws FlowError what the connection died of; `closed` after {@link TcpFlow.end}.
+   */
+  writeNow(bytes: Uint8Array, more = false): number {
+    if (this.#error !== null) throw this.#error;
+    if (this.#ended) throw closedError();
+    if (this.#writes.length > 0) return 0;
+    const taken = this.#connection.sender.buffer.append(bytes, 0);
+    this.#connection.written(more && taken === bytes.length);
+    return taken;
+  }
+
+  /** Turns Nagle's algorithm off (`true`) or on from now on. */
+  setNoDelay(noDelay: boolean): void {
+    this.#connection.setNoDelay(noDelay);
+  }
+
+  /**
+   * Sends keep-alive probes after `idle` silent milliseconds from now on; `undefined` stops them.
+   *
+   * @throws RangeError when `idle` is not above 0.
+   */
+  setKeepAlive(idle: number | undefined): void {
+    this.#connection.setKeepAlive(idle);
+  }
+
   end(): Promise<void> {
     if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#ended) return done;

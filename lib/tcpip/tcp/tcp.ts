@@ -42,6 +42,8 @@ export interface TcpNeeds extends Partial<TcpLimits> {
 
 /** Our TCP: the signature, and a view inside. */
 export interface TcpHost extends Tcp {
+  /** As `listen`, at once. @throws FlowError; RangeError for a bad port. */
+  open(options: TcpListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener;
   /** The counters at this moment. */
   readonly statistics: TcpStatistics;
   /** Every connection, as `ss -ti` shows them. */
@@ -157,6 +159,10 @@ class OwnTcp implements TcpHost, TcpContext {
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a promise that rejects instead of throwing
   async listen(options: TcpListenOptions, accept: (flow: Flow) => void | Promise<void>): Promise<TcpListener> {
+    return this.open(options, accept);
+  }
+
+  open(options: TcpListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener {
     checkPort("port", options.port, 0);
     const backlog = options.backlog ?? 511;
     if (!Number.isInteger(backlog) || backlog < 1 || backlog > 65_535) {

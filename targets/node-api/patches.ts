@@ -1,0 +1,35 @@
+/** Properties of other people's objects that were replaced, to be put back. */
+export class Patches {
+  readonly #undo: (() => void)[] = [];
+
+  /** Gives `target` an own property. It stays configurable, and writable where it has a value. */
+  define(target: object, name: PropertyKey, descriptor: PropertyDescriptor): void {
+    const before = Object.getOwnPropertyDescriptor(target, name);
+    Object.defineProperty(target, name, {
+      configurable: true,
+      enumerable: before?.enumerable ?? false,
+      ...("value" in descriptor ? { writable: true } : {}),
+      ...descriptor,
+    });
+    this.#undo.push(() => {
+      if (before === undefined) Reflect.deleteProperty(target, name);
+      else Object.defineProperty(target, name, before);
+    });
+  }
+
+  /** Replaces a method; `replacement` gets the one before. */
+  method<T extends (...args: never[]) => unknown>(
+    target: object,
+    name: PropertyKey,
+    replacement: (before: T) => T,
+  ): void {
+    // as: the caller names a method whose type it knows.
+    const before = Reflect.get(target, name) as T;
+    this.define(target, name, { value: replacement(before) });
+  }
+
+  /** Puts everything back, the last replaced first. */
+  restore(): void {
+    for (const undo of this.#undo.splice(0).reverse()) undo();
+  }
+}

@@ -1,0 +1,3 @@
+export interface UdpState {
+  readonly todo: never;
+}
