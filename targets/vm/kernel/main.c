@@ -3,6 +3,9 @@
 
 extern u64 __stack_chk_guard;
 
+/* Less than this, after the kernel and the image took theirs, and Node fails in ways that explain nothing. */
+#define LEAST_FREE_MEMORY (8 * MIB)
+
 static volatile u8 data_page[16];
 static volatile u64 zero;
 
@@ -13,7 +16,7 @@ static u64 overflow_stack(u64 depth)
 	return depth == ~0UL ? 0 : overflow_stack(depth + 1) + room[0];
 }
 
-static u64 overrun_frame(u64 n)
+static u64 __attribute__((noinline)) overrun_frame(u64 n)
 {
 	volatile u64 room[4];
 	for (u64 i = 0; i < n; i++)
@@ -22,7 +25,7 @@ static u64 overrun_frame(u64 n)
 }
 
 /* kernel.fault=KIND: each must end in one clear line and EXIT_PANIC. */
-static void inject_fault(const char *kind)
+static void __attribute__((noinline)) inject_fault(const char *kind)
 {
 	print("[kernel] fault on request: %s\n", kind);
 	if (strcmp(kind, "panic") == 0)
@@ -40,7 +43,7 @@ static void inject_fault(const char *kind)
 		((void (*)(void))(u64)data_page)();
 	}
 	if (strcmp(kind, "divide") == 0)
-		zero = 1 / zero;
+		zero = strlen(kind) / zero;
 	if (strcmp(kind, "assert") == 0)
 		ASSERT(zero == 1);
 	panic("kernel.fault=%s is unknown; there are panic page stack canary wx nx divide assert", kind);
@@ -50,6 +53,10 @@ static void inject_fault(const char *kind)
 static void __attribute__((noreturn, no_stack_protector)) start(void)
 {
 	char option[32];
+	if (pages_free * PAGE < LEAST_FREE_MEMORY)
+		fail(EXIT_OUT_OF_MEMORY,
+		     "[kernel] out of memory: of %lu MiB RAM the image leaves %lu, and %lu are the least (QEMU: -m)",
+		     pages_total * PAGE / MIB, pages_free * PAGE / MIB, LEAST_FREE_MEMORY / MIB);
 	clock_init();
 	apic_init();
 	random_init();

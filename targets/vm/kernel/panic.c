@@ -45,7 +45,7 @@ static void backtrace(u64 frame_pointer)
 			return;
 		if (link[1] < (u64)kernel_start || link[1] >= (u64)kernel_text_end)
 			return;
-		print_place(link[1]);
+		print_place(link[1] - 1); /* in the call, not after it: that may be the next function */
 		if (link[0] <= frame_pointer)
 			return;
 		frame_pointer = link[0];
