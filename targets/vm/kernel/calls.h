@@ -85,7 +85,7 @@
 	ANSWER(47, recvmsg, -ENOTSOCK) ANSWER(48, shutdown, -ENOTSOCK) \
 	ANSWER(49, bind, -ENOTSOCK) ANSWER(50, listen, -ENOTSOCK) \
 	ANSWER(51, getsockname, -ENOTSOCK) ANSWER(52, getpeername, -ENOTSOCK) \
-	ANSWER(53, socketpair, -EAFNOSUPPORT) ANSWER(54, setsockopt, -ENOTSOCK) \
+	ANSWER(53, socketpair, -ENOSYS) ANSWER(54, setsockopt, -ENOTSOCK) \
 	ANSWER(55, getsockopt, -ENOTSOCK) ANSWER(288, accept4, -ENOTSOCK) \
 	/* Tried by runtimes that do without. */ \
 	ANSWER(40, sendfile, -ENOSYS) ANSWER(254, inotify_add_watch, -ENOSYS) \
