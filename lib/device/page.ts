@@ -49,7 +49,7 @@ export class Page {
   }
 }
 
-/** A fixed set of equal pages in one allocation. */
+/** A fixed set of equal pages in one stretch of memory. */
 export class PagePool {
   readonly pageSize: number;
   readonly capacity: number;
@@ -61,9 +61,11 @@ export class PagePool {
   /**
    * @param capacity how many pages, at least 1
    * @param pageSize bytes in each, at least {@link headroom} and one more
-   * @throws RangeError when either is out of range.
+   * @param memory where the pages lie, one after the other in the order of their indices, for devices that reach only
+   * some memory; default: an allocation of the pool's own
+   * @throws RangeError when one of them is out of range.
    */
-  constructor(capacity: number, pageSize: number) {
+  constructor(capacity: number, pageSize: number, memory?: Uint8Array) {
     if (!Number.isInteger(capacity) || capacity < 1) throw new RangeError(`capacity ${String(capacity)} is below 1`);
     if (!Number.isInteger(pageSize) || pageSize <= headroom) {
       throw new RangeError(`pageSize ${String(pageSize)} leaves no room beside the ${String(headroom)} of headroom`);
@@ -74,9 +76,12 @@ export class PagePool {
     this.#pages = [];
     this.#free = new Int32Array(capacity);
     this.#out = new Uint8Array(capacity);
-    const memory = new ArrayBuffer(capacity * pageSize);
+    const bytes = memory ?? new Uint8Array(capacity * pageSize);
+    if (bytes.length < capacity * pageSize) {
+      throw new RangeError(`memory has ${String(bytes.length)} bytes, the pages need ${String(capacity * pageSize)}`);
+    }
     for (let index = 0; index < capacity; index++) {
-      this.#pages.push(new Page(new Uint8Array(memory, index * pageSize, pageSize), index));
+      this.#pages.push(new Page(new Uint8Array(bytes.buffer, bytes.byteOffset + index * pageSize, pageSize), index));
       this.#free[index] = capacity - 1 - index;
     }
   }

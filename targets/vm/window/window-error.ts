@@ -1,0 +1,4 @@
+/** The kernel refused: one line that names what was asked. */
+export class WindowError extends Error {
+  override readonly name = "WindowError";
+}
