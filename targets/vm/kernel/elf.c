@@ -118,5 +118,6 @@ i64 elf_load(struct node *file, u64 base, struct loaded *out)
 	}
 	out->entry = header.entry + out->bias;
 	out->header_count = header.program_header_count;
-	return error;
+	/* A return to an address that is none at all would fault in the kernel. */
+	return error || area_find(out->entry) ? error : -ENOEXEC;
 }

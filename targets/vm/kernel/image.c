@@ -62,7 +62,7 @@ static const struct image_header *check_header(void)
 	if (header->size > boot_info.image_size)
 		fail(EXIT_BAD_IMAGE, "[kernel] image truncated: %lu of %lu bytes", boot_info.image_size, header->size);
 	table = header->entries * sizeof(struct image_record) + header->strings;
-	if (header->size & (PAGE - 1) || !header->entries || header->entries > MAX_NODES || !header->strings ||
+	if (header->size & (PAGE - 1) || header->size < PAGE || !header->entries || header->entries > MAX_NODES || !header->strings ||
 	    table > header->size - sizeof *header)
 		refuse("header", "its sizes make no sense");
 	if (crc32((const u8 *)(header + 1), table) != header->checksum)
@@ -128,7 +128,9 @@ static void read_record(u32 i, const struct image_record *record, const char *st
 		refuse(node->path, "neither file nor directory nor link");
 	if (kind == S_IFLNK && (node->size >= MAX_PATH || node->sparse))
 		refuse(node->path, "a link too long");
-	if (kind != S_IFDIR && !check_contents(node, record->offset))
+	if (kind == S_IFDIR)
+		node->size = node->physical = 0;
+	else if (!check_contents(node, record->offset))
 		refuse(node->path, "its contents are outside of the image");
 }
 

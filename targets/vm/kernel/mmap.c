@@ -9,6 +9,7 @@
 #define BIG (256 * KIB)
 /* V8 picks random addresses, each of which would cost tables. Only those near the program's code gain anything. */
 #define HINT_LIMIT (2 * GIB)
+#define MAX_RESERVE (4 * MIB / PAGE)
 /* The old-style heap: a place where nothing else is put. */
 #define BRK_REGION (8 * GIB)
 #define BRK_LIMIT (64 * GIB)
@@ -52,7 +53,8 @@ static i64 check_areas(u64 start, u64 end, u32 protection)
  */
 static bool can_back(u64 length, u32 protection)
 {
-	return !(protection & PROT_WRITE) || protection & PROT_EXEC || length / PAGE <= pages_free;
+	u64 reserve = MIN(pages_usable / 16, MAX_RESERVE); /* for what was granted and is not touched yet */
+	return !(protection & PROT_WRITE) || protection & PROT_EXEC || length / PAGE + reserve <= pages_free;
 }
 
 static void unmap(u64 start, u64 end)
@@ -134,10 +136,10 @@ i64 user_mprotect(u64 address, u64 length, u32 protection)
 	i64 error;
 	if (is_page(address) && !length)
 		return 0;
-	error = check_range(address, &length);
+	if (check_range(address, &length))
+		return is_page(address) ? -ENOMEM : -EINVAL;
 	end = address + length;
-	if (!error)
-		error = check_areas(address, end, protection);
+	error = check_areas(address, end, protection);
 	if (!error && !can_back(length, protection))
 		error = -ENOMEM;
 	if (!error)

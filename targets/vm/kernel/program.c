@@ -40,20 +40,19 @@ static void fact(struct first_stack *stack, u64 type, u64 value)
 }
 
 /*
- * What V8 may use of the free memory, in MiB. Beside the old generation there are three semi-spaces, the compiler,
- * buffers and the libraries' data, for which a fixed part and a quarter of the rest are kept: then it is V8 that runs
- * out first, and says so.
+ * What V8 may use of the free memory, in MiB. Its own tables, the libraries' data and buffers need a fixed part and a
+ * part that grows with the work: a quarter. So it is V8 that runs out first, and says so.
  */
 static u64 heap_limit(void)
 {
 	u64 free = pages_free * PAGE / MIB;
-	return free > 56 ? MAX((free - 40) * 3 / 4, 16) : 16;
+	return MAX(free, 54) / 4 * 3 - 24;
 }
 
+/* The size of one of the young generation's three spaces, in MiB. */
 static u64 semi_space(void)
 {
-	u64 free = pages_free * PAGE / MIB;
-	return free < 192 ? 1 : free < 512 ? 4 : 16;
+	return MAX(1, MIN(16, pages_free * PAGE / MIB / 32));
 }
 
 /* Copies an argument with @heap@ and @semi@ replaced: the length, without the end. */
