@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { bytesContent, eachChunk, fileContent, type FileContent } from "./content.ts";
@@ -198,7 +208,8 @@ function applicationFiles(request: ImageRequest, open: FileContent[]): readonly 
     entries.push({ kind: "file", path: at, content });
   };
   const walk = (folder: string, at: string, depth: number): void => {
-    if (depth > 64) throw new ImageFailure(`"${request.bundle}" is nested more than 64 folders deep (a link to itself?)`);
+    if (depth > 64)
+      throw new ImageFailure(`"${request.bundle}" is nested more than 64 folders deep (a link to itself?)`);
     for (const name of readdirSync(folder).sort()) {
       const file = path.join(folder, name);
       if (statSync(file).isDirectory()) walk(file, `${at}/${name}`, depth + 1);
@@ -237,7 +248,7 @@ function writeImage(layout: ImageLayout, file: string): ImageReport["image"] {
   try {
     layout.write((bytes) => {
       hash.update(bytes);
-      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
     });
   } catch (error) {
     closeSync(fd);
@@ -265,7 +276,9 @@ function describeContent(content: FileEntry["content"]): ManifestFile {
 
 function toolVersion(): string {
   // as: whatever the file holds, only a text is taken from it.
-  const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve("@tesserae/vm-image/package.json"), "utf8")) as {
+  const { version } = JSON.parse(
+    readFileSync(createRequire(import.meta.url).resolve("@tesserae/vm-image/package.json"), "utf8"),
+  ) as {
     readonly version?: unknown;
   };
   return typeof version === "string" ? version : "0.0.0";

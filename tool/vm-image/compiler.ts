@@ -82,7 +82,15 @@ async function tryCompiler(command: readonly string[], environment: NodeJS.Proce
     const source = path.join(folder, "probe.c");
     const output = path.join(folder, "probe.elf");
     writeFileSync(source, probe);
-    const flags = ["-ffreestanding", "-mno-red-zone", "-mcmodel=kernel", "-fno-pic", "-fno-pie", "-nostdlib", "-static"];
+    const flags = [
+      "-ffreestanding",
+      "-mno-red-zone",
+      "-mcmodel=kernel",
+      "-fno-pic",
+      "-fno-pie",
+      "-nostdlib",
+      "-static",
+    ];
     const made = await runProgram(program, [...first, ...flags, "-Wl,--build-id=none", "-o", output, source], options);
     if (made.status !== 0) return `it cannot link a program (${firstLine(made.stderr) || made.stdout.trim()})`;
     let elf: ElfFile;

@@ -39,7 +39,7 @@ export function fileContent(file: string): FileContent {
     read(offset, length) {
       checkRange(offset, length, size);
       if (buffer.length < length) buffer = new Uint8Array(length);
-      for (let done = 0; done < length; ) {
+      for (let done = 0; done < length;) {
         const got = readSync(fd, buffer, done, length - done, offset + done);
         if (got === 0) throw new ImageFailure(`${file} became shorter while it was read`);
         done += got;

@@ -77,7 +77,8 @@ export class ElfFile {
     this.machine = file.readUInt16LE(18);
     this.entry = file.readBigUInt64LE(24);
     const count = file.readUInt16LE(56);
-    if (count > 0 && file.readUInt16LE(54) !== 56) throw new FormatError("the program headers are not 56 bytes long", 54);
+    if (count > 0 && file.readUInt16LE(54) !== 56)
+      throw new FormatError("the program headers are not 56 bytes long", 54);
     const at = this.#offset(32);
     this.#check(at, count * 56, 32);
     this.segments = Array.from({ length: count }, (_, index) => this.#segment(at + index * 56));
@@ -227,7 +228,8 @@ export class ElfFile {
     const address = dynamic.find(({ tag }) => tag === dynamicTag.strings)?.value;
     const size = dynamic.find(({ tag }) => tag === dynamicTag.stringsSize)?.value;
     if (address === undefined || size === undefined) return () => "";
-    const offset = Number.isFinite(address) && Number.isFinite(size) ? this.fileOffset(BigInt(address), size) : undefined;
+    const offset =
+      Number.isFinite(address) && Number.isFinite(size) ? this.fileOffset(BigInt(address), size) : undefined;
     if (offset === undefined) throw new FormatError("the dynamic section's names lie outside the file", 0);
     return (index) => this.#text(offset + index, offset + size);
   }
@@ -241,7 +243,7 @@ export class ElfFile {
     const offset = Number.isFinite(address) ? this.fileOffset(BigInt(address), 0) : undefined;
     if (offset === undefined || count > mostRecords) throw new FormatError("the versions lie outside the file", 0);
     const list: number[] = [];
-    for (let at = offset; list.length < count; ) {
+    for (let at = offset; list.length < count;) {
       this.#check(at, size, offset);
       list.push(at);
       const distance = this.bytes.readUInt32LE(at + next);

@@ -85,7 +85,11 @@ export function filterLocaleIndex(bundle: Buffer, isWanted: (locale: string) => 
 }
 
 /** Writes fewer rows into the room of a table. Where items lie follows from how many keys there are. */
-function writeTable(bundle: Buffer, table: Table, rows: readonly { readonly key: number; readonly item: number }[]): void {
+function writeTable(
+  bundle: Buffer,
+  table: Table,
+  rows: readonly { readonly key: number; readonly item: number }[],
+): void {
   const write = (value: number, at: number, size: 2 | 4): void => {
     if (size === 2) bundle.writeUInt16LE(value, at);
     else bundle.writeUInt32LE(value, at);

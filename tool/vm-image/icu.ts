@@ -86,6 +86,7 @@ export function trimIcu(program: Uint8Array, choice: IcuChoice): TrimmedIcu {
   let at = first;
   for (const [index, entry] of kept.entries()) {
     const length = entry.end - entry.start;
+    at = Math.min(at, entry.start);
     bytes.copyWithin(at, entry.start, entry.end);
     if (entry.name.endsWith("/res_index.res")) {
       filterLocaleIndex(bytes.subarray(at, at + length), (locale) => isWantedLocale(locale, wanted), at);

@@ -63,8 +63,18 @@ export function sharedLibraries(program: ElfFile, root?: string): readonly Share
     done.add(next.elf);
     const { elf } = next;
     for (const name of ofFile(next.name, () => elf.needed())) {
-      if (!found.has(name)) add(name, system.library(name, ofFile(next.name, () => elf.runPath()), next.name), false);
-      if (found.size > mostLibraries) throw new ImageFailure(`Node.js needs more than ${String(mostLibraries)} libraries`);
+      if (!found.has(name))
+        add(
+          name,
+          system.library(
+            name,
+            ofFile(next.name, () => elf.runPath()),
+            next.name,
+          ),
+          false,
+        );
+      if (found.size > mostLibraries)
+        throw new ImageFailure(`Node.js needs more than ${String(mostLibraries)} libraries`);
       const reached = found.get(name);
       if (reached !== undefined) queue.push({ elf: reached.elf, name });
     }
@@ -181,7 +191,7 @@ class Sysroot {
   #resolve(inside: string): string | undefined {
     let parts = inside.split("/").filter((part) => part !== "");
     const walked: string[] = [];
-    for (let links = 0; parts.length > 0; ) {
+    for (let links = 0; parts.length > 0;) {
       const [part = "", ...rest] = parts;
       parts = rest;
       if (part === ".") continue;

@@ -45,7 +45,7 @@ export function* writeTar(files: readonly TarFile[]): Generator<Uint8Array> {
  */
 export function readTarFile(archive: Uint8Array, name: string): Uint8Array | undefined {
   const tar = Buffer.from(archive.buffer, archive.byteOffset, archive.length);
-  for (let at = 0; at + blockSize <= tar.length; ) {
+  for (let at = 0; at + blockSize <= tar.length;) {
     const header = tar.subarray(at, at + blockSize);
     if (header.every((byte) => byte === 0)) return undefined;
     const sum = Number.parseInt(textOf(header, 148, 8), 8);
