@@ -8,6 +8,8 @@ import { DeviceError, runImage } from "@tesserae/image/run";
 const environmental: ReadonlySet<FlowErrorKind> = new Set(["address-in-use", "address-not-available", "permission"]);
 /** How long a process may take to end after its image has, in milliseconds. */
 const lastBound = 1000;
+/** How long an image may take to end after a device has failed, in milliseconds. */
+const failureBound = 5000;
 
 /** A mistake of whoever started the image: printed as its message alone, without a stack. */
 export class StartError extends Error {
@@ -21,13 +23,19 @@ export interface ProcessTarget {
   /** How the image is told what to do. Default: by the arguments of the process. */
   readonly commandLine?: CommandLine;
   /** The exit status after a second signal. Default: 128 and the signal's number. */
-  statusAfter?(signal: number): number;
+  readonly statusAfter?: (signal: number) => number;
   /**
    * Makes the base devices, by kind, from the flags and the texts of the keys given.
    *
+   * @param fail takes what makes it senseless to go on, at any time later: it is printed, the image is asked to stop,
+   * and the status is 1
    * @throws StartError for a flag that cannot be, or a missing privilege.
    */
-  open(flags: Readonly<Record<string, string>>, keys: Readonly<Record<string, string>>): Promise<OpenTarget>;
+  open(
+    flags: Readonly<Record<string, string>>,
+    keys: Readonly<Record<string, string>>,
+    fail: (error: unknown) => void,
+  ): Promise<OpenTarget>;
 }
 
 /** How an image is told what to do, where it is not by the arguments of a process. */
@@ -83,6 +91,15 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
     if (controller.signal.aborted) process.exit(statusAfter(signal === "SIGINT" ? 2 : 15));
     controller.abort(new DOMException(`the image is asked to stop (${signal})`, "AbortError"));
   };
+  let failed = false;
+  const fail = (error: unknown): void => {
+    complain(plan, error);
+    if (failed) return;
+    failed = true;
+    process.exitCode = 1;
+    setTimeout(() => process.exit(1), failureBound).unref();
+    controller.abort(new DOMException("the image is asked to stop (a device failed)", "AbortError"));
+  };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   const stalled = (): void => {
@@ -91,7 +108,7 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
   };
   process.on("beforeExit", stalled);
   try {
-    const opened = await target.open(parsed.flags, parsed.keys);
+    const opened = await target.open(parsed.flags, parsed.keys, fail);
     try {
       await runImage(plan, {
         base: opened.base,

@@ -2,6 +2,7 @@ import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { FlagPlan } from "@tesserae/image/arguments";
 import type { KeyPlan } from "@tesserae/image/key";
 import type { FaultRates } from "@tesserae/netif/faults";
+import { readIpv4Flags } from "@tesserae/node/ipv4-flags";
 import { StartError } from "@tesserae/node/run-process";
 import { checkInterfaceName } from "./tun.ts";
 
@@ -59,7 +60,7 @@ export function readFlags(
   }
   const key = keys.find((each) => each.name === "ipv4" && each.type.kind === "interface4");
   const before = given["ipv4"] ?? key?.default;
-  const ipv4 = readIpv4(flags, before);
+  const ipv4 = readIpv4Flags(flags, before);
   if (ipv4 !== undefined && key === undefined) {
     throw new StartError(`--${"dhcp" in flags ? "dhcp" : "gateway"}: this image has no stack of its own to configure`);
   }
@@ -75,21 +76,6 @@ export function readFlags(
     trace: "trace" in flags,
     faults: readFaults(flags),
   };
-}
-
-function readIpv4(flags: Readonly<Record<string, string>>, before: string | undefined): string | undefined {
-  const gateway = flags["gateway"];
-  if ("dhcp" in flags) {
-    if (gateway !== undefined) throw new StartError("--gateway: with --dhcp the router comes from the network");
-    return "dhcp";
-  }
-  if (gateway === undefined) return undefined;
-  if (IpAddress.tryParse(gateway)?.family !== 4) {
-    throw new StartError(`--gateway: "${gateway}" is not an IPv4 address such as 10.0.0.1`);
-  }
-  const address = before?.split(" ")[0];
-  if (address === undefined || address === "dhcp") throw new StartError("--gateway: give our own address with --ipv4");
-  return `${address} via ${gateway}`;
 }
 
 /** The kernel's address that suits ours: our router, when it is on the link, else the first one free. */

@@ -19,6 +19,7 @@ import { costs, type Cost } from "./cost.ts";
 import { findsExternal } from "./external.ts";
 import { failure, Failure, usage } from "./failure.ts";
 import { loadConfig, ThrownFailure, type LoadedConfig } from "./load-config.ts";
+import type { MachineImage, MachineRequest } from "./machine-image.ts";
 import { manifestText } from "./manifest.ts";
 import { PackageTree, type PackageFolder } from "./package-tree.ts";
 import type { ParsedFiles } from "./parsed-files.ts";
@@ -41,6 +42,8 @@ export interface BuildRequest {
   readonly strict: boolean;
   /** For a command that builds again and again: what the compiler has read. */
   readonly parsed?: ParsedFiles;
+  /** For the vm target: what goes into the machine beside the application. */
+  readonly machine?: MachineRequest;
   readonly progress: (text: string) => void;
 }
 
@@ -58,6 +61,9 @@ export interface Built {
   readonly rest: readonly string[];
   /** Absolute paths of everything it was made from. */
   readonly inputs: readonly string[];
+  readonly graph: Graph;
+  /** For the vm target: what a hypervisor boots. */
+  readonly machine?: MachineImage;
 }
 
 /** A configuration with the graph that a target makes of it. */
@@ -220,6 +226,12 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     [`${name}.mjs`, code],
     ["manifest.json", manifest],
   ]);
+  const image = path.join(folder, `${name}.mjs`);
+  let machine: MachineImage | undefined;
+  if (request.machine !== undefined) {
+    const { buildMachineImage } = await import("./machine-image.ts");
+    machine = await buildMachineImage({ name, bundle: image, project, progress }, request.machine);
+  }
   const inputs = Object.keys(made.metafile.inputs).flatMap((input) => {
     const file = made.crunched.get(input);
     return file !== undefined ? [file] : input.startsWith("tesserae:") ? [] : [path.resolve(project.folder, input)];
@@ -227,7 +239,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
   return {
     name,
     target: target.name,
-    image: path.join(folder, `${name}.mjs`),
+    image,
     map: path.join(folder, `${name}.mjs.map`),
     manifest: path.join(folder, "manifest.json"),
     bytes: Buffer.byteLength(code),
@@ -235,6 +247,8 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
     warnings: made.warnings,
     rest: planned.rest,
     inputs: [...new Set([...inputs, ...planned.files])],
+    graph,
+    ...(machine === undefined ? {} : { machine }),
   };
 }
 
@@ -302,7 +316,7 @@ function trustedPackages(graph: Graph): ReadonlySet<string> {
   const special = graph.devices.flatMap(({ implementation: { module, targets: only } }) =>
     module === undefined || only === undefined || module.startsWith("@tesserae/") ? [] : [packageOf(module)],
   );
-  return new Set([...targets.map((each) => each.package), ...special]);
+  return new Set([...targets.map((each) => each.package), "@tesserae/node-api", ...special]);
 }
 
 function checkModules(planned: Planned, project: Project, scenario: string | undefined): void {

@@ -20,6 +20,7 @@ import { Failure } from "./failure.ts";
 import { foldKeys } from "./fold-keys.ts";
 import { diagnosticsOf } from "./load-config.ts";
 import { toolModules, type PackageTree } from "./package-tree.ts";
+import { findNetworking } from "./networking.ts";
 import type { Project } from "./project.ts";
 import { moveColumns, type Move } from "./source-map.ts";
 import { systemFailure } from "./system-failure.ts";
@@ -62,7 +63,11 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
   const crunched = new Map<string, string>();
   const name = (input: string): string => canonical(input, request);
   const outfile = path.join(outputFolder(project, target.name), `${request.graph.name}.mjs`);
-  const attempt = async ({ banner, serves, minify }: Attempt): Promise<BuildResult<{ write: false; metafile: true }>> =>
+  const attempt = async ({
+    banner,
+    minify,
+    ...parts
+  }: Attempt): Promise<BuildResult<{ write: false; metafile: true }>> =>
     build({
       entryPoints: [entryInput],
       absWorkingDir: project.folder,
@@ -83,17 +88,27 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
       legalComments: "none",
       logLevel: "silent",
       banner: { js: banner },
-      plugins: [imagePlugin(request, serves, crunched)],
+      plugins: [imagePlugin(request, parts, crunched)],
     });
   let result: BuildResult<{ write: false; metafile: true }>;
   let metafile: Metafile;
+  const warnings: string[] = [];
   try {
-    let how: Attempt = { banner: "", serves: false, minify: false };
+    let how: Attempt = { banner: "", serves: false, nodeApi: false, minify: false };
     result = await attempt(how);
-    if (
-      Object.keys(result.metafile.inputs).some((input) => /^@tesserae\/http\/(dist\/)?server\.[jt]s$/.test(name(input)))
-    ) {
-      how = { ...how, serves: true };
+    const inputs = Object.keys(result.metafile.inputs);
+    const serves = inputs.some((input) => /^@tesserae\/http\/(dist\/)?server\.[jt]s$/.test(name(input)));
+    const ours = (input: string): boolean => name(input).startsWith("@tesserae/");
+    const fileOf = (input: string): string | undefined =>
+      input.startsWith("tesserae:") ? undefined : path.resolve(project.folder, input);
+    const networking = target.nodeApi ? findNetworking(result.metafile, ours, fileOf) : undefined;
+    const stacked = request.graph.devices.some((each) => each.kind === "stack");
+    if (networking !== undefined && !stacked) {
+      const where = `"${networking.module}", which ${name(networking.input)} uses,`;
+      warnings.push(`${where} reaches no network without a stack: declare stack: device.stack()`);
+    }
+    if (serves || (networking !== undefined && stacked)) {
+      how = { ...how, serves, nodeApi: networking !== undefined && stacked };
       result = await attempt(how);
     }
     // CommonJS packages that ask for Node's own modules need a `require` that a module does not have.
@@ -119,17 +134,26 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
     ...(request.release ? await minified(readable) : readable),
     metafile,
     crunched,
-    warnings: result.warnings.map(({ text, location }) =>
-      location === null ? text : `${name(location.file)}:${String(location.line)}: ${text}`,
-    ),
+    warnings: [
+      ...warnings,
+      ...result.warnings.map(({ text, location }) =>
+        location === null ? text : `${name(location.file)}:${String(location.line)}: ${text}`,
+      ),
+    ],
   };
 }
 
-/** What differs between the times that an image is bundled. */
-interface Attempt {
-  readonly banner: string;
+/** What the first module of an image brings beside what the graph chose. */
+interface Parts {
   /** Whether the image is a server of HTTP. */
   readonly serves: boolean;
+  /** Whether its code uses Node.js's networking modules, and they run on its own stack. */
+  readonly nodeApi: boolean;
+}
+
+/** What differs between the times that an image is bundled. */
+interface Attempt extends Parts {
+  readonly banner: string;
   readonly minify: boolean;
 }
 
@@ -207,7 +231,7 @@ function finishMap(
 }
 
 /** Serves the generated modules and folds build-time keys in the main one. */
-function imagePlugin(request: BundleRequest, serves: boolean, crunched: Map<string, string>): Plugin {
+function imagePlugin(request: BundleRequest, parts: Parts, crunched: Map<string, string>): Plugin {
   const { project, graph, target } = request;
   const main = path.resolve(project.folder, request.main);
   const files = new Map<string, CrunchedFile>();
@@ -229,7 +253,7 @@ function imagePlugin(request: BundleRequest, serves: boolean, crunched: Map<stri
         contents: entrySource(graph, target, {
           main: request.main,
           scenario: request.scenario,
-          serves,
+          ...parts,
           files: (folder) => `tesserae:files/${folder}`,
           path: (name) => `../../${path.posix.normalize(name)}`,
         }),

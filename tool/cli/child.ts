@@ -9,6 +9,8 @@ export interface RunningImage {
   /** Asks it to stop; after `patience` milliseconds it is killed. */
   stop(patience: number): Promise<void>;
   signal(name: NodeJS.Signals): void;
+  /** Whether a Ctrl-C on the terminal does not reach it by itself. */
+  readonly apart?: boolean;
 }
 
 /** Starts an image in a process of its own, with this one's input and output. */
@@ -39,7 +41,8 @@ export function startImage(image: string, argv: readonly string[]): RunningImage
 export function forwardSignals(image: () => RunningImage | undefined, then?: () => void): () => void {
   const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   const forward = (name: NodeJS.Signals): void => {
-    if (name !== "SIGINT" || !terminal) image()?.signal(name);
+    const running = image();
+    if (name !== "SIGINT" || !terminal || running?.apart === true) running?.signal(name);
     then?.();
   };
   const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -1,5 +1,6 @@
 import { targets } from "@tesserae/config/target";
 import { didYouMean } from "@tesserae/image/nearest";
+import { formats } from "@tesserae/vm-image/formats/format";
 import { usage } from "./failure.ts";
 
 /** A flag of a command. */
@@ -9,6 +10,10 @@ export interface Flag {
   readonly value?: string;
   /** The only values there are. */
   readonly values?: readonly string[];
+  /** May be given several times, or with several values with commas between them; the value has commas then. */
+  readonly repeat?: boolean;
+  /** The only target that it is for. */
+  readonly only?: string;
   readonly doc: string;
 }
 
@@ -36,7 +41,28 @@ const building: readonly Flag[] = [
   { name: "release", doc: "make the image small: no readable names" },
   { name: "no-check", doc: "do not check types" },
   files,
+  { name: "node", value: "NODE", only: "vm", doc: "vm: a version of Node.js, or the file of one for Linux on x86-64" },
+  {
+    name: "sysroot",
+    value: "DIRECTORY",
+    only: "vm",
+    doc: "vm: where shared libraries are taken from; default this system",
+  },
+  {
+    name: "icu",
+    value: "LANGUAGES",
+    only: "vm",
+    doc: "vm: languages to keep data for, with commas, or full; default en",
+  },
 ];
+const format: Flag = {
+  name: "format",
+  value: "FORMAT",
+  values: formats,
+  repeat: true,
+  only: "vm",
+  doc: "vm: what to write beside kernel and image; may be repeated",
+};
 
 /** Every command of the tool: help, parsing and completion are made from this. */
 export const commands: readonly Command[] = [
@@ -51,8 +77,8 @@ export const commands: readonly Command[] = [
   {
     name: "build",
     argument: "[DIRECTORY]",
-    doc: "make the image: one file, with its manifest",
-    flags: [...building, json],
+    doc: "make the image: one file, with its manifest; for vm what a hypervisor boots",
+    flags: [...building, format, json],
     imageFlags: true,
   },
   { name: "run", argument: "[DIRECTORY]", doc: "build and run the image", flags: building, imageFlags: true },
@@ -118,7 +144,8 @@ export function parseCommand(argv: readonly string[]): Invocation {
         value ??= words[++index];
         checkValue(flag, value);
       }
-      flags[flag.name] = value ?? "";
+      const before = flag.repeat === true ? flags[flag.name] : undefined;
+      flags[flag.name] = before === undefined ? (value ?? "") : `${before},${value ?? ""}`;
     } else if (image.length > 0) image.push(word);
     else if (!word.startsWith("-") || word === "-") {
       if (command.argument === undefined || argument !== undefined) {
@@ -131,6 +158,9 @@ export function parseCommand(argv: readonly string[]): Invocation {
       throw usage(`unknown flag "${written}"${didYouMean(written, known)}`, `usage: ${synopsis(command)}`);
     }
   }
+  const where = flags["target"] ?? "node";
+  const stray = command.flags.find((each) => each.only !== undefined && each.only !== where && each.name in flags);
+  if (stray !== undefined && !help) throw usage(`--${stray.name} is for target ${stray.only ?? ""}, not for ${where}`);
   return { command, argument, flags, image, help };
 }
 
@@ -149,8 +179,9 @@ function split(word: string): readonly string[] {
 function checkValue(flag: Flag, value: string | undefined): void {
   const allowed = flag.values?.join(", ") ?? flag.value ?? "";
   if (value === undefined || value === "") throw usage(`--${flag.name} needs a value`, `allowed: ${allowed}`);
-  if (flag.values?.includes(value) === false) {
-    const what = `"${value}" is not a value of --${flag.name}${didYouMean(value, flag.values)}`;
+  for (const each of flag.repeat === true ? value.split(",") : [value]) {
+    if (flag.values?.includes(each) !== false) continue;
+    const what = `"${each}" is not a value of --${flag.name}${didYouMean(each, flag.values)}`;
     throw usage(what, `allowed: ${allowed}`);
   }
 }

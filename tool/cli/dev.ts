@@ -1,10 +1,11 @@
 import { existsSync, watch, type FSWatcher } from "node:fs";
 import path from "node:path";
 import { buildImage, type BuildRequest } from "./build.ts";
-import { forwardSignals, startImage, type RunningImage } from "./child.ts";
+import { forwardSignals, type RunningImage } from "./child.ts";
 import { Failure } from "./failure.ts";
 import { ParsedFiles } from "./parsed-files.ts";
 import { systemFailure } from "./system-failure.ts";
+import { startBuilt } from "./start.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Changes within this many milliseconds are one. */
@@ -72,7 +73,7 @@ export async function develop(request: BuildRequest, terminal: Terminal): Promis
           await before?.stop(patience);
           if (stopping()) return await (before?.ended ?? 0);
           terminal.error(before === undefined ? `running ${built.name}` : `changed: running ${built.name} again`);
-          const started = startImage(built.image, built.rest);
+          const started = await startBuilt(built, terminal);
           image = started;
           void started.ended.then((code) => {
             status = code;

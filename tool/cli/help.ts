@@ -36,7 +36,7 @@ export function commandHelp(command: Command): string {
     if (command.name === "run" || command.name === "dev") {
       for (const target of targets) {
         const flags = Object.entries(target.flags).map(
-          ([name, value]) => `--${name}${value === "" ? "" : ` ${value}`}`,
+          ([name, value]) => `--${name}${value === "" || value.startsWith("[") ? value : ` ${value}`}`,
         );
         if (flags.length > 0) lines.push(`  ${target.name}: ${flags.join(" ")}`);
       }

@@ -25,6 +25,12 @@ export class Terminal {
     process.stdout.write(`${line}\n`);
   }
 
+  /** Writes text as it is to standard output: what an image says. */
+  raw(text: string): void {
+    this.progress("");
+    process.stdout.write(text);
+  }
+
   /** Writes a line to standard error. */
   error(line: string): void {
     this.progress("");

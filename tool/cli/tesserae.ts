@@ -2,17 +2,20 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { didYouMean } from "@tesserae/image/nearest";
 import type { BuildRequest, Built } from "./build.ts";
-import { forwardSignals, startImage } from "./child.ts";
+import { forwardSignals } from "./child.ts";
 import { commands, parseCommand, type Invocation } from "./command.ts";
 import { completionScript, shells } from "./completion.ts";
 import { costTable, grouped } from "./cost.ts";
+import type { MachineRequest } from "./machine-image.ts";
 import { createProject } from "./create.ts";
 import { graphDot, graphJson, graphTree } from "./describe.ts";
 import { Failure, usage } from "./failure.ts";
 import { commandHelp, helpText } from "./help.ts";
 import { openProject, relative } from "./project.ts";
+import { startBuilt } from "./start.ts";
 import { systemFailure } from "./system-failure.ts";
 import { Terminal } from "./terminal.ts";
+import { sizeTable } from "@tesserae/vm-image/sizes";
 import { toolVersion } from "./tool-version.ts";
 
 // The bundler and the compiler are loaded by the commands that need them.
@@ -81,8 +84,8 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
       const { buildImage } = await import("./build.ts");
       const built = await buildImage(request(invocation, terminal));
       warn(built, terminal);
-      terminal.note(`${built.name} for ${built.target}: ${grouped(built.bytes)} B`);
-      const image = startImage(built.image, built.rest);
+      terminal.note(`${built.name} for ${built.target}: ${grouped(built.machine?.bytes ?? built.bytes)} B`);
+      const image = await startBuilt(built, terminal);
       const done = forwardSignals(() => image);
       try {
         return await image.ended;
@@ -121,9 +124,11 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
 }
 
 function request({ argument, flags, image }: Invocation, terminal: Terminal): BuildRequest {
+  const target = flags["target"] ?? "node";
   return {
     project: openProject(argument),
-    target: flags["target"] ?? "node",
+    target,
+    ...(target === "vm" ? { machine: machineRequest(flags) } : {}),
     release: "release" in flags,
     check: !("no-check" in flags),
     files: flags["files"],
@@ -133,16 +138,36 @@ function request({ argument, flags, image }: Invocation, terminal: Terminal): Bu
   };
 }
 
+function machineRequest(flags: Invocation["flags"]): MachineRequest {
+  const icu = flags["icu"];
+  return {
+    // as: the command line's parser let only these through.
+    formats: (flags["format"] ?? "direct").split(",") as MachineRequest["formats"],
+    node: flags["node"],
+    sysroot: flags["sysroot"],
+    icu: icu === undefined || icu === "en" || icu === "full" ? icu : icu.split(","),
+  };
+}
+
 function warn(built: Built, terminal: Terminal): void {
   for (const warning of built.warnings) terminal.error(`warning: ${warning}`);
 }
 
 function report(built: Built, json: boolean, terminal: Terminal): void {
-  const { name, target, image, map, manifest, bytes, costs } = built;
+  const { name, target, image, map, manifest, bytes, costs, machine } = built;
   if (json) {
-    terminal.out(JSON.stringify({ name, target, image, map, manifest, bytes, costs }, undefined, 2));
+    terminal.out(JSON.stringify({ name, target, image, map, manifest, bytes, costs, machine }, undefined, 2));
     return;
   }
-  terminal.out(`${name} for ${target}: ${relative(image)}, ${grouped(bytes)} B`);
+  if (machine !== undefined) {
+    terminal.out(`${name} for ${target}: ${relative(machine.kernel)} and ${relative(machine.image)}`);
+    for (const [format, file] of Object.entries(machine.formats)) {
+      if (format !== "direct") terminal.out(`  ${format}: ${relative(file)}`);
+    }
+    for (const line of sizeTable(machine.sizes)) terminal.out(line);
+  }
+  terminal.out(
+    `${machine === undefined ? `${name} for ${target}` : "the application"}: ${relative(image)}, ${grouped(bytes)} B`,
+  );
   for (const line of costTable(costs)) terminal.out(line);
 }

@@ -12,6 +12,8 @@ export interface Target {
   readonly several: readonly string[];
   /** Whether the application and the libraries may use what only Node.js has. */
   readonly nodeModules: boolean;
+  /** Whether Node.js's networking modules, where an image's code uses them, are put onto the image's own stack. */
+  readonly nodeApi: boolean;
   /** npm packages with native code: they cannot be in the bundle and are loaded beside it. */
   readonly external: readonly string[];
   /**
@@ -40,6 +42,7 @@ export const targets: readonly Target[] = [
     base: ["timers", "random", "console"],
     several: [],
     nodeModules: true,
+    nodeApi: false,
     external: [],
     flags: {},
   },
@@ -51,6 +54,7 @@ export const targets: readonly Target[] = [
     base: ["timers", "random", "console", "netif"],
     several: [],
     nodeModules: false,
+    nodeApi: false,
     external: ["koffi"],
     flags: {
       tap: "NAME",
@@ -70,6 +74,7 @@ export const targets: readonly Target[] = [
     base: ["timers", "random", "console", "netif", "resolver"],
     several: [],
     nodeModules: false,
+    nodeApi: false,
     external: [],
     flags: { seed: "SEED", until: "DURATION", trace: "FILE", timeline: "", bandwidth: "RATE", ...linkFlags },
   },
@@ -81,6 +86,7 @@ export const targets: readonly Target[] = [
     base: ["timers", "random", "console"],
     several: ["netif", "block"],
     nodeModules: true,
+    nodeApi: true,
     external: [],
     flags: {
       dhcp: "",

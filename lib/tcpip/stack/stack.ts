@@ -50,6 +50,8 @@ export interface StackOptions {
   readonly random: Random;
   readonly log?: Log;
   readonly ipv4: Ipv4Setting;
+  /** Servers to ask for names, the preferred one first. Default: those that DHCP tells. */
+  readonly nameServers?: readonly IpAddress[];
   /** Gives up waiting for an address: the promise rejects, and everything is closed. */
   readonly signal?: AbortSignal;
   readonly reassembly?: ReassemblyOptions;
@@ -83,6 +85,8 @@ export interface IpStack extends Stack {
   readonly tcp: TcpHost;
   /** Absent when the address is static. */
   readonly dhcp?: Dhcp;
+  /** The servers to ask for names now, the preferred one first: those given, else those that DHCP told. */
+  readonly nameServers: readonly IpAddress[];
   readonly statistics: StackStatistics;
 }
 
@@ -125,7 +129,8 @@ export async function createStack(options: StackOptions): Promise<IpStack> {
   });
   const dhcp =
     setting.kind === "dhcp" ? createDhcp({ ...setting, ethernet, arp, ip, udp, timers, random, log }) : undefined;
-  const stack = new NetifStack({ netif, ethernet, arp, ip, icmp, udp, tcp, ...(dhcp === undefined ? {} : { dhcp }) });
+  const layers = { netif, ethernet, arp, ip, icmp, udp, tcp, ...(dhcp === undefined ? {} : { dhcp }) };
+  const stack = new NetifStack(layers, options.nameServers);
   try {
     if (setting.kind === "static") {
       await claimStatic(setting, arp, ip, signal);
@@ -191,9 +196,11 @@ class NetifStack implements IpStack {
   readonly tcp: TcpHost;
   readonly dhcp?: Dhcp;
   readonly statistics: StackStatistics;
+  readonly #nameServers: readonly IpAddress[] | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(layers: Layers) {
+  constructor(layers: Layers, nameServers: readonly IpAddress[] | undefined) {
+    this.#nameServers = nameServers;
     const { netif, ethernet, arp, ip, icmp, udp, tcp, dhcp } = layers;
     this.netif = netif;
     this.ethernet = ethernet;
@@ -221,6 +228,10 @@ class NetifStack implements IpStack {
 
   get addresses(): readonly IpAddress[] {
     return this.ip.addresses;
+  }
+
+  get nameServers(): readonly IpAddress[] {
+    return this.#nameServers ?? this.dhcp?.lease?.nameServers ?? [];
   }
 
   close(): Promise<void> {

@@ -1,0 +1,114 @@
+import type { Block } from "@tesserae/device/block";
+import type { Netif } from "@tesserae/device/netif";
+import type { Stack } from "@tesserae/device/stack";
+import type { ImagePlan } from "@tesserae/image/plan";
+import { createConsole } from "@tesserae/node/console";
+import { createRandom } from "@tesserae/node/random";
+import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
+import { createTimers } from "@tesserae/node/timers";
+import { describeWords, parseCommandLine } from "./command-line.ts";
+import { flagsFor, readFlags } from "./flags.ts";
+import { discover, type Machine } from "./machine.ts";
+import { createVmResolver } from "./resolver.ts";
+import { createVirtioNet } from "./virtio/net.ts";
+import { deviceType, type Transport } from "./virtio/transport.ts";
+import { VirtioError } from "./virtio/virtio-error.ts";
+import { openWindow, type Window } from "./window/window.ts";
+import { WindowError } from "./window/window-error.ts";
+
+/** What the kernel makes of an end by a signal: 64 and its number. */
+const signalled = 64;
+
+/**
+ * Runs an image as the one program of a machine, on our boot kernel: the boot command line has its keys, the power
+ * button asks it to stop, and its exit status is the machine's. See `vmFlags` for what else the command line may
+ * say, and `runProcess` for the rest.
+ */
+export async function boot(plan: ImagePlan): Promise<void> {
+  let window: Window;
+  try {
+    window = openWindow();
+  } catch (error) {
+    if (!(error instanceof WindowError)) throw error;
+    process.stderr.write(`${plan.name}: ${error.message}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  await runProcess(plan, {
+    flags: flagsFor(plan.keys),
+    commandLine: {
+      parse: (keys, flags) => parseCommandLine(window.commandLine, keys, flags),
+      describe: describeWords,
+      help: "the word help",
+    },
+    statusAfter: (signal) => signalled + signal,
+    open: (flags, keys, fail) => open(window, plan, readFlags(flags, plan.keys, keys), fail),
+  });
+}
+
+async function open(
+  window: Window,
+  plan: ImagePlan,
+  keys: Readonly<Record<string, string>>,
+  fail: (error: unknown) => void,
+): Promise<OpenTarget> {
+  const machine = discover(window);
+  const timers = createTimers();
+  const random = createRandom();
+  const netifs: Netif[] = [];
+  const blocks: Block[] = [];
+  for (const [index, device] of wanted(plan, machine, "netif").entries()) {
+    const onDead = (error: VirtioError): void => fail(new StartError(error.message));
+    netifs.push(await started(() => createVirtioNet({ device, name: `eth${String(index)}`, onDead })));
+  }
+  const unwatch = machine.onPowerButton(() => void process.emit("SIGTERM", "SIGTERM"));
+  let hasNodeApi = false;
+  return {
+    base: { timers, random, console: createConsole() },
+    several: { netif: netifs, block: blocks },
+    keys,
+    made: ({ kind }, made) => {
+      if (kind !== "stack" || hasNodeApi || plan.installNodeApi === undefined) return;
+      hasNodeApi = true;
+      // as: the catalogue's implementations of the kind are of this type.
+      const stack = made as Stack;
+      plan.installNodeApi({ stack, resolver: createVmResolver({ stack, timers, random }) });
+    },
+    close: async () => {
+      for (const device of [...netifs, ...blocks]) await device.close();
+      unwatch();
+      timers.close();
+    },
+  };
+}
+
+const hardware = {
+  netif: { type: deviceType.net, what: "network card", advice: "QEMU: -nic user,model=virtio-net-pci" },
+  block: { type: deviceType.block, what: "disk", advice: "QEMU: -drive file=FILE,format=raw,if=virtio" },
+} as const;
+
+/** The devices of the machine for those of a kind that the image has, in order. @throws StartError when it lacks one. */
+function wanted(plan: ImagePlan, machine: Machine, kind: keyof typeof hardware): readonly Transport[] {
+  const { type, what, advice } = hardware[kind];
+  const there = machine.devices.filter((each) => each.type === type);
+  const ids = plan.devices.filter((each) => each.base === true && each.kind === kind).map((each) => each.id);
+  const missing = ids[there.length];
+  if (missing !== undefined) {
+    const has = there.length === 0 ? `no ${what}` : `only ${String(there.length)} of the kind`;
+    const notes = machine.notes.length === 0 ? "" : `; passed over: ${machine.notes.join("; ")}`;
+    throw new StartError(`device "${missing}" needs a ${what}, and this machine has ${has} (${advice})${notes}`);
+  }
+  return there.slice(0, ids.length);
+}
+
+async function started<T>(start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    // These say all in words.
+    if (error instanceof VirtioError || error instanceof WindowError) {
+      throw new StartError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import { IpAddress } from "@tesserae/device/address";
+import type { Timers } from "@tesserae/device/clock";
+import type { Log } from "@tesserae/device/log";
+import type { Netif } from "@tesserae/device/netif";
+import type { Random } from "@tesserae/device/random";
+import type { Interface4 } from "@tesserae/image/key";
+import { StartError } from "@tesserae/node/run-process";
+import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
+
+export interface VmStackOptions {
+  readonly netif: Netif;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log?: Log;
+  readonly ipv4: Interface4;
+  /** Name servers, with commas between them; empty: those that DHCP tells. */
+  readonly dns: string;
+}
+
+/**
+ * Our stack as a machine has it: it takes the address that it is given and does not look for others that use it, which
+ * would put the first request off by six seconds. A network that leases an address twice is noticed all the same, when
+ * the other one speaks.
+ *
+ * @throws (rejects) as `createStack`; StartError for a name server that is no address.
+ */
+export async function createVmStack({ ipv4, dns, ...devices }: VmStackOptions): Promise<IpStack> {
+  const nameServers = dns.split(",").flatMap((text) => (text.trim() === "" ? [] : [parseServer(text.trim())]));
+  return createStack({
+    ...devices,
+    ipv4: { ...ipv4, probe: false },
+    ...(nameServers.length === 0 ? {} : { nameServers }),
+  });
+}
+
+function parseServer(text: string): IpAddress {
+  const address = IpAddress.tryParse(text);
+  if (address === undefined) throw new StartError(`dns: "${text}" is not an IP address such as 10.0.0.1`);
+  return address;
+}

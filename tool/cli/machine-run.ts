@@ -1,0 +1,238 @@
+import { statSync } from "node:fs";
+import { Socket } from "node:net";
+import process from "node:process";
+import type { Graph } from "@tesserae/config/graph";
+import { targets } from "@tesserae/config/target";
+import { findAccelerator, type Acceleration } from "@tesserae/qemu/accelerator";
+import type { DiskFile } from "@tesserae/qemu/arguments";
+import { MachineError } from "@tesserae/qemu/failure";
+import { findQemu } from "@tesserae/qemu/find";
+import { launch, type Machine } from "@tesserae/qemu/launch";
+import { parseForward, placeForwards, type Forward, type Network, type PlacedForward } from "@tesserae/qemu/network";
+import { ExitLineFilter } from "@tesserae/qemu/serial";
+import { prepareTap } from "@tesserae/qemu/tap";
+import { flagOf } from "@tesserae/image/key";
+import { quoteWord } from "@tesserae/vm/command-line";
+import type { Built } from "./build.ts";
+import type { RunningImage } from "./child.ts";
+import { failure } from "./failure.ts";
+import { readMachineFlags, toWords, valueOfWord, type MachineFlags } from "./machine-flags.ts";
+import { TraceMapper } from "./trace-mapper.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Bytes that the kernel and a small application need beside the image. */
+const leastBeside = 24 * 2 ** 20;
+/** How the host's side of a tap device is by default, and ours, as on the tap target. */
+const tapDefaults = { hostAddress: "10.0.0.1/24", ipv4: "10.0.0.2/24 via 10.0.0.1" } as const;
+/** Statuses of an image that had to be killed. */
+const killed = 137;
+const interrupted = 130;
+
+/**
+ * Boots the image in a machine of QEMU's, with its console on standard output and input.
+ *
+ * @throws Failure when it cannot be started.
+ */
+export async function startMachine(built: Built, terminal: Terminal): Promise<RunningImage> {
+  const { machine: files, graph } = built;
+  if (files === undefined) throw new TypeError("nothing was built for a machine");
+  try {
+    const { flags, image } = readMachineFlags(built.rest);
+    const words = [...toWords(image, graph.keys, bootFlags())];
+    const least = files.bytes + leastBeside;
+    if (flags.memory < least) {
+      const size = (bytes: number): string => `${String(Math.ceil(bytes / 2 ** 20))}M`;
+      throw failure(
+        `--memory ${size(flags.memory)} is too little: kernel and image take ${size(files.bytes)} by themselves`,
+        `give at least --memory ${size(least)}`,
+      );
+    }
+    const qemu = findQemu();
+    const { accelerator, reason }: Acceleration =
+      flags.accelerator === undefined ? await findAccelerator(qemu) : { accelerator: flags.accelerator };
+    if (reason !== undefined) terminal.note(`no hardware acceleration, QEMU emulates: ${reason}`);
+    const networks = await connect(graph, flags, words, terminal);
+    const blocks = disks(graph, flags);
+    if (flags.gdb !== undefined) {
+      terminal.error(
+        `waiting for a debugger: gdb ${files.kernel} -ex "target remote 127.0.0.1:${String(flags.gdb)}" -ex continue`,
+      );
+    }
+    const output = new ConsoleOutput(new TraceMapper(built.map, built.image), terminal);
+    const machine = launch({
+      qemu,
+      boot: { kernel: files.kernel, image: files.image, commandLine: words.map(quoteWord).join(" ") },
+      memory: flags.memory,
+      machine: flags.machine,
+      accelerator,
+      networks,
+      blocks,
+      pcap: flags.pcap,
+      gdb: flags.gdb,
+      onConsole: (text) => output.take(text),
+    });
+    return new RunningMachine(machine, output);
+  } catch (error) {
+    throw error instanceof MachineError ? failure(error.message, error.fix) : error;
+  }
+}
+
+/** What stands for their values of the words that are the boot's own. */
+function bootFlags(): Readonly<Record<string, string>> {
+  return targets.find((target) => target.name === "vm")?.flags ?? {};
+}
+
+/** One card for each interface of the image; the first one on the tap device given, or with the forwarded ports. */
+async function connect(graph: Graph, flags: MachineFlags, words: string[], terminal: Terminal): Promise<Network[]> {
+  const cards = graph.devices.filter((each) => each.kind === "netif" && each.implementation.module === undefined);
+  const networks: Network[] = [];
+  for (const [index] of cards.entries()) {
+    if (index > 0) networks.push({ kind: "user", forwards: [] });
+    else if (flags.tap !== undefined) {
+      prepareTap({ name: flags.tap, hostAddress: flags.hostAddress ?? tapDefaults.hostAddress });
+      const addressed = ["ipv4", "dhcp", "gateway"].some((name) => valueOfWord(words, name) !== undefined);
+      const usual = flags.hostAddress === undefined || flags.hostAddress === tapDefaults.hostAddress;
+      if (!addressed && usual) words.push(`ipv4=${tapDefaults.ipv4}`);
+      networks.push({ kind: "tap", name: flags.tap });
+    } else networks.push({ kind: "user", forwards: await forwarded(graph, flags, words, terminal) });
+  }
+  if (cards.length > 0) return networks;
+  for (const name of ["tap", "forward", "pcap"] as const) {
+    const value = flags[name];
+    if (value !== undefined && value.length > 0) throw failure(`--${name}: this image has no network interface`);
+  }
+  return [];
+}
+
+/** The ports asked for; without any, those that the image's keys name, each from the same port here where it is free. */
+async function forwarded(
+  graph: Graph,
+  flags: MachineFlags,
+  words: readonly string[],
+  terminal: Terminal,
+): Promise<readonly PlacedForward[]> {
+  if (flags.forward.length > 0) {
+    const placed = await placeForwards(flags.forward.map(parseForward), true);
+    for (const { wanted, address, hostPort, guestPort } of placed) {
+      if (wanted === 0) terminal.error(`port ${String(guestPort)} is at ${address}:${String(hostPort)}`);
+    }
+    return placed;
+  }
+  const ports = graph.keys.flatMap((key) =>
+    key.type.kind === "port" ? [Number(valueOfWord(words, flagOf(key.name)) ?? key.default)] : [],
+  );
+  const forwards: Forward[] = [...new Set(ports)]
+    .filter((port) => Number.isInteger(port) && port > 0 && port < 65_536)
+    .map((port) => ({ address: "127.0.0.1", hostPort: port, guestPort: port }));
+  const placed = await placeForwards(forwards, false);
+  for (const { wanted, address, hostPort } of placed) {
+    if (wanted === hostPort) continue;
+    terminal.error(`port ${String(wanted)} cannot be had here: it is at ${address}:${String(hostPort)}`);
+  }
+  return placed;
+}
+
+/** The files given, checked. @throws Failure naming the device without one. */
+function disks(graph: Graph, flags: MachineFlags): readonly DiskFile[] {
+  const wanted = graph.devices.filter((each) => each.kind === "block" && each.implementation.module === undefined);
+  const missing = wanted[flags.block.length];
+  if (missing !== undefined) {
+    throw failure(
+      `device "${missing.id}" needs a disk`,
+      "give it a file: --block FILE (truncate -s 64M FILE makes one)",
+    );
+  }
+  return flags.block.map((file) => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (found === undefined) {
+      throw failure(`--block: there is no file "${file}"`, `make one: truncate -s 64M ${file}`);
+    }
+    if (found.isDirectory()) throw failure(`--block: "${file}" is a folder`, "give a file, or a disk");
+    if (found.isFile() && (found.size === 0 || found.size % 512 !== 0)) {
+      throw failure(`--block: "${file}" has ${String(found.size)} bytes`, "a disk has a multiple of 512");
+    }
+    return { file, readOnly: found.isFile() && (found.mode & 0o222) === 0 };
+  });
+}
+
+/** The console of a machine on its way to the terminal: stack traces lead to the sources, and the last line is left out. */
+class ConsoleOutput {
+  readonly #filter = new ExitLineFilter();
+  readonly #mapper: TraceMapper;
+  readonly #terminal: Terminal;
+
+  constructor(mapper: TraceMapper, terminal: Terminal) {
+    this.#mapper = mapper;
+    this.#terminal = terminal;
+  }
+
+  take(text: string): void {
+    this.#write(this.#mapper.take(this.#filter.take(text)));
+  }
+
+  end(): void {
+    this.#write(this.#mapper.take(this.#filter.end()) + this.#mapper.end());
+  }
+
+  #write(text: string): void {
+    if (text !== "") this.#terminal.raw(text);
+  }
+}
+
+class RunningMachine implements RunningImage {
+  readonly ended: Promise<number>;
+  readonly apart = true;
+  readonly #machine: Machine;
+  readonly #type: (bytes: Buffer) => void;
+  #presses = 0;
+  #killedWith: number | undefined;
+
+  constructor(machine: Machine, output: ConsoleOutput) {
+    this.#machine = machine;
+    this.#type = (bytes) => machine.write(bytes.toString());
+    process.stdin.on("data", this.#type);
+    // What is typed is passed on while there is a machine; an open terminal alone keeps nothing alive.
+    if (process.stdin instanceof Socket) process.stdin.unref();
+    const over = (): void => {
+      output.end();
+      process.stdin.off("data", this.#type);
+      process.stdin.pause();
+    };
+    this.ended = machine.exited.then(
+      (status) => {
+        over();
+        return status;
+      },
+      (error: unknown) => {
+        over();
+        if (this.#killedWith !== undefined) return this.#killedWith;
+        throw error instanceof MachineError ? failure(error.message, error.fix) : error;
+      },
+    );
+  }
+
+  signal(name: NodeJS.Signals): void {
+    if (this.#presses++ === 0) this.#press();
+    else this.#kill(name === "SIGINT" ? interrupted : killed);
+  }
+
+  async stop(patience: number): Promise<void> {
+    this.#press();
+    // A press before the image listens for it is lost.
+    const again = setInterval(() => this.#press(), 500);
+    const timer = setTimeout(() => this.#kill(killed), patience);
+    await this.ended.catch(() => 0);
+    clearInterval(again);
+    clearTimeout(timer);
+  }
+
+  #press(): void {
+    // When the machine is gone already, there is nothing to press.
+    this.#machine.powerButton().catch(() => undefined);
+  }
+
+  #kill(status: number): void {
+    this.#killedWith ??= status;
+    this.#machine.kill();
+  }
+}
