@@ -9,7 +9,8 @@
 
 #define RESEED_BYTES (1 * MIB)
 #define RESEED_NANOSECONDS (60 * NANOSECONDS)
-#define JITTER_ROUNDS 1024
+#define JITTER_ROUNDS 256
+#define JITTER_ROUNDS_ALONE 4096 /* where the processor has no generator */
 
 const char *random_seed_source;
 static u32 key[8];
@@ -17,12 +18,12 @@ static u64 stirred[4]; /* times of interrupts, for the next reseed */
 static u32 stir_count;
 static u64 bytes_since_seed, seeded_at;
 
-static u32 rotate(u32 x, int n)
+static inline u32 rotate(u32 x, int n)
 {
 	return x << n | x >> (32 - n);
 }
 
-static void quarter_round(u32 *a, u32 *b, u32 *c, u32 *d)
+static inline __attribute__((always_inline)) void quarter_round(u32 *a, u32 *b, u32 *c, u32 *d)
 {
 	*a += *b;
 	*d = rotate(*d ^ *a, 16);
@@ -151,14 +152,15 @@ static void reseed(void)
 void random_init(void)
 {
 	u64 date = wall_clock();
-	random_add(&boot_info, sizeof boot_info);
 	random_add(&date, sizeof date);
-	add_jitter(JITTER_ROUNDS);
+	random_add(boot_info.map, boot_info.map_count * sizeof boot_info.map[0]);
+	random_add(boot_info.command_line, strlen(boot_info.command_line));
 	random_seed_source = "jitter";
 	if (cpu.rdrand && add_hardware(false))
 		random_seed_source = "rdrand";
 	if (cpu.rdseed && add_hardware(true))
 		random_seed_source = "rdseed";
+	add_jitter(random_seed_source[0] == 'j' ? JITTER_ROUNDS_ALONE : JITTER_ROUNDS);
 	seeded_at = now();
 }
 
