@@ -72,7 +72,7 @@ export interface TcpBinding {
 }
 
 export interface UdpBinding {
-  readonly UDP: { readonly prototype: object };
+  readonly UDP: { readonly prototype: UdpHandle };
 }
 
 /** Where streams tell each other the outcome of a call, by index. */

@@ -7,13 +7,20 @@ import { Errno } from "./errno.ts";
 import type { Host } from "./host.ts";
 import { Patches } from "./patches.ts";
 import { promptStack } from "./prompt-stack.ts";
+import { NameService } from "./name-service.ts";
 import { patchTcp } from "./tcp-patch.ts";
 import { patchTls } from "./tls-patch.ts";
+import { patchUdp } from "./udp-patch.ts";
+import { patchLookup } from "./lookup-patch.ts";
+import { patchChannel } from "./channel-patch.ts";
 
 export interface NodeApiOptions {
   /** Where Node's sockets are from now on. Stays the caller's, who closes it after `uninstall`. */
   readonly stack: Stack;
-  /** Names of `dns.lookup`, and with it of `net.connect`, `fetch` and the like. */
+  /**
+   * The names of `dns.lookup`, and with it of `net.connect`, `fetch` and the like. When it is a stub resolver of
+   * `@tesserae/dns`, it answers `dns.resolve*` and `dns.reverse`, too; else these have nobody to ask.
+   */
   readonly resolver: Resolver;
   /**
    * Told whether sockets keep the event loop alive. A timer of this package does that by itself; a driver whose own
@@ -33,7 +40,7 @@ export interface NodeApi {
 let isInstalled = false;
 
 /**
- * Puts `node:net`, `tls`, `http`, `https`, `http2` and `fetch` on a stack of ours, in this thread, for all
+ * Puts `node:net`, `tls`, `http`, `https`, `http2`, `dgram`, `dns` and `fetch` on a stack of ours, in this thread, for all
  * code in it: call it before the application is loaded. Pipes and inherited file descriptors stay the kernel's.
  *
  * @throws TypeError when the stack cannot open ports at once; Error when it is installed already, or when this version
@@ -54,6 +61,10 @@ export function installNodeApi(options: NodeApiOptions): NodeApi {
   const patches = new Patches();
   try {
     patchTls(host, patches, patchTcp(host, patches));
+    patchUdp(host, patches);
+    const names = new NameService(options.resolver);
+    patchLookup(host, patches, names);
+    patchChannel(host, patches, names);
   } catch (error) {
     patches.restore();
     activity.close();

@@ -17,15 +17,19 @@ export class Patches {
     });
   }
 
-  /** Replaces a method; `replacement` gets the one before. */
-  method<T extends (...args: never[]) => unknown>(
+  /** Replaces a method by one that may call it. */
+  method<A extends unknown[], R>(
     target: object,
-    name: PropertyKey,
-    replacement: (before: T) => T,
+    name: string,
+    replacement: (this: object, before: (this: object, ...args: A) => R, args: A) => R,
   ): void {
     // as: the caller names a method whose type it knows.
-    const before = Reflect.get(target, name) as T;
-    this.define(target, name, { value: replacement(before) });
+    const before = Reflect.get(target, name) as (this: object, ...args: A) => R;
+    this.define(target, name, {
+      value: function (this: object, ...args: A): R {
+        return replacement.call(this, before, args);
+      },
+    });
   }
 
   /** Puts everything back, the last replaced first. */

@@ -161,7 +161,8 @@ export class ReadPump {
     } catch (error) {
       reportUncaught(error);
     }
-    if (!this.#reading || this.#over) return;
+    // The sink may have stopped us.
+    if (!this.reading) return;
     if (++this.#streak < readsPerTurn) {
       this.#read();
     } else {
@@ -187,6 +188,5 @@ export class ReadPump {
 }
 
 function allocate(size: number): Uint8Array<ArrayBuffer> {
-  // as: allocUnsafeSlow makes an ArrayBuffer of its own, never a shared one.
-  return Buffer.allocUnsafeSlow(size) as Uint8Array<ArrayBuffer>;
+  return Buffer.allocUnsafeSlow(size);
 }

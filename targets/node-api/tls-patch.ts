@@ -3,7 +3,7 @@ import type { JsStream, TcpHandle, TlsHandle } from "./bindings.ts";
 import type { Host } from "./host.ts";
 import type { Patches } from "./patches.ts";
 import type { ReadSink } from "./read-pump.ts";
-import type { FindSocket } from "./tcp-patch.ts";
+import type { HandlePatch } from "./handle-patch.ts";
 import type { TcpSocket } from "./tcp-socket.ts";
 
 /**
@@ -13,34 +13,31 @@ import type { TcpSocket } from "./tcp-socket.ts";
  * `isStreamBase` tells native code that it can take a handle over. It is true for TLS, which asks in `_wrapHandle`, and
  * false for HTTP, which then reads from JavaScript, and for HTTP/2, which makes a JSStream by itself.
  */
-export function patchTls(host: Host, patches: Patches, find: FindSocket): void {
+export function patchTls(host: Host, patches: Patches, tcp: HandlePatch<TcpSocket>): void {
   const { bindings } = host;
   let isWrapping = false;
   patches.define(bindings.tcp.TCP.prototype, "isStreamBase", {
     get(this: TcpHandle) {
-      return isWrapping || find(this) === undefined;
+      return isWrapping || tcp.find(this) === undefined;
     },
     set: () => undefined,
   });
-  patches.method<(this: object, ...args: unknown[]) => unknown>(TLSSocket.prototype, "_wrapHandle", (before) => {
-    return function (this: object, ...args: unknown[]) {
-      isWrapping = true;
-      try {
-        return before.apply(this, args);
-      } finally {
-        isWrapping = false;
-      }
-    };
+  patches.method<unknown[], unknown>(TLSSocket.prototype, "_wrapHandle", function (before, args) {
+    isWrapping = true;
+    try {
+      return before.apply(this, args);
+    } finally {
+      isWrapping = false;
+    }
   });
-  patches.method<(stream: object, ...rest: [object, boolean, boolean]) => TlsHandle>(bindings.tls, "wrap", (before) => {
-    return (stream, ...rest) => {
-      const socket = stream instanceof bindings.tcp.TCP ? find(stream) : undefined;
-      if (socket === undefined) return before(stream, ...rest);
-      const under = createStream(host, socket);
-      const tls = before(under, ...rest);
-      socket.setSink(new TlsSink(host, under, tls));
-      return tls;
-    };
+  patches.method<[object, object, boolean, boolean], TlsHandle>(bindings.tls, "wrap", function (before, args) {
+    const [stream, ...rest] = args;
+    const socket = stream instanceof bindings.tcp.TCP ? tcp.find(stream) : undefined;
+    if (socket === undefined) return before.apply(this, args);
+    const under = createStream(host, socket);
+    const tls = before.call(this, under, ...rest);
+    socket.setSink(new TlsSink(host, under, tls));
+    return tls;
   });
 }
 

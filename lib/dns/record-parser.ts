@@ -1,0 +1,186 @@
+import { IpAddress } from "@tesserae/device/address";
+import { readInt32 } from "@tesserae/wire/field";
+import type { ParseError } from "@tesserae/wire/parse-error";
+import { failed } from "@tesserae/wire/parse-error";
+import { readName } from "./name.ts";
+import type { Question, RecordData, ResourceRecord } from "./record.ts";
+import { recordType } from "./wire.ts";
+
+/**
+ * Reads a message from front to back. The first thing wrong stays in `fault`; what is read after it is zeros and empty
+ * names.
+ */
+export class RecordParser {
+  fault: ParseError | undefined;
+  at: number;
+  readonly #data: Uint8Array;
+  readonly #start: number;
+  /** The end of the message, or of the record's data while that is read. */
+  #end: number;
+
+  constructor(data: Uint8Array, start: number, end: number, at: number) {
+    this.#data = data;
+    this.#start = start;
+    this.#end = end;
+    this.at = at;
+  }
+
+  get rest(): number {
+    return this.#end - this.at;
+  }
+
+  fail(kind: ParseError["kind"], field: string, what: string, at = this.at): void {
+    this.fault ??= failed(kind, "dns", field, at, what).error;
+  }
+
+  name(field: string): string {
+    if (this.fault !== undefined) return ".";
+    const read = readName(this.#data, this.at, this.#start, this.#end);
+    if (!read.ok) {
+      this.fail(read.kind, field, read.what, read.at);
+      return ".";
+    }
+    this.at = read.next;
+    return read.name;
+  }
+
+  u8(field: string): number {
+    return this.#take(1, field) ? (this.#data[this.at - 1] ?? 0) : 0;
+  }
+
+  u16(field: string): number {
+    return this.#take(2, field) ? ((this.#data[this.at - 2] ?? 0) << 8) | (this.#data[this.at - 1] ?? 0) : 0;
+  }
+
+  u32(field: string): number {
+    return this.#take(4, field) ? readInt32(this.#data, this.at - 4) >>> 0 : 0;
+  }
+
+  /** A copy, so that no message is held on to for one record of it. */
+  bytes(length: number, field: string): Uint8Array {
+    return this.#take(length, field) ? this.#data.slice(this.at - length, this.at) : new Uint8Array(0);
+  }
+
+  /** A string with its length in front (RFC 1035 §3.3). */
+  string(field: string): Uint8Array {
+    return this.bytes(this.u8(field), field);
+  }
+
+  question(): Question {
+    return { name: this.name("question"), type: this.u16("question"), class: this.u16("question") };
+  }
+
+  /** `undefined` when there was a fault. An OPT record is given to `onOptions` instead. */
+  record(onOptions: (udpSize: number, flags: number, options: Uint8Array) => void): ResourceRecord | undefined {
+    const name = this.name("record");
+    const type = this.u16("type");
+    const recordClass = this.u16("class");
+    const ttl = this.u32("ttl");
+    const length = this.u16("length");
+    if (this.fault !== undefined) return undefined;
+    if (length > this.rest) {
+      this.fail("length", "length", "the record's data reaches beyond the message", this.at - 2);
+      return undefined;
+    }
+    const messageEnd = this.#end;
+    const dataEnd = this.at + length;
+    if (type === recordType.OPT) {
+      if (name !== ".") this.fail("value", "record", "an OPT record that is not at the root");
+      onOptions(recordClass, ttl, this.bytes(length, "options"));
+      return undefined;
+    }
+    this.#end = dataEnd;
+    const data = this.#recordData(type, length);
+    if (this.at !== dataEnd) this.fail("length", "data", "the data is longer than its type");
+    this.#end = messageEnd;
+    // RFC 2181 §8: a TTL with the top bit set is 0.
+    return { name, class: recordClass, ttl: ttl > 0x7fffffff ? 0 : ttl, data };
+  }
+
+  #recordData(type: number, length: number): RecordData {
+    switch (type) {
+      case recordType.A:
+        return { type: "A", address: IpAddress.v4(this.u32("address") | 0) };
+      case recordType.AAAA: {
+        const [w0, w1, w2, w3] = [this.u32("address"), this.u32("address"), this.u32("address"), this.u32("address")];
+        return { type: "AAAA", address: new IpAddress(6, w0, w1, w2, w3) };
+      }
+      case recordType.CNAME:
+        return { type: "CNAME", name: this.name("cname") };
+      case recordType.NS:
+        return { type: "NS", name: this.name("ns") };
+      case recordType.PTR:
+        return { type: "PTR", name: this.name("ptr") };
+      case recordType.MX:
+        return { type: "MX", preference: this.u16("preference"), exchange: this.name("exchange") };
+      case recordType.TXT: {
+        const strings: Uint8Array[] = [];
+        do strings.push(this.string("text"));
+        while (this.fault === undefined && this.rest > 0);
+        return { type: "TXT", strings };
+      }
+      case recordType.SRV:
+        return {
+          type: "SRV",
+          priority: this.u16("priority"),
+          weight: this.u16("weight"),
+          port: this.u16("port"),
+          target: this.name("target"),
+        };
+      case recordType.SOA:
+        return {
+          type: "SOA",
+          primary: this.name("primary"),
+          mailbox: this.name("mailbox"),
+          serial: this.u32("serial"),
+          refresh: this.u32("refresh"),
+          retry: this.u32("retry"),
+          expire: this.u32("expire"),
+          minimum: this.u32("minimum"),
+        };
+      case recordType.CAA: {
+        const flags = this.u8("flags");
+        const tag = latin1(this.string("tag"));
+        return { type: "CAA", flags, tag, value: this.bytes(this.rest, "value") };
+      }
+      case recordType.NAPTR:
+        return {
+          type: "NAPTR",
+          order: this.u16("order"),
+          preference: this.u16("preference"),
+          flags: latin1(this.string("flags")),
+          services: latin1(this.string("services")),
+          regexp: latin1(this.string("regexp")),
+          replacement: this.name("replacement"),
+        };
+      case recordType.TLSA:
+        return {
+          type: "TLSA",
+          usage: this.u8("usage"),
+          selector: this.u8("selector"),
+          matching: this.u8("matching"),
+          data: this.bytes(this.rest, "data"),
+        };
+      default:
+        return { type: "unknown", code: type, bytes: this.bytes(length, "data") };
+    }
+  }
+
+  /** Moves on by `length`. False at a fault. */
+  #take(length: number, field: string): boolean {
+    if (this.fault !== undefined) return false;
+    if (length > this.rest) {
+      this.fail("truncated", field, "the message ends too early");
+      return false;
+    }
+    this.at += length;
+    return true;
+  }
+}
+
+/** Bytes as characters of the same numbers: text of any encoding survives it. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
