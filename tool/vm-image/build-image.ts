@@ -14,7 +14,11 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { bytesContent, eachChunk, fileContent, type FileContent } from "./content.ts";
 import { ElfFile } from "./elf-file.ts";
-import type { Format } from "./formats/format.ts";
+import { writeFirecracker } from "./formats/firecracker.ts";
+import type { Format, FormatInput } from "./formats/format.ts";
+import { writeLibvirt } from "./formats/libvirt.ts";
+import { writeOci } from "./formats/oci.ts";
+import { writeSingleElf } from "./formats/single-elf.ts";
 import { trimIcu, type IcuChoice, type TrimmedIcu } from "./icu.ts";
 import { ImageFailure, ofFile } from "./image-failure.ts";
 import { layOut, roundUp, type ImageEntry, type ImageLayout } from "./image-layout.ts";
@@ -172,6 +176,19 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       }),
       { part: "application", raw: applicationSize, image: sumOf(application, ({ path: file }) => stored(file)) },
     ];
+    const written: Partial<Record<Format, string>> = { direct: kernel.file };
+    for (const format of new Set(request.formats ?? [])) {
+      if (format === "direct") continue;
+      progress(`writing the format ${format}`);
+      written[format] = await writers[format]({
+        name: request.name ?? "tesserae",
+        kernel: kernel.file,
+        image: image.file,
+        output,
+        commandLine: request.commandLine ?? "",
+        memory: request.memory ?? 256,
+      });
+    }
     const rest = image.size + kernel.size - sumOf(parts, (part) => part.image);
     return {
       kernel,
@@ -180,12 +197,19 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       node: node.version,
       icu,
       sizes: [...parts, { part: "everything else", raw: rest, image: rest }],
-      formats: {},
+      formats: written,
     };
   } finally {
     for (const each of open) each.close();
   }
 }
+
+const writers: Readonly<Record<Exclude<Format, "direct">, (input: FormatInput) => string | Promise<string>>> = {
+  elf: writeSingleElf,
+  firecracker: writeFirecracker,
+  libvirt: writeLibvirt,
+  oci: writeOci,
+};
 
 function sumOf<T>(list: readonly T[], size: (each: T) => number): number {
   return list.reduce((sum, each) => sum + size(each), 0);

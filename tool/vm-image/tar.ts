@@ -20,22 +20,38 @@ export interface TarFile {
  */
 export function* writeTar(files: readonly TarFile[]): Generator<Uint8Array> {
   for (const { name, bytes, executable } of files) {
-    if (Buffer.byteLength(name) > 100) throw new RangeError(`"${name}" is too long for a tar archive`);
-    const header = Buffer.alloc(blockSize);
-    header.write(name, 0);
-    header.write(executable === true ? "0000755\0" : "0000644\0", 100);
-    header.write("0000000\0".repeat(2), 108);
-    header.write(`${bytes.length.toString(8).padStart(11, "0")}\0`, 124);
-    header.write("00000000000\0", 136);
-    header.write(" ".repeat(8), 148);
-    header.write(regularFile, 156);
-    header.write("ustar\x0000", 257);
-    header.write(`${checksum(header).toString(8).padStart(6, "0")}\0 `, 148);
-    yield header;
+    yield tarHeader({ name, size: bytes.length, ...(executable === undefined ? {} : { executable }) });
     yield bytes;
-    if (bytes.length % blockSize !== 0) yield new Uint8Array(blockSize - (bytes.length % blockSize));
+    yield tarPadding(bytes.length);
   }
   yield new Uint8Array(2 * blockSize);
+}
+
+/** What comes before the bytes of one file. `size` is in bytes, less than 8 GiB. @throws RangeError */
+export function tarHeader(file: {
+  readonly name: string;
+  readonly size: number;
+  readonly executable?: boolean;
+}): Uint8Array {
+  const { name, size, executable } = file;
+  if (Buffer.byteLength(name) > 100) throw new RangeError(`"${name}" is too long for a tar archive`);
+  if (size >= 8 ** 11) throw new RangeError(`"${name}" is too large for a tar archive`);
+  const header = Buffer.alloc(blockSize);
+  header.write(name, 0);
+  header.write(executable === true ? "0000755\0" : "0000644\0", 100);
+  header.write("0000000\0".repeat(2), 108);
+  header.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
+  header.write("00000000000\0", 136);
+  header.write(" ".repeat(8), 148);
+  header.write(regularFile, 156);
+  header.write("ustar\x0000", 257);
+  header.write(`${checksum(header).toString(8).padStart(6, "0")}\0 `, 148);
+  return header;
+}
+
+/** The zeros that come behind the bytes of one file. */
+export function tarPadding(size: number): Uint8Array {
+  return new Uint8Array((blockSize - (size % blockSize)) % blockSize);
 }
 
 /**

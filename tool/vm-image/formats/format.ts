@@ -1,5 +1,14 @@
-/** The forms in which an image can be written, beside kernel and image as two files. */
-export const formats = ["direct"] as const;
+/**
+ * The forms in which an image can be written:
+ *
+ * - `direct`: kernel and image as two files, for hypervisors that load a kernel with an initial RAM disk (`-kernel
+ *   kernel.elf -initrd image.bin`). It is always written, and the others are made of it;
+ * - `elf`: both in one ELF file, for `-kernel` alone;
+ * - `firecracker`: a configuration for `firecracker --config-file`;
+ * - `libvirt`: a domain for `virsh define`;
+ * - `oci`: an OCI image layout with the annotations that urunc reads.
+ */
+export const formats = ["direct", "elf", "firecracker", "libvirt", "oci"] as const;
 
 export type Format = (typeof formats)[number];
 
@@ -12,7 +21,7 @@ export interface FormatInput {
   readonly image: string;
   /** A folder that exists, for what is written. */
   readonly output: string;
-  /** Words for the kernel's command line. */
+  /** The kernel's command line, which is also where the application's keys come from. Words, with spaces between. */
   readonly commandLine: string;
   /** RAM for those forms that say how much, in MiB. */
   readonly memory: number;
