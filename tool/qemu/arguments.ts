@@ -54,6 +54,7 @@ export function machineArguments(options: MachineOptions): readonly string[] {
   args.push("-m", `${String(options.memory / 2 ** 20)}M`);
   args.push("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console");
   args.push("-chardev", `socket,id=control,fd=${String(controlDescriptor)}`, "-mon", "chardev=control,mode=control");
+  if (machine === "microvm") args.push("-global", "virtio-mmio.force-legacy=false");
   args.push("-device", `isa-debug-exit,iobase=0x${exitPort.toString(16)},iosize=1`);
   const slots = new VirtioSlots(machine);
   args.push("-object", "rng-builtin,id=random", "-device", slots.device("rng", "rng=random"));
