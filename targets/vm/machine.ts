@@ -28,14 +28,14 @@ export interface Machine {
 /**
  * Finds the devices of the machine, and tells the kernel how it is turned off and reset. Nothing is started.
  *
- * Looks at PCI, through memory where ACPI says so and else through ports, and at virtio-mmio, from ACPI and from the
+ * Looks at PCI, through ports or else through memory where ACPI says so, and at virtio-mmio, from ACPI and from the
  * command line's `virtio_mmio.device=`. What is broken is passed over with a note.
  *
  * @param commandLine default: the window's
  */
 export function discover(window: Window, commandLine: string = window.commandLine): Machine {
   const notes: string[] = [];
-  const firmware = findFirmware(window, notes);
+  const firmware = findFirmware(window, notes, commandLine);
   const devices = [
     ...attempt(notes, "PCI", () => pciDevices(window, firmware, notes)),
     ...mmioDevices(window, firmware, commandLine, notes),
@@ -64,8 +64,10 @@ export function discover(window: Window, commandLine: string = window.commandLin
 
 function pciDevices(window: Window, firmware: Firmware, notes: string[]): readonly Transport[] {
   const { configuration } = firmware;
+  // Through ports where there are some: they reach all that is needed here.
   const access: ConfigurationAccess | undefined =
-    configuration === undefined ? portConfiguration(window.ports) : memoryConfiguration(window.memory, configuration);
+    portConfiguration(window.ports) ??
+    (configuration === undefined ? undefined : memoryConfiguration(window.memory, configuration));
   if (access === undefined) return [];
   return scanPci(access)
     .filter(isVirtio)

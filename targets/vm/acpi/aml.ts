@@ -15,14 +15,16 @@ const wordPrefix = 0x0b;
 const doubleWordPrefix = 0x0c;
 const extendedPrefix = 0x5b;
 const deviceOp = 0x82;
-const regionOp = 0x80;
+/** ExtOpPrefix and DeviceOp; ExtOpPrefix and OpRegionOp. */
+const devicePrefix = "\x5b\x82";
+const regionPrefix = "\x5b\x80";
 const regionSystemMemory = 0;
 /** Objects of one kind that are looked at, at most. */
 const most = 256;
 
 /** The sleep type of soft-off: the first number of the package `_S5_`. Undefined when there is none. */
 export function findSoftOff(aml: Uint8Array): number | undefined {
-  for (const at of occurrences(aml, "_S5_")) {
+  for (const at of occurrences(latin1(aml), "_S5_")) {
     // Name (\_S5_, Package) with or without the root's backslash.
     if (aml[at - 1] !== nameOp && !(aml[at - 1] === 0x5c && aml[at - 2] === nameOp)) continue;
     if (aml[at + 4] !== packageOp) continue;
@@ -47,13 +49,17 @@ export interface AmlDevice {
 
 /** The devices whose `_HID` is the text `identity`, `LNRO0005` say. */
 export function findDevices(aml: Uint8Array, identity: string): readonly AmlDevice[] {
+  const content = latin1(aml);
   const found: AmlDevice[] = [];
-  const places = occurrences(aml, identity);
-  for (const { start, end } of deviceScopes(aml)) {
-    // The innermost scope is the device: one around it would have its parts twice.
-    if (!places.some((at) => at > start && at < end) || containsDevice(aml, start, end)) continue;
+  let last = 0;
+  for (const at of occurrences(content, identity)) {
+    // The innermost device around it: the last one that begins before it and ends behind it.
+    let start = content.lastIndexOf(devicePrefix, at);
+    while (start >= last && (deviceEnd(aml, start) ?? 0) < at) start = content.lastIndexOf(devicePrefix, start - 1);
+    const end = start < last ? undefined : deviceEnd(aml, start);
+    if (end === undefined) continue;
     found.push(readDevice(aml.subarray(start, end)));
-    if (found.length === most) break;
+    last = end;
   }
   return found;
 }
@@ -61,7 +67,7 @@ export function findDevices(aml: Uint8Array, identity: string): readonly AmlDevi
 function readDevice(aml: Uint8Array): AmlDevice {
   const memory: { address: number; length: number }[] = [];
   const interrupts: InterruptLine[] = [];
-  for (const at of occurrences(aml, "_CRS")) {
+  for (const at of occurrences(latin1(aml), "_CRS")) {
     if (aml[at + 4] !== bufferOp) continue;
     const { size, length } = packageLength(aml, at + 5);
     const content = integerAt(aml, at + 5 + size);
@@ -105,31 +111,13 @@ function readResources(
 /** OperationRegion (NAME, SystemMemory, address, length) with constants. */
 function readRegions(aml: Uint8Array): { address: number; length: number }[] {
   const regions: { address: number; length: number }[] = [];
-  for (let at = 0; at + 8 < aml.length && regions.length < most; at++) {
-    if (aml[at] !== extendedPrefix || aml[at + 1] !== regionOp || aml[at + 6] !== regionSystemMemory) continue;
+  for (const at of occurrences(latin1(aml), regionPrefix)) {
+    if (aml[at + 6] !== regionSystemMemory) continue;
     const address = integerAt(aml, at + 7);
     const length = address === undefined ? undefined : integerAt(aml, address.next);
     if (address !== undefined && length !== undefined) regions.push({ address: address.value, length: length.value });
   }
   return regions;
-}
-
-/** Where each `Device (…) { … }` begins and ends. */
-function deviceScopes(aml: Uint8Array): { start: number; end: number }[] {
-  const scopes: { start: number; end: number }[] = [];
-  for (let at = 0; at + 3 < aml.length && scopes.length < 16 * most; at++) {
-    const end = deviceEnd(aml, at);
-    if (end !== undefined) scopes.push({ start: at + 2, end });
-  }
-  return scopes;
-}
-
-function containsDevice(aml: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at + 3 < end; at++) {
-    const inner = deviceEnd(aml, at);
-    if (inner !== undefined && inner <= end) return true;
-  }
-  return false;
 }
 
 function deviceEnd(aml: Uint8Array, at: number): number | undefined {
@@ -170,14 +158,19 @@ function integerAt(aml: Uint8Array, at: number): { value: number; next: number }
   }
 }
 
+/**
+ * Bytes as a text of as many characters. Searching in it is native code, which counts here: this runs before the engine
+ * has compiled anything.
+ */
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+}
+
 /** Where a text is, at most 256 times. */
-function occurrences(bytes: Uint8Array, text: string): number[] {
+function occurrences(content: string, text: string): number[] {
   const found: number[] = [];
-  const first = text.charCodeAt(0);
-  for (let at = bytes.indexOf(first); at >= 0 && found.length < most; at = bytes.indexOf(first, at + 1)) {
-    let same = 1;
-    while (same < text.length && bytes[at + same] === text.charCodeAt(same)) same++;
-    if (same === text.length) found.push(at);
+  for (let at = content.indexOf(text); at >= 0 && found.length < most; at = content.indexOf(text, at + 1)) {
+    found.push(at);
   }
   return found;
 }

@@ -34,9 +34,15 @@ const eventIdentity = "ACPI0013";
 const fixedButtonFlag = 0x10;
 const overrideType = 2;
 
-/** Reads the tables. Never throws: what is broken is noted. */
-export function findFirmware(window: Window, notes: string[]): Firmware {
-  const tables = readTables(window.memory, window.information.rsdp, notes);
+/**
+ * Reads the tables. Never throws: what is broken is noted.
+ *
+ * @param commandLine a machine whose devices are listed there is not searched for tables that the loader did not name
+ */
+export function findFirmware(window: Window, notes: string[], commandLine: string): Firmware {
+  const { rsdp } = window.information;
+  const isListed = rsdp === 0 && commandLine.includes("virtio_mmio.device=");
+  const tables = isListed ? [] : readTables(window.memory, rsdp, notes);
   const named = (signature: string): Table | undefined => tables.find((table) => table.signature === signature);
   const codes = tables.filter(({ signature }) => signature === "DSDT" || signature === "SSDT");
   const aml = codes.map(({ bytes }) => bytes.subarray(36));

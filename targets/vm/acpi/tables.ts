@@ -5,6 +5,7 @@
  * or goes on for ever.
  */
 import type { MemoryAccess } from "../window/window.ts";
+import { latin1 } from "./aml.ts";
 
 const rsdpSize = 20;
 const rsdpExtendedSize = 36;
@@ -12,6 +13,7 @@ const headerSize = 36;
 /** The longest table that is read, in bytes: QEMU's longest has some ten thousand. */
 const longestTable = 0x10_0000;
 const mostTables = 128;
+const rootSignature = "RSD PTR ";
 /** Where a BIOS leaves the root pointer (§5.2.5.1). */
 const biosStart = 0xe0000;
 const biosLength = 0x20000;
@@ -69,7 +71,7 @@ export function readTable(memory: MemoryAccess, address: number, notes: string[]
 function readRoot(memory: MemoryAccess, rsdp: number, notes: string[]): readonly number[] | undefined {
   if (rsdp === 0) return undefined;
   const pointer = copy(memory, rsdp, rsdpSize);
-  if (pointer === undefined || text(pointer, 0, 8) !== "RSD PTR " || !hasChecksum(pointer)) {
+  if (pointer === undefined || text(pointer, 0, 8) !== rootSignature || !hasChecksum(pointer)) {
     notes.push(`ACPI root pointer at 0x${rsdp.toString(16)}: it is none`);
     return undefined;
   }
@@ -98,8 +100,9 @@ function dsdtAddress({ bytes, view }: Table): number {
 function findRoot(memory: MemoryAccess): number {
   const bios = copy(memory, biosStart, biosLength);
   if (bios === undefined) return 0;
-  for (let at = 0; at + rsdpSize <= bios.length; at += 16) {
-    if (bios[at] === 0x52 && text(bios, at, 8) === "RSD PTR " && hasChecksum(bios.subarray(at, at + rsdpSize))) {
+  const content = latin1(bios);
+  for (let at = content.indexOf(rootSignature); at >= 0; at = content.indexOf(rootSignature, at + 1)) {
+    if (at % 16 === 0 && at + rsdpSize <= bios.length && hasChecksum(bios.subarray(at, at + rsdpSize))) {
       return biosStart + at;
     }
   }
@@ -121,9 +124,18 @@ function copy(memory: MemoryAccess, address: number, length: number): Uint8Array
   }
 }
 
+/** Whether the bytes add up to 0. Word by word: this runs before the engine has compiled anything. */
 function hasChecksum(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const whole = bytes.length & ~3;
   let sum = 0;
-  for (const byte of bytes) sum += byte;
+  for (let at = 0; at < whole; at += 4) {
+    const word = view.getUint32(at);
+    // Two sums side by side, each kept to its low byte.
+    sum = (sum + (word & 0x00ff00ff) + ((word >>> 8) & 0x00ff00ff)) & 0x00ff00ff;
+  }
+  sum = (sum & 0xff) + (sum >>> 16);
+  for (let at = whole; at < bytes.length; at++) sum += bytes[at] ?? 0;
   return (sum & 0xff) === 0;
 }
 

@@ -22,14 +22,16 @@ export function scanPci(access: ConfigurationAccess): readonly PciFunction[] {
     if (visited.has(bus)) continue;
     visited.add(bus);
     for (let device = 0; device < 32; device++) {
-      const functions = countFunctions(access, bus, device);
+      let functions = 1;
       for (let number = 0; number < functions; number++) {
         const address: PciAddress = { bus, device, function: number };
-        if (!isPresent(access, address)) continue;
+        const vendor = access.read(address, register.vendor, 2);
+        if (vendor === 0xffff || vendor === 0) continue;
         if (++looked > mostFunctions) return found;
-        const type = access.read(address, register.headerType, 1) & 0x7f;
-        if (type === headerDevice) found.push(new PciFunction(access, address));
-        else if (type === headerBridge) {
+        const header = access.read(address, register.headerType, 1);
+        if (number === 0 && (header & multifunction) !== 0) functions = 8;
+        if ((header & 0x7f) === headerDevice) found.push(new PciFunction(access, address));
+        else if ((header & 0x7f) === headerBridge) {
           const secondary = access.read(address, register.secondaryBus, 1);
           // Firmware numbers downwards; one that did not number leaves 0.
           if (secondary > bus) buses.push(secondary);
@@ -38,15 +40,4 @@ export function scanPci(access: ConfigurationAccess): readonly PciFunction[] {
     }
   }
   return found;
-}
-
-function countFunctions(access: ConfigurationAccess, bus: number, device: number): number {
-  const address: PciAddress = { bus, device, function: 0 };
-  if (!isPresent(access, address)) return 0;
-  return (access.read(address, register.headerType, 1) & multifunction) === 0 ? 1 : 8;
-}
-
-function isPresent(access: ConfigurationAccess, address: PciAddress): boolean {
-  const vendor = access.read(address, register.vendor, 2);
-  return vendor !== 0xffff && vendor !== 0;
 }
