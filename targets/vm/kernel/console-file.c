@@ -6,37 +6,30 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define CONTROL_CHARACTERS 19
+#define SLICE 256
+enum { ICRNL = 0400, ONLCR = 4, OPOST = 1, CS8 = 060, CREAD = 0200, B115200 = 010002 };
 struct termios {
 	u32 input, output, control, local;
-	u8 discipline;
-	u8 characters[CONTROL_CHARACTERS];
+	u8 discipline, characters[19];
 };
-struct winsize {
-	u16 rows, columns, width, height;
-};
-enum { ICRNL = 0400, ONLCR = 4, OPOST = 1, CS8 = 060, CREAD = 0200, B115200 = 010002 };
 _Static_assert(sizeof(struct termios) == 36, "ABI");
 
 static struct termios settings = { .input = ICRNL, .output = OPOST | ONLCR, .control = CS8 | CREAD | B115200 };
-static const struct winsize window_size = { .rows = 25, .columns = 80 };
+static const struct { u16 rows, columns, width, height; } window_size = { .rows = 25, .columns = 80 };
 static struct file *console; /* the only one: there is one queue of input, however often it is opened */
 
 static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position)
 {
-	char bytes[256];
-	size_t count;
-
+	char bytes[SLICE];
 	(void)position;
-	while (!console_readable()) {
+	while (n && !console_readable()) {
 		i64 result = file_wait(file);
-
 		if (result < 0)
 			return result;
 	}
-	if (!user_range(to, n))
-		return -EFAULT;
-	count = console_read(bytes, MIN(n, sizeof bytes));
+	if (clear_user(to, MIN(n, sizeof bytes)) < 0)
+		return -EFAULT; /* before anything is taken out of the queue */
+	size_t count = console_read(bytes, MIN(n, sizeof bytes));
 	for (size_t i = 0; i < count; i++) {
 		if (bytes[i] == '\r' && settings.input & ICRNL)
 			bytes[i] = '\n';
@@ -46,14 +39,11 @@ static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position)
 
 static i64 console_file_write(struct file *file, u64 from, size_t n, i64 position)
 {
-	char bytes[256];
+	char bytes[SLICE];
 	size_t done = 0;
-
-	(void)file;
-	(void)position;
+	(void)file, (void)position;
 	while (done < n) {
 		size_t count = MIN(n - done, sizeof bytes);
-
 		if (copy_from_user(bytes, from + done, count) < 0)
 			return done ? (i64)done : -EFAULT;
 		console_write(bytes, count);
@@ -82,22 +72,13 @@ static i64 console_file_control(struct file *file, u32 request, u64 argument)
 		return get_user(settings, argument);
 	case TIOCGWINSZ:
 		return put_user(window_size, argument);
-	case TIOCGPGRP:
-		return put_user((i32)1, argument);
-	case TIOCSPGRP:
-		return 0;
-	default:
-		return -ENOTTY;
 	}
+	return -ENOTTY;
 }
 
-const struct file_operations console_operations = {
-	.read = console_file_read,
-	.write = console_file_write,
-	.poll = console_file_poll,
-	.control = console_file_control,
-	.mode = S_IFCHR | 0620,
-};
+const struct file_operations console_operations = { .read = console_file_read, .write = console_file_write,
+						    .poll = console_file_poll, .control = console_file_control,
+						    .mode = S_IFCHR | 0620 };
 
 struct file *console_open(void)
 {

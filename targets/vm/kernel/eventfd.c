@@ -12,32 +12,28 @@ struct event_counter {
 static u32 eventfd_poll(struct file *file)
 {
 	struct event_counter *counter = file->state;
-
 	return (counter->count ? EPOLLIN : 0) | (counter->count < COUNT_MAX ? EPOLLOUT : 0);
 }
 
 static i64 eventfd_read(struct file *file, u64 to, size_t n, i64 position)
 {
 	struct event_counter *counter = file->state;
-	bool was_full;
-	u64 value;
-
 	(void)position;
-	if (n < sizeof value)
+	if (n < sizeof counter->count)
 		return -EINVAL;
 	while (!counter->count) {
 		i64 result = file_wait(file);
-
 		if (result < 0)
 			return result;
 	}
-	value = counter->semaphore ? 1 : counter->count;
+	u64 value = counter->semaphore ? 1 : counter->count;
+	bool was_full = counter->count == COUNT_MAX;
 	if (put_user(value, to) < 0)
 		return -EFAULT;
-	was_full = counter->count == COUNT_MAX;
 	counter->count -= value;
+	wake(file); /* writers that had no room */
 	if (was_full || counter->count)
-		file_event(file);
+		epoll_event(file);
 	return sizeof value;
 }
 
@@ -45,7 +41,6 @@ static i64 eventfd_write(struct file *file, u64 from, size_t n, i64 position)
 {
 	struct event_counter *counter = file->state;
 	u64 value;
-
 	(void)position;
 	if (n < sizeof value)
 		return -EINVAL;
@@ -55,7 +50,6 @@ static i64 eventfd_write(struct file *file, u64 from, size_t n, i64 position)
 		return -EINVAL;
 	while (value > COUNT_MAX - counter->count) {
 		i64 result = file_wait(file);
-
 		if (result < 0)
 			return result;
 	}
@@ -65,47 +59,25 @@ static i64 eventfd_write(struct file *file, u64 from, size_t n, i64 position)
 	return sizeof value;
 }
 
-static void eventfd_close(struct file *file)
-{
-	kfree(file->state, sizeof(struct event_counter));
-}
+static void eventfd_close(struct file *file) { kfree(file->state, sizeof(struct event_counter)); }
 
-static const struct file_operations eventfd_operations = {
-	.read = eventfd_read,
-	.write = eventfd_write,
-	.poll = eventfd_poll,
-	.close = eventfd_close,
-	.mode = 0600,
-};
+static const struct file_operations eventfd_operations = { .read = eventfd_read, .write = eventfd_write,
+							   .poll = eventfd_poll, .close = eventfd_close, .mode = 0600 };
 
 static i64 eventfd_open(u32 count, u32 flags)
 {
-	struct event_counter *counter;
-	struct file *file;
-
 	if (flags & ~(u32)(EFD_SEMAPHORE | O_NONBLOCK | O_CLOEXEC))
 		return -EINVAL;
-	counter = kmalloc(sizeof *counter);
-	file = file_new(&eventfd_operations, O_RDWR | (flags & O_NONBLOCK));
-	if (!counter || !file) {
-		if (counter)
-			kfree(counter, sizeof *counter);
-		if (file)
-			kfree(file, sizeof *file);
+	struct event_counter *counter = kmalloc(sizeof *counter);
+	struct file *file = counter ? file_new(&eventfd_operations, O_RDWR | (flags & O_NONBLOCK)) : NULL;
+	if (!file) {
+		kfree(counter, sizeof *counter);
 		return -ENOMEM;
 	}
-	counter->count = count;
-	counter->semaphore = flags & EFD_SEMAPHORE;
+	*counter = (struct event_counter){ .count = count, .semaphore = flags & EFD_SEMAPHORE };
 	file->state = counter;
 	return file_install(file, 0, flags & O_CLOEXEC);
 }
 
-i64 sys_eventfd(const u64 *a)
-{
-	return eventfd_open(a[0], 0);
-}
-
-i64 sys_eventfd2(const u64 *a)
-{
-	return eventfd_open(a[0], a[1]);
-}
+i64 sys_eventfd(const u64 *a) { return eventfd_open(a[0], 0); }
+i64 sys_eventfd2(const u64 *a) { return eventfd_open(a[0], a[1]); }

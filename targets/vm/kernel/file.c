@@ -15,7 +15,6 @@ static bool closed_on_exec[MAX_FILES];
 struct file *file_new(const struct file_operations *operations, u32 flags)
 {
 	struct file *file = kmalloc(sizeof *file);
-
 	if (!file)
 		return NULL;
 	file->operations = operations;
@@ -32,7 +31,6 @@ struct file *file_get(int fd)
 struct file *file_hold(int fd)
 {
 	struct file *file = file_get(fd);
-
 	if (file)
 		file->references++;
 	return file;
@@ -65,7 +63,6 @@ void file_release(struct file *file)
 i64 file_close(int fd)
 {
 	struct file *file = file_get(fd);
-
 	if (!file)
 		return -EBADF;
 	descriptors[fd] = NULL;
@@ -90,7 +87,6 @@ i64 file_wait(struct file *file)
 u32 file_poll(struct file *file)
 {
 	u32 ready = file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT;
-
 	return ready | (ready & EPOLLIN ? EPOLLRDNORM : 0) | (ready & EPOLLOUT ? EPOLLWRNORM : 0);
 }
 
@@ -109,169 +105,90 @@ void file_init(void)
 {
 	for (int fd = 0; fd < 3; fd++) {
 		struct file *console = console_open();
-
 		ASSERT(console);
 		file_install(console, fd, false);
 	}
 }
 
-/* Holds the file of a descriptor that is open for the direction wanted. */
-static i64 hold_for(int fd, bool writing, bool positioned, struct file **held)
+enum { READ = 0, WRITE = 1, VECTOR = 2, POSITION = 4 };
+
+/*
+ * Moves the parts one after the other until one comes up short. Having read something, a read returns rather than
+ * sleep for more; having failed after a success, it reports the success.
+ */
+static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 position)
 {
-	struct file *file = file_get(fd);
-
-	if (!file || (file->flags & O_ACCMODE) == (writing ? O_RDONLY : O_WRONLY))
-		return -EBADF;
-	if (positioned && !file->operations->positioned)
-		return -ESPIPE;
-	if (writing ? !file->operations->write : !file->operations->read)
-		return -EINVAL;
-	*held = file_hold(fd);
-	return 0;
-}
-
-static i64 transfer(struct file *file, bool writing, u64 address, u64 n, i64 position)
-{
-	n = MIN(n, TRANSFER_MAX);
-	if (writing)
-		return file->operations->write(file, address, n, position);
-	return file->operations->read(file, address, n, position);
-}
-
-static i64 transfer_one(const u64 *a, bool writing, bool positioned)
-{
-	i64 position = positioned ? (i64)a[3] : -1;
-	struct file *file;
-	i64 result = hold_for(a[0], writing, positioned, &file);
-
-	if (result < 0)
-		return result;
-	result = positioned && position < 0 ? -EINVAL : transfer(file, writing, a[1], a[2], position);
-	file_release(file);
-	return result;
-}
-
-i64 sys_read(const u64 *a)
-{
-	return transfer_one(a, false, false);
-}
-
-i64 sys_write(const u64 *a)
-{
-	return transfer_one(a, true, false);
-}
-
-i64 sys_pread64(const u64 *a)
-{
-	return transfer_one(a, false, true);
-}
-
-i64 sys_pwrite64(const u64 *a)
-{
-	return transfer_one(a, true, true);
-}
-
-static i64 transfer_all(struct file *file, bool writing, u64 vector, u64 count, i64 position)
-{
+	struct iovec part = { a[1], a[2] };
+	u64 count = kind & VECTOR ? a[2] : 1;
 	i64 total = 0;
-
 	for (u64 i = 0; i < count; i++) {
-		struct iovec part;
-		i64 result = get_user(part, vector + i * sizeof part);
-
-		if (result == 0 && part.length == 0)
+		i64 result = kind & VECTOR ? get_user(part, a[1] + i * sizeof part) : 0;
+		if (result == 0 && kind & VECTOR && !part.length)
 			continue;
-		/* Having read something, a read returns rather than sleep for more. */
-		if (total && !writing && !(file_poll(file) & EPOLLIN))
+		if (total && !(kind & WRITE) && !(file_poll(file) & EPOLLIN))
 			break;
-		if (result == 0)
-			result = transfer(file, writing, part.base, part.length, position);
+		part.length = MIN(part.length, TRANSFER_MAX);
+		if (result == 0 && kind & WRITE)
+			result = file->operations->write(file, part.base, part.length, position);
+		else if (result == 0)
+			result = file->operations->read(file, part.base, part.length, position);
 		if (result < 0)
 			return total ? total : result;
 		total += result;
-		if (position >= 0)
-			position += result;
+		position += position >= 0 ? result : 0;
 		if ((u64)result < part.length)
 			break;
 	}
 	return total;
 }
 
-static i64 transfer_vector(const u64 *a, bool writing, bool positioned)
+static i64 transfer(const u64 *a, u32 kind)
 {
-	i64 position = positioned ? (i64)a[3] : -1;
-	struct file *file;
-	i64 result = hold_for(a[0], writing, positioned, &file);
-
-	if (result < 0)
-		return result;
-	if (a[2] > IOV_MAX || (positioned && position < 0))
-		result = -EINVAL;
-	else
-		result = transfer_all(file, writing, a[1], a[2], position);
+	struct file *file = file_get(a[0]);
+	i64 position = kind & POSITION ? (i64)a[3] : -1;
+	if (!file || (file->flags & O_ACCMODE) == (kind & WRITE ? O_RDONLY : O_WRONLY))
+		return -EBADF;
+	if (kind & POSITION && !file->operations->positioned)
+		return -ESPIPE;
+	if (kind & WRITE ? !file->operations->write : !file->operations->read)
+		return -EINVAL;
+	if ((kind & POSITION && position < 0) || (kind & VECTOR && a[2] > IOV_MAX))
+		return -EINVAL;
+	file->references++;
+	i64 result = transfer_parts(file, a, kind, position);
 	file_release(file);
 	return result;
 }
 
-i64 sys_readv(const u64 *a)
-{
-	return transfer_vector(a, false, false);
-}
-
-i64 sys_writev(const u64 *a)
-{
-	return transfer_vector(a, true, false);
-}
-
-i64 sys_preadv(const u64 *a)
-{
-	return transfer_vector(a, false, true);
-}
-
-i64 sys_pwritev(const u64 *a)
-{
-	return transfer_vector(a, true, true);
-}
+i64 sys_read(const u64 *a) { return transfer(a, READ); }
+i64 sys_write(const u64 *a) { return transfer(a, WRITE); }
+i64 sys_pread64(const u64 *a) { return transfer(a, READ | POSITION); }
+i64 sys_pwrite64(const u64 *a) { return transfer(a, WRITE | POSITION); }
+i64 sys_readv(const u64 *a) { return transfer(a, READ | VECTOR); }
+i64 sys_writev(const u64 *a) { return transfer(a, WRITE | VECTOR); }
+i64 sys_preadv(const u64 *a) { return transfer(a, READ | VECTOR | POSITION); }
+i64 sys_pwritev(const u64 *a) { return transfer(a, WRITE | VECTOR | POSITION); }
 
 i64 sys_lseek(const u64 *a)
 {
 	struct file *file = file_get(a[0]);
-	i64 base;
 	i64 target;
-
 	if (!file)
 		return -EBADF;
 	if (!file->operations->size)
 		return -ESPIPE;
-	switch ((u32)a[2]) {
-	case SEEK_SET:
-		base = 0;
-		break;
-	case SEEK_CUR:
-		base = file->position;
-		break;
-	case SEEK_END:
-		base = file_size(file);
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (__builtin_add_overflow(base, (i64)a[1], &target) || target < 0)
+	const i64 base[] = { [SEEK_SET] = 0, [SEEK_CUR] = file->position, [SEEK_END] = file_size(file) };
+	if (a[2] > SEEK_END || __builtin_add_overflow(base[a[2]], (i64)a[1], &target) || target < 0)
 		return -EINVAL;
 	file->position = target;
 	return target;
 }
 
-i64 sys_close(const u64 *a)
-{
-	return file_close(a[0]);
-}
+i64 sys_close(const u64 *a) { return file_close(a[0]); }
 
 static i64 duplicate(int fd, int lowest, bool close_on_exec)
 {
-	struct file *file = file_get(fd);
-
-	if (!file)
+	if (!file_get(fd))
 		return -EBADF;
 	if (lowest < 0 || lowest >= MAX_FILES)
 		return -EINVAL;
@@ -282,15 +199,11 @@ static i64 duplicate_onto(int fd, int target, bool close_on_exec)
 {
 	if (!file_get(fd) || target < 0 || target >= MAX_FILES)
 		return -EBADF;
-	if (file_get(target))
-		file_close(target);
+	file_close(target);
 	return file_install(file_hold(fd), target, close_on_exec);
 }
 
-i64 sys_dup(const u64 *a)
-{
-	return duplicate(a[0], 0, false);
-}
+i64 sys_dup(const u64 *a) { return duplicate(a[0], 0, false); }
 
 i64 sys_dup2(const u64 *a)
 {
@@ -311,7 +224,6 @@ i64 sys_fcntl(const u64 *a)
 	const u32 changeable = O_NONBLOCK | O_APPEND;
 	int fd = a[0];
 	struct file *file = file_get(fd);
-
 	if (!file)
 		return -EBADF;
 	switch ((u32)a[1]) {
@@ -328,9 +240,8 @@ i64 sys_fcntl(const u64 *a)
 	case F_SETFL:
 		file->flags = (file->flags & ~changeable) | (a[2] & changeable);
 		return 0;
-	default:
-		return -EINVAL;
 	}
+	return -EINVAL;
 }
 
 i64 sys_ioctl(const u64 *a)
@@ -338,7 +249,6 @@ i64 sys_ioctl(const u64 *a)
 	int fd = a[0];
 	struct file *file = file_get(fd);
 	i32 on;
-
 	if (!file)
 		return -EBADF;
 	switch ((u32)a[1]) {
@@ -351,7 +261,6 @@ i64 sys_ioctl(const u64 *a)
 			return -EFAULT;
 		file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK;
 		return 0;
-	default:
-		return file->operations->control ? file->operations->control(file, a[1], a[2]) : -ENOTTY;
 	}
+	return file->operations->control ? file->operations->control(file, a[1], a[2]) : -ENOTTY;
 }

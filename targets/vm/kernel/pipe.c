@@ -12,51 +12,36 @@ struct pipe {
 	struct file *writer;
 };
 
-static u32 bytes_held(const struct pipe *pipe)
-{
-	return pipe->put - pipe->taken;
-}
-
-static bool is_writable(const struct pipe *pipe)
-{
-	return PIPE_SIZE - bytes_held(pipe) >= PIPE_ATOMIC;
-}
+static u32 held(const struct pipe *pipe) { return pipe->put - pipe->taken; }
+static bool is_writable(const struct pipe *pipe) { return PIPE_SIZE - held(pipe) >= PIPE_ATOMIC; }
 
 static u32 pipe_read_poll(struct file *file)
 {
 	struct pipe *pipe = file->state;
-
-	return (bytes_held(pipe) ? EPOLLIN : 0) | (pipe->writer ? 0 : EPOLLHUP);
+	return (held(pipe) ? EPOLLIN : 0) | (pipe->writer ? 0 : EPOLLHUP);
 }
 
 static u32 pipe_write_poll(struct file *file)
 {
 	struct pipe *pipe = file->state;
-
 	return (is_writable(pipe) ? EPOLLOUT : 0) | (pipe->reader ? 0 : EPOLLERR);
 }
 
 static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position)
 {
 	struct pipe *pipe = file->state;
-	bool was_writable;
 	size_t done = 0;
-
 	(void)position;
-	if (!n)
-		return 0;
-	while (!bytes_held(pipe)) {
+	while (n && !held(pipe)) {
 		i64 result = pipe->writer ? file_wait(file) : 0;
-
 		if (result < 0 || !pipe->writer)
 			return result;
 	}
-	was_writable = is_writable(pipe);
-	n = MIN(n, bytes_held(pipe));
+	bool was_writable = is_writable(pipe);
+	n = MIN(n, held(pipe));
 	while (done < n) {
 		u32 at = pipe->taken % PIPE_SIZE;
 		u32 count = MIN(n - done, PIPE_SIZE - at);
-
 		if (copy_to_user(to + done, pipe->ring + at, count) < 0)
 			break;
 		pipe->taken += count;
@@ -64,22 +49,20 @@ static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position)
 	}
 	if (pipe->writer && !was_writable && is_writable(pipe))
 		file_event(pipe->writer);
-	return done ? (i64)done : -EFAULT;
+	return done || !n ? (i64)done : -EFAULT;
 }
 
 /* Moves what fits now. 0: nothing fits, or less than all of a write that must not be split. */
 static i64 pipe_put(struct pipe *pipe, u64 from, size_t n)
 {
-	u32 room = PIPE_SIZE - bytes_held(pipe);
+	u32 room = PIPE_SIZE - held(pipe);
 	size_t done = 0;
-
 	if (n <= PIPE_ATOMIC && room < n)
 		return 0;
 	n = MIN(n, room);
 	while (done < n) {
 		u32 at = pipe->put % PIPE_SIZE;
 		u32 count = MIN(n - done, PIPE_SIZE - at);
-
 		if (copy_from_user(pipe->ring + at, from + done, count) < 0)
 			break;
 		pipe->put += count;
@@ -94,130 +77,80 @@ static i64 pipe_write(struct file *file, u64 from, size_t n, i64 position)
 {
 	struct pipe *pipe = file->state;
 	size_t done = 0;
-
 	(void)position;
 	if (!pipe->ring)
 		pipe->ring = kmalloc(PIPE_SIZE);
 	if (!pipe->ring)
 		return -ENOMEM;
 	while (done < n) {
-		i64 result = -EPIPE;
-
-		if (pipe->reader)
-			result = pipe_put(pipe, from + done, n - done);
-		else if (!done)
-			signal_send(current, SIGPIPE);
+		i64 result = pipe->reader ? pipe_put(pipe, from + done, n - done) : -EPIPE;
 		if (result == 0)
 			result = file_wait(file);
 		else if (result > 0)
 			done += result;
+		if (result == -EPIPE && !done)
+			signal_send(current, SIGPIPE);
 		if (result < 0)
 			return done ? (i64)done : result;
 	}
 	return done;
 }
 
-static void pipe_release(struct pipe *pipe, struct file *other)
+static void pipe_close(struct file *file)
 {
+	struct pipe *pipe = file->state;
+	struct file **end = file == pipe->reader ? &pipe->reader : &pipe->writer;
+	struct file *other = file == pipe->reader ? pipe->writer : pipe->reader;
+	*end = NULL;
 	if (other) {
 		file_event(other);
 		return;
 	}
-	if (pipe->ring)
-		kfree(pipe->ring, PIPE_SIZE);
+	kfree(pipe->ring, PIPE_SIZE);
 	kfree(pipe, sizeof *pipe);
-}
-
-static void pipe_read_close(struct file *file)
-{
-	struct pipe *pipe = file->state;
-
-	pipe->reader = NULL;
-	pipe_release(pipe, pipe->writer);
-}
-
-static void pipe_write_close(struct file *file)
-{
-	struct pipe *pipe = file->state;
-
-	pipe->writer = NULL;
-	pipe_release(pipe, pipe->reader);
 }
 
 static i64 pipe_control(struct file *file, u32 request, u64 argument)
 {
-	if (request != FIONREAD)
-		return -ENOTTY;
-	return put_user(bytes_held(file->state), argument);
+	return request == FIONREAD ? put_user(held(file->state), argument) : -ENOTTY;
 }
 
-static const struct file_operations read_end = {
-	.read = pipe_read,
-	.poll = pipe_read_poll,
-	.control = pipe_control,
-	.close = pipe_read_close,
-	.mode = S_IFIFO | 0600,
-};
-static const struct file_operations write_end = {
-	.write = pipe_write,
-	.poll = pipe_write_poll,
-	.control = pipe_control,
-	.close = pipe_write_close,
-	.mode = S_IFIFO | 0600,
-};
-
-static bool pipe_make(struct pipe *pipe, u32 flags)
-{
-	pipe->reader = file_new(&read_end, O_RDONLY | (flags & O_NONBLOCK));
-	pipe->writer = file_new(&write_end, O_WRONLY | (flags & O_NONBLOCK));
-	if (pipe->reader && pipe->writer) {
-		pipe->reader->state = pipe;
-		pipe->writer->state = pipe;
-		return true;
-	}
-	if (pipe->reader)
-		kfree(pipe->reader, sizeof *pipe->reader);
-	if (pipe->writer)
-		kfree(pipe->writer, sizeof *pipe->writer);
-	return false;
-}
+static const struct file_operations read_end = { .read = pipe_read, .poll = pipe_read_poll, .control = pipe_control,
+						 .close = pipe_close, .mode = S_IFIFO | 0600 };
+static const struct file_operations write_end = { .write = pipe_write, .poll = pipe_write_poll, .control = pipe_control,
+						  .close = pipe_close, .mode = S_IFIFO | 0600 };
 
 static i64 pipe_open(u64 to, u32 flags)
 {
 	struct pipe *pipe = kmalloc(sizeof *pipe);
-	struct file *writer;
-	i64 ends[2];
-	i32 fds[2];
-
-	if (!pipe)
-		return -ENOMEM;
-	if (!pipe_make(pipe, flags)) {
+	struct file *reader = pipe ? file_new(&read_end, O_RDONLY | (flags & O_NONBLOCK)) : NULL;
+	struct file *writer = reader ? file_new(&write_end, O_WRONLY | (flags & O_NONBLOCK)) : NULL;
+	if (!writer) {
+		kfree(reader, sizeof *reader);
 		kfree(pipe, sizeof *pipe);
 		return -ENOMEM;
 	}
-	writer = pipe->writer;
-	ends[0] = file_install(pipe->reader, 0, flags & O_CLOEXEC);
-	ends[1] = file_install(writer, 0, flags & O_CLOEXEC);
-	fds[0] = ends[0];
-	fds[1] = ends[1];
-	if (ends[1] >= 0 && copy_to_user(to, fds, sizeof fds) == 0)
-		return 0;
-	if (ends[0] >= 0)
-		file_close(ends[0]);
-	if (ends[1] < 0)
-		return ends[1];
-	file_close(ends[1]);
-	return -EFAULT;
+	*pipe = (struct pipe){ .reader = reader, .writer = writer };
+	reader->state = writer->state = pipe;
+	i64 result = file_install(reader, 0, flags & O_CLOEXEC);
+	i32 fds[2] = { result };
+	if (result >= 0)
+		result = file_install(writer, 0, flags & O_CLOEXEC);
+	else
+		file_release(writer);
+	fds[1] = result;
+	if (result >= 0 && copy_to_user(to, fds, sizeof fds) < 0) {
+		file_close(fds[1]);
+		result = -EFAULT;
+	}
+	if (result < 0)
+		file_close(fds[0]);
+	return MIN(result, 0);
 }
 
-i64 sys_pipe(const u64 *a)
-{
-	return pipe_open(a[0], 0);
-}
+i64 sys_pipe(const u64 *a) { return pipe_open(a[0], 0); }
 
 i64 sys_pipe2(const u64 *a)
 {
-	if (a[1] & ~(u64)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
-		return -EINVAL;
-	return pipe_open(a[0], a[1]);
+	return a[1] & ~(u64)(O_CLOEXEC | O_NONBLOCK | O_DIRECT) ? -EINVAL : pipe_open(a[0], a[1]);
 }

@@ -102,6 +102,9 @@ static void interrupt(u8 vector)
 {
 	if (vector == VECTOR_SPURIOUS)
 		return; /* must not be acknowledged */
+	/* First, so that a level-triggered line is masked by the time that it could fire again. */
+	if (vector >= VECTOR_FIRST_FREE)
+		window_interrupt(vector);
 	apic_acknowledge();
 	if (vector == VECTOR_TIMER) {
 		timer_tick();
@@ -110,8 +113,6 @@ static void interrupt(u8 vector)
 	random_stir();
 	if (vector == VECTOR_CONSOLE)
 		console_interrupt();
-	else if (vector >= VECTOR_FIRST_FREE)
-		window_interrupt(vector);
 }
 
 void trap_dispatch(struct trap_frame *frame)

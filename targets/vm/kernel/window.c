@@ -16,11 +16,9 @@ size_t window_info(char *to, size_t size)
 {
 	char hypervisor[sizeof cpu.hypervisor];
 	size_t length;
-
 	/* Whatever the hypervisor calls itself, it is a JSON string. */
 	for (u32 i = 0; i < sizeof hypervisor; i++) {
 		char c = cpu.hypervisor[i];
-
 		hypervisor[i] = c && (c < ' ' || c > '~' || c == '"' || c == '\\') ? '?' : c;
 	}
 	length = format(to, size,
@@ -30,7 +28,6 @@ size_t window_info(char *to, size_t size)
 			apic_id(), random_seed_source);
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		const struct memory_range *range = &boot_info.map[i];
-
 		length += format(to + length, size - length, "%s[%lu,%lu,%u]", i ? "," : "", range->address, range->size,
 				 range->type);
 	}
@@ -38,30 +35,28 @@ size_t window_info(char *to, size_t size)
 }
 
 /* One access of the width asked for where that is natural; else byte by byte. */
-static void load(void *to, const volatile void *from, size_t n, bool natural)
+static void move(volatile void *to, const volatile void *from, size_t n, bool natural)
 {
 	if (natural && n == 8)
-		*(u64 *)to = *(const volatile u64 *)from;
+		*(volatile u64 *)to = *(const volatile u64 *)from;
 	else if (natural && n == 4)
-		*(u32 *)to = *(const volatile u32 *)from;
+		*(volatile u32 *)to = *(const volatile u32 *)from;
 	else if (natural && n == 2)
-		*(u16 *)to = *(const volatile u16 *)from;
+		*(volatile u16 *)to = *(const volatile u16 *)from;
 	else
 		for (size_t i = 0; i < n; i++)
-			((u8 *)to)[i] = ((const volatile u8 *)from)[i];
+			((volatile u8 *)to)[i] = ((const volatile u8 *)from)[i];
 }
 
-static void store(volatile void *to, const void *from, size_t n, bool natural)
+/* RAM that is not the program's, and the interrupt controllers: who has these can send the kernel any exception. */
+static bool is_kernels(u64 address, u64 n)
 {
-	if (natural && n == 8)
-		*(volatile u64 *)to = *(const u64 *)from;
-	else if (natural && n == 4)
-		*(volatile u32 *)to = *(const u32 *)from;
-	else if (natural && n == 2)
-		*(volatile u16 *)to = *(const u16 *)from;
-	else
-		for (size_t i = 0; i < n; i++)
-			((volatile u8 *)to)[i] = ((const u8 *)from)[i];
+	const struct { u64 start, end; } controllers[] = { { 0xfec00000, 0xfed00000 }, { 0xfee00000, 0xfef00000 } };
+	for (u32 i = 0; i < LENGTH(controllers); i++) {
+		if (address < controllers[i].end && address + n > controllers[i].start)
+			return true;
+	}
+	return bootinfo_is_ram(address, n) && !dma_owns(address, n);
 }
 
 static i64 memory_transfer(struct file *file, bool writing, u64 user, size_t n, i64 position)
@@ -70,20 +65,15 @@ static i64 memory_transfer(struct file *file, bool writing, u64 user, size_t n, 
 	bool natural = (n == 1 || n == 2 || n == 4 || n == 8) && address % n == 0;
 	bool ram = bootinfo_is_ram(address, n);
 	u64 done = 0;
-
-	if (address >= PHYSICAL_END || n > PHYSICAL_END - address || (ram && !dma_owns(address, n)))
+	if (address >= PHYSICAL_END || n > PHYSICAL_END - address || is_kernels(address, n))
 		return -EFAULT;
 	while (done < n) {
 		size_t count = MIN(n - done, SLICE - (address + done) % SLICE);
 		volatile void *at = ram ? direct(address + done) : device_map(address + done, count);
 		u8 bytes[SLICE] __attribute__((aligned(8)));
-
 		if (!at || (writing && copy_from_user(bytes, user + done, count) < 0))
 			break;
-		if (writing)
-			store(at, bytes, count, natural);
-		else
-			load(bytes, at, count, natural);
+		move(writing ? at : bytes, writing ? bytes : at, count, natural);
 		if (!writing && copy_to_user(user + done, bytes, count) < 0)
 			break;
 		done += count;
@@ -106,28 +96,21 @@ static i64 memory_write(struct file *file, u64 from, size_t n, i64 position)
 static i64 port_read(struct file *file, u64 to, size_t n, i64 position)
 {
 	u64 port = position < 0 ? file->position : (u64)position;
-
-	if (port >= PORT_END || n > PORT_END - port)
+	if (n != 1 && n != 2 && n != 4)
+		return -EINVAL;
+	if (port > PORT_END - n)
 		return -EFAULT;
-	if (n == 1)
-		return put_user(in8(port), to) < 0 ? -EFAULT : (i64)n;
-	if (n == 2)
-		return put_user(in16(port), to) < 0 ? -EFAULT : (i64)n;
-	if (n == 4)
-		return put_user(in32(port), to) < 0 ? -EFAULT : (i64)n;
-	return -EINVAL;
+	u32 value = n == 1 ? in8(port) : n == 2 ? in16(port) : in32(port);
+	return copy_to_user(to, &value, n) < 0 ? -EFAULT : (i64)n;
 }
 
 static i64 port_write(struct file *file, u64 from, size_t n, i64 position)
 {
 	u64 port = position < 0 ? file->position : (u64)position;
 	u32 value = 0;
-
-	if (port >= PORT_END || n > PORT_END - port)
-		return -EFAULT;
 	if (n != 1 && n != 2 && n != 4)
 		return -EINVAL;
-	if (copy_from_user(&value, from, n) < 0)
+	if (port > PORT_END - n || copy_from_user(&value, from, n) < 0)
 		return -EFAULT;
 	if (n == 1)
 		out8(port, value);
@@ -144,8 +127,6 @@ static i64 dma_read(struct file *file, u64 to, size_t n, i64 position)
 	u64 start = ALIGN_UP(to + sizeof binding, PAGE);
 	u64 end = ALIGN_DOWN(to + n, PAGE);
 	u64 device = position < 0 ? 0 : (u64)position;
-	i64 result;
-
 	(void)file;
 	if (!user_range(to, n) || copy_to_user(to, &binding, MIN(n, sizeof binding)) < 0)
 		return -EFAULT;
@@ -154,10 +135,10 @@ static i64 dma_read(struct file *file, u64 to, size_t n, i64 position)
 	binding.offset = start - to;
 	binding.length = end - start;
 	binding.physical = device;
-	if (device >= PHYSICAL_END || binding.length > PHYSICAL_END - device ||
-	    (device && bootinfo_is_ram(device, binding.length)))
+	if (device && (device >= PHYSICAL_END || bootinfo_is_ram(device, binding.length) ||
+		       is_kernels(device, binding.length)))
 		return -EFAULT;
-	result = user_bind(start, binding.length, &binding.physical);
+	i64 result = user_bind(start, binding.length, &binding.physical);
 	if (result < 0)
 		return result;
 	return copy_to_user(to, &binding, sizeof binding) < 0 ? -EFAULT : (i64)sizeof binding;
@@ -166,14 +147,12 @@ static i64 dma_read(struct file *file, u64 to, size_t n, i64 position)
 static i64 power_write(struct file *file, u64 from, size_t n, i64 position)
 {
 	struct window_power how;
-	i64 result;
-
 	(void)file, (void)position;
 	if (n < sizeof how)
 		return -EINVAL;
 	if (get_user(how, from) < 0)
 		return -EFAULT;
-	result = power_configure(&how);
+	i64 result = power_configure(&how);
 	return result < 0 ? result : (i64)sizeof how;
 }
 
@@ -188,7 +167,6 @@ static struct file *owners[VECTOR_SPURIOUS]; /* by vector */
 static bool route(const struct interrupt *interrupt, bool masked)
 {
 	u32 flags = interrupt->request.flags;
-
 	if (interrupt->request.line < 0)
 		return true;
 	return ioapic_route(interrupt->request.line, interrupt->vector, flags & WINDOW_INTERRUPT_LEVEL,
@@ -198,11 +176,9 @@ static bool route(const struct interrupt *interrupt, bool masked)
 void window_interrupt(u8 vector)
 {
 	struct file *file = vector < VECTOR_SPURIOUS ? owners[vector] : NULL;
-	struct interrupt *interrupt;
-
 	if (!file)
 		return;
-	interrupt = file->state;
+	struct interrupt *interrupt = file->state;
 	if (interrupt->request.flags & WINDOW_INTERRUPT_LEVEL) {
 		route(interrupt, true);
 	} else if (interrupt->count == STORM) {
@@ -217,7 +193,6 @@ void window_interrupt(u8 vector)
 static u8 find_vector(i32 line)
 {
 	u8 free = 0;
-
 	for (u32 vector = VECTOR_SPURIOUS - 1; vector >= VECTOR_FIRST_FREE; vector--) {
 		if (!owners[vector])
 			free = vector;
@@ -230,14 +205,12 @@ static u8 find_vector(i32 line)
 static i64 interrupt_claim(struct file *file, const struct window_interrupt_request *request)
 {
 	struct interrupt *interrupt = kmalloc(sizeof *interrupt);
-
 	if (!interrupt)
 		return -ENOMEM;
 	interrupt->request = *request;
 	interrupt->vector = find_vector(request->line);
 	if (!interrupt->vector || !route(interrupt, false)) {
 		i64 error = interrupt->vector ? -ENODEV : -EBUSY;
-
 		kfree(interrupt, sizeof *interrupt);
 		return error;
 	}
@@ -251,7 +224,6 @@ static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 position)
 	struct interrupt *interrupt = file->state;
 	struct window_interrupt_request request;
 	i64 result = 0;
-
 	(void)position;
 	if (n < sizeof request)
 		return -EINVAL;
@@ -276,7 +248,6 @@ static i64 interrupt_message(const struct interrupt *interrupt, u64 to, size_t n
 		.data = interrupt->vector,
 		.vector = interrupt->vector,
 	};
-
 	if (n < sizeof message)
 		return -EINVAL;
 	return put_user(message, to) < 0 ? -EFAULT : (i64)sizeof message;
@@ -285,14 +256,12 @@ static i64 interrupt_message(const struct interrupt *interrupt, u64 to, size_t n
 static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 position)
 {
 	struct interrupt *interrupt = file->state;
-
 	if (!interrupt || position > 0 || n < sizeof interrupt->count)
 		return -EINVAL;
 	if (position == 0)
 		return interrupt_message(interrupt, to, n);
 	while (!interrupt->count) {
 		i64 result = file_wait(file);
-
 		if (result < 0)
 			return result;
 	}
@@ -308,7 +277,6 @@ static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 position)
 static u32 interrupt_poll(struct file *file)
 {
 	const struct interrupt *interrupt = file->state;
-
 	return interrupt && interrupt->count ? EPOLLIN : 0;
 }
 
@@ -316,7 +284,6 @@ static u32 interrupt_poll(struct file *file)
 static void interrupt_close(struct file *file)
 {
 	struct interrupt *interrupt = file->state;
-
 	if (!interrupt)
 		return;
 	route(interrupt, true);
@@ -324,32 +291,12 @@ static void interrupt_close(struct file *file)
 	kfree(interrupt, sizeof *interrupt);
 }
 
-const struct file_operations window_memory_operations = {
-	.read = memory_read,
-	.write = memory_write,
-	.positioned = true,
-	.mode = S_IFCHR | 0600,
-};
-const struct file_operations window_port_operations = {
-	.read = port_read,
-	.write = port_write,
-	.positioned = true,
-	.mode = S_IFCHR | 0600,
-};
-const struct file_operations window_dma_operations = {
-	.read = dma_read,
-	.positioned = true,
-	.mode = S_IFCHR | 0600,
-};
-const struct file_operations window_power_operations = {
-	.write = power_write,
-	.mode = S_IFCHR | 0600,
-};
-const struct file_operations window_interrupt_operations = {
-	.read = interrupt_read,
-	.write = interrupt_write,
-	.poll = interrupt_poll,
-	.close = interrupt_close,
-	.positioned = true,
-	.mode = S_IFIFO | 0600,
-};
+const struct file_operations window_memory_operations = { .read = memory_read, .write = memory_write,
+							  .positioned = true, .mode = S_IFCHR | 0600 };
+const struct file_operations window_port_operations = { .read = port_read, .write = port_write, .positioned = true,
+							.mode = S_IFCHR | 0600 };
+const struct file_operations window_dma_operations = { .read = dma_read, .positioned = true, .mode = S_IFCHR | 0600 };
+const struct file_operations window_power_operations = { .write = power_write, .mode = S_IFCHR | 0600 };
+const struct file_operations window_interrupt_operations = { .read = interrupt_read, .write = interrupt_write,
+							     .poll = interrupt_poll, .close = interrupt_close,
+							     .positioned = true, .mode = S_IFIFO | 0600 };

@@ -9,7 +9,8 @@
  *
  *   /dev/window/memory     pread and pwrite at a physical address. 1, 2, 4 and 8 bytes, naturally aligned, are one
  *                          load or store; any other length is copied byte by byte. RAM that the firmware's map calls
- *                          usable answers EFAULT, except pages that were handed out through `dma`.
+ *                          usable answers EFAULT, except pages that were handed out through `dma`; so do the local
+ *                          and I/O APICs, which are the kernel's.
  *
  *   /dev/window/port       pread and pwrite of 1, 2 or 4 bytes at an x86 I/O port.
  *
