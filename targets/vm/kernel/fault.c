@@ -93,17 +93,16 @@ bool page_fault(u64 address, u64 error)
 {
 	struct area *area = area_find(address);
 	bool write = error & FAULT_WRITE;
-	u64 *pte;
 	fault_count++;
 	if (!area || error & FAULT_RESERVED || !allows(area, error))
 		return false;
 	address = ALIGN_DOWN(address, PAGE);
-	pte = pte_make(address);
+	u64 *pte = pte_make(address);
 	if (!pte)
 		out_of_memory();
 	if (*pte) {
 		refresh(area, pte, write);
-		tlb_flush(address);
+		invalidate_page(address);
 		return true;
 	}
 	if (area->flags & AREA_DEVICE)

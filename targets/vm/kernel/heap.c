@@ -52,12 +52,11 @@ static bool class_refill(u32 class)
 void *kmalloc(size_t n)
 {
 	u32 class = class_of(n);
-	struct free_object *object;
 	if (class == LENGTH(class_sizes))
 		return order_of(n) <= MAX_ORDER ? page_alloc(order_of(n)) : NULL;
 	if (!classes[class] && !class_refill(class))
 		return NULL;
-	object = classes[class];
+	struct free_object *object = classes[class];
 	ASSERT(object->seal == seal_of(object));
 	classes[class] = object->next;
 	return memset(object, 0, class_sizes[class]);

@@ -50,7 +50,6 @@ static void refuse(const char *path, const char *what)
 static const struct image_header *check_header(void)
 {
 	const struct image_header *header = direct(boot_info.image);
-	u64 table;
 	if (!boot_info.image_size)
 		fail(EXIT_BAD_IMAGE, "[kernel] no image: the kernel needs one as its first module (QEMU: -initrd)");
 	if (boot_info.image & (PAGE - 1))
@@ -61,7 +60,7 @@ static const struct image_header *check_header(void)
 		fail(EXIT_BAD_IMAGE, "[kernel] bad image: format %u, this kernel reads %u", header->version, VERSION);
 	if (header->size > boot_info.image_size)
 		fail(EXIT_BAD_IMAGE, "[kernel] image truncated: %lu of %lu bytes", boot_info.image_size, header->size);
-	table = header->entries * sizeof(struct image_record) + header->strings;
+	u64 table = header->entries * sizeof(struct image_record) + header->strings;
 	if (header->size & (PAGE - 1) || header->size < PAGE || !header->entries || header->entries > MAX_NODES || !header->strings ||
 	    table > header->size - sizeof *header)
 		refuse("header", "its sizes make no sense");
@@ -73,14 +72,13 @@ static const struct image_header *check_header(void)
 /* The parent is the directory that the path says. */
 static bool check_parent(u32 i)
 {
-	const struct node *node = &nodes[i], *parent;
-	size_t length;
+	const struct node *node = &nodes[i];
 	if (i == 0)
 		return !strcmp(node->path, "/") && (node->mode & S_IFMT) == S_IFDIR && node->parent == 0;
 	if (node->parent >= i || strcmp(nodes[i - 1].path, node->path) >= 0)
 		return false;
-	parent = &nodes[node->parent];
-	length = node->parent ? strlen(parent->path) : 0;
+	const struct node *parent = &nodes[node->parent];
+	size_t length = node->parent ? strlen(parent->path) : 0;
 	if ((parent->mode & S_IFMT) != S_IFDIR || strncmp(parent->path, node->path, length) || node->path[length] != '/')
 		return false;
 	for (const char *name = node->path + length + 1; *name; name++) {

@@ -248,7 +248,6 @@ void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection);
 void pte_clear(u64 *pte);                  /* frees the frame if it is ours; flushes nothing */
 void pte_protect(u64 start, u64 end, u32 protection);
 void pte_unmap(u64 start, u64 end);        /* frees frames that are ours and empty tables, flushes */
-void tlb_flush(u64 address);
 void tlb_flush_all(void);
 /* Kernel mappings: n pages with a guard page below; NULL when memory is out. */
 void *kernel_stack_alloc(u32 pages);

@@ -9,6 +9,7 @@
 #define BIG (256 * KIB)
 /* V8 picks random addresses, each of which would cost tables. Only those near the program's code gain anything. */
 #define HINT_LIMIT (2 * GIB)
+#define PROT_ALL (u32)(PROT_READ | PROT_WRITE | PROT_EXEC)
 #define MAX_RESERVE (4 * MIB / PAGE)
 /* The old-style heap: a place where nothing else is put. */
 #define BRK_REGION (8 * GIB)
@@ -54,7 +55,17 @@ static i64 check_areas(u64 start, u64 end, u32 protection)
 static bool can_back(u64 length, u32 protection)
 {
 	u64 reserve = MIN(pages_usable / 16, MAX_RESERVE); /* for what was granted and is not touched yet */
-	return !(protection & PROT_WRITE) || protection & PROT_EXEC || length / PAGE + reserve <= pages_free;
+	return !length || !(protection & PROT_WRITE) || protection & PROT_EXEC ||
+	       length / PAGE + reserve <= pages_free;
+}
+
+/* Bytes of the range that have no frame of their own yet. */
+static u64 count_missing(u64 start, u64 end)
+{
+	u64 missing = end - start;
+	for (u64 at = start, *pte; (pte = pte_next(&at, end)); at += PAGE)
+		missing -= *pte && !(*pte & PTE_BORROWED) ? PAGE : 0;
+	return missing;
 }
 
 static void unmap(u64 start, u64 end)
@@ -106,8 +117,6 @@ static i64 place(u64 address, u64 length, u32 flags)
 i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset)
 {
 	u32 type = flags & MAP_TYPE;
-	u64 place_at;
-	i64 result;
 	if (!length || !is_page(offset) || (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE))
 		return -EINVAL;
 	if (length > USER_TOP)
@@ -119,34 +128,31 @@ i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *f
 		return -EACCES;
 	if (!file && !(flags & MAP_NORESERVE) && !can_back(length, protection))
 		return -ENOMEM;
-	result = place(address, length, flags);
-	if (result < 0)
-		return result;
-	place_at = (u64)result;
-	result = area_insert(place_at, place_at + length, protection & (PROT_READ | PROT_WRITE | PROT_EXEC),
-			     file && type != MAP_PRIVATE ? MAP_SHARED : 0, file, file ? offset : 0);
-	ASSERT(!result); /* place() reserved it */
-	area_merge(place_at, place_at + length);
-	return (i64)place_at;
+	i64 start = place(address, length, flags);
+	if (start < 0)
+		return start;
+	i64 error = area_insert((u64)start, (u64)start + length, protection & PROT_ALL,
+				file && type != MAP_PRIVATE ? MAP_SHARED : 0, file, file ? offset : 0);
+	ASSERT(!error); /* place() reserved it */
+	area_merge((u64)start, (u64)start + length);
+	return start;
 }
 
 i64 user_mprotect(u64 address, u64 length, u32 protection)
 {
-	u64 end;
-	i64 error;
 	if (is_page(address) && !length)
 		return 0;
 	if (check_range(address, &length))
 		return is_page(address) ? -ENOMEM : -EINVAL;
-	end = address + length;
-	error = check_areas(address, end, protection);
-	if (!error && !can_back(length, protection))
+	u64 end = address + length;
+	i64 error = check_areas(address, end, protection);
+	if (!error && !can_back(length, protection) && !can_back(count_missing(address, end), protection))
 		error = -ENOMEM;
 	if (!error)
 		error = split_both(address, end);
 	if (error)
 		return error;
-	protection &= PROT_READ | PROT_WRITE | PROT_EXEC;
+	protection &= PROT_ALL;
 	for (u32 i = area_index(address); i < area_count && areas[i]->start < end; i++)
 		areas[i]->protection = protection;
 	pte_protect(address, end, protection);
@@ -168,12 +174,10 @@ static i64 discard(u64 start, u64 end, bool anonymous_only)
 
 i64 user_madvise(u64 address, u64 length, int advice)
 {
-	i64 error;
 	if (is_page(address) && !length)
 		return 0;
-	error = check_range(address, &length);
-	if (error)
-		return error;
+	if (check_range(address, &length))
+		return -EINVAL;
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE:
@@ -184,7 +188,7 @@ i64 user_madvise(u64 address, u64 length, int advice)
 	case MADV_HUGEPAGE ... MADV_DODUMP:
 	case MADV_COLD:
 	case MADV_PAGEOUT:
-		return 0;
+		return check_areas(address, address + length, PROT_NONE);
 	}
 	return -EINVAL;
 }
@@ -225,14 +229,14 @@ static i64 move_frames(u64 from, u64 to, u64 length)
 
 static i64 move(struct area old, u64 start, u64 old_length, u64 new_length, u32 flags, u64 new_address)
 {
-	u64 to, offset = old.file ? old.offset + (start - old.start) : 0;
+	u64 offset = old.file ? old.offset + (start - old.start) : 0;
 	i64 result = split_both(start, start + old_length);
 	if (!result)
 		result = place(new_address, new_length, flags & MREMAP_FIXED ? MAP_FIXED : 0);
 	if (result < 0)
 		return result;
-	to = (u64)result;
-	result = move_frames(start, to, MIN(old_length, new_length));
+	u64 to = (u64)result;
+	result = move_frames(start, to, old_length);
 	if (result)
 		return result;
 	result = area_insert(to, to + new_length, old.protection, old.flags, old.file, offset);
@@ -244,30 +248,34 @@ static i64 move(struct area old, u64 start, u64 old_length, u64 new_length, u32 
 
 i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_address)
 {
-	struct area *area;
-	i64 error;
 	bool fixed = flags & MREMAP_FIXED;
-	u64 end;
 	if (flags & ~(u32)(MREMAP_MAYMOVE | MREMAP_FIXED) || (fixed && !(flags & MREMAP_MAYMOVE)))
 		return -EINVAL;
 	if (check_range(address, &old_length) || !new_length || new_length > USER_TOP)
 		return -EINVAL;
 	new_length = ALIGN_UP(new_length, PAGE);
-	end = address + old_length;
+	u64 end = address + old_length;
 	if (fixed && (check_range(new_address, &new_length) ||
 		      (new_address < end && address < new_address + new_length)))
 		return -EINVAL;
-	area = area_find(address);
-	if (!area || area->end < end || area->flags & (AREA_DEVICE | AREA_STACK))
+	struct area *area = area_find(address);
+	if (!area || area->flags & (AREA_DEVICE | AREA_STACK))
 		return -EFAULT;
-	if (new_length > old_length && !can_back(new_length - old_length, area->protection))
+	if (new_length < old_length) { /* whatever the tail is */
+		i64 error = user_munmap(address + new_length, old_length - new_length);
+		if (error)
+			return error;
+		end = address + new_length;
+		old_length = new_length;
+	}
+	if (area->end < end)
+		return -EFAULT;
+	if (!can_back(new_length - old_length, area->protection))
 		return -ENOMEM;
 	if (fixed)
 		return move(*area, address, old_length, new_length, flags, new_address);
-	if (new_length <= old_length) {
-		error = new_length == old_length ? 0 : user_munmap(address + new_length, old_length - new_length);
-		return error ? error : (i64)address;
-	}
+	if (new_length == old_length)
+		return (i64)address;
 	if (area->end == end && user_range(end, new_length - old_length) && is_free(end, address + new_length)) {
 		area->end = address + new_length;
 		area_merge(address, area->end);
@@ -278,13 +286,11 @@ i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_
 
 i64 user_brk(u64 address)
 {
-	u64 old, new;
 	if (!brk_start)
 		brk_start = brk_end = BRK_REGION + random_u64() % (BRK_REGION / PAGE) * PAGE;
 	if (address < brk_start || address > brk_start + BRK_LIMIT)
 		return (i64)brk_end;
-	old = ALIGN_UP(brk_end, PAGE);
-	new = ALIGN_UP(address, PAGE);
+	u64 old = ALIGN_UP(brk_end, PAGE), new = ALIGN_UP(address, PAGE);
 	if (new > old && user_mmap(old, new - old, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, NULL, 0) < 0)
 		return (i64)brk_end;
 	if (new < old && user_munmap(new, old - new))
@@ -295,16 +301,16 @@ i64 user_brk(u64 address)
 
 i64 user_bind(u64 address, u64 length, u64 *at)
 {
-	u64 end, kind = PTE_BORROWED | (*at ? PTE_UNCACHED | PTE_WRITE_THROUGH : 0);
-	u32 protection;
+	u64 kind = PTE_BORROWED | (*at ? PTE_UNCACHED | PTE_WRITE_THROUGH : 0);
 	i64 error = check_range(address, &length);
 	struct area *area = area_find(address);
-	end = address + length;
+	u64 end = address + length;
 	if (error || !area || area->end < end || area->file || !(area->protection & PROT_WRITE) || !is_page(*at))
 		return -EINVAL;
-	if (*at && (bootinfo_is_ram(*at, length) || !device_map(*at, length)))
+	/* The kernel maps both ends, to find out whether the processor reaches them. */
+	if (*at && (bootinfo_is_ram(*at, length) || !device_map(*at, 1) || !device_map(*at + length - 1, 1)))
 		return -EFAULT;
-	protection = area->protection & ~(u32)PROT_EXEC;
+	u32 protection = area->protection & ~(u32)PROT_EXEC;
 	error = split_both(address, end);
 	/* All that can fail comes before the first page changes; RAM last, for it is never given back. */
 	for (u64 page = address; !error && page < end; page += PAGE)

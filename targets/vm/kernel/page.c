@@ -101,16 +101,15 @@ static u64 find_room(u64 size)
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		if (!page_span(i, MIB, 4 * GIB, &span))
 			continue;
-		for (u32 j = 0; j < LENGTH(reserved); j++) { /* twice as often as there are holes: any order */
-			for (u32 k = 0; k < LENGTH(reserved); k++) {
-				if (span.start < reserved[k].end && reserved[k].start < span.start + size)
-					span.start = reserved[k].end;
-			}
+		for (u32 j = 0; j < LENGTH(reserved) * LENGTH(reserved); j++) { /* any order of them */
+			const struct span *hole = &reserved[j % LENGTH(reserved)];
+			if (span.start < hole->end && hole->start < span.start + size)
+				span.start = hole->end;
 		}
 		if (span.start + size <= span.end)
 			return span.start;
 	}
-	fail(EXIT_OUT_OF_MEMORY, "[kernel] no room for a page table of %lu KiB: give the machine more memory", size / KIB);
+	fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: no room for %lu KiB of page states", size / KIB);
 }
 
 static void add_ram(u64 from, u64 to)
@@ -128,14 +127,13 @@ static void add_ram(u64 from, u64 to)
 void page_init(void)
 {
 	struct span span;
-	u64 size;
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		if (page_span(i, 0, RAM_LIMIT, &span))
 			page_count = MAX(page_count, span.end / PAGE);
 	}
-	size = ALIGN_UP(page_count, PAGE);
+	u64 size = ALIGN_UP(page_count, PAGE);
 	reserved[0] = (struct span){ 0, PAGE };
-	reserved[1] = (struct span){ (u64)kernel_start - KERNEL_BASE, ALIGN_UP((u64)kernel_end - KERNEL_BASE, PAGE) };
+	reserved[1] = (struct span){ (u64)kernel_start - KERNEL_BASE, (u64)kernel_end - KERNEL_BASE };
 	reserved[2].start = ALIGN_DOWN(boot_info.image, PAGE);
 	reserved[2].end = ALIGN_UP(boot_info.image + boot_info.image_size, PAGE);
 	reserved[3].start = find_room(size);
@@ -152,14 +150,13 @@ void page_init_high(void)
 
 void *page_alloc_dirty(u32 order)
 {
-	u32 found = order;
-	struct block *block;
 	ASSERT(order <= MAX_ORDER);
+	u32 found = order;
 	while (found <= MAX_ORDER && !free_blocks[found])
 		found++;
 	if (found > MAX_ORDER)
 		return NULL;
-	block = free_blocks[found];
+	struct block *block = free_blocks[found];
 	block_remove(block);
 	while (found > order) {
 		found--;
@@ -190,16 +187,12 @@ void page_free(void *page, u32 order)
 void *page_alloc_device(u64 count)
 {
 	u32 order = 0;
-	u64 index;
-	void *pages;
-	while (order <= MAX_ORDER && (1UL << order) < count)
+	while (order < MAX_ORDER && (1UL << order) < count)
 		order++;
-	if (!count || order > MAX_ORDER)
-		return NULL;
-	pages = page_alloc(order);
+	void *pages = count && count <= 1UL << order ? page_alloc(order) : NULL;
 	if (!pages)
 		return NULL;
-	index = index_of(pages);
+	u64 index = index_of(pages);
 	memset(&state[index], DEVICE, count);
 	span_free(index + count, index + (1UL << order));
 	return pages;

@@ -97,7 +97,7 @@ void pte_protect(u64 start, u64 end, u32 protection)
 			continue;
 		pte_set(pte, *pte & PTE_ADDRESS, *pte & PTE_KIND, protection);
 		if (++changed <= FLUSH_SINGLY)
-			tlb_flush(at);
+			invalidate_page(at);
 	}
 	if (changed > FLUSH_SINGLY)
 		tlb_flush_all();
@@ -122,8 +122,7 @@ static bool table_is_empty(const u64 *table)
 /* Clears [start, end) of a table and frees the tables below it that become empty. Counts what a flush must cover. */
 static void table_unmap(u64 *table, u32 shift, u64 start, u64 end, u64 *flushes)
 {
-	u64 next;
-	for (; start < end; start = next) {
+	for (u64 next; start < end; start = next) {
 		u64 *entry = entry_at(table, start, shift);
 		u64 *below = direct(*entry & PTE_ADDRESS);
 		next = MIN(ALIGN_DOWN(start, 1UL << shift) + (1UL << shift), end);
@@ -132,7 +131,7 @@ static void table_unmap(u64 *table, u32 shift, u64 start, u64 end, u64 *flushes)
 		if (shift == PAGE_SHIFT) {
 			pte_clear(entry);
 			if (++*flushes <= FLUSH_SINGLY)
-				tlb_flush(start);
+				invalidate_page(start);
 			continue;
 		}
 		table_unmap(below, shift - LEVEL_BITS, start, next, flushes);
@@ -150,11 +149,6 @@ void pte_unmap(u64 start, u64 end)
 	table_unmap(root, ROOT_SHIFT, start, end, &flushes);
 	if (flushes > FLUSH_SINGLY)
 		tlb_flush_all();
-}
-
-void tlb_flush(u64 address)
-{
-	invalidate_page(address);
 }
 
 /* All of the program's; the kernel's pages are global. */
@@ -199,8 +193,7 @@ static u64 direct_bits(u64 at, u64 *end)
 
 static void map_direct(u64 start, u64 end)
 {
-	u64 next;
-	for (; start < end; start = next) {
+	for (u64 next; start < end; start = next) {
 		next = end;
 		u64 bits = direct_bits(start, &next);
 		map((u64)direct(start), start, next - start, bits);
@@ -214,13 +207,13 @@ static void map_kernel(const char *start, const char *end, u64 bits)
 
 void pagetable_init(void)
 {
-	struct span span;
 	root = page_alloc(0);
 	ASSERT(root);
 	map_kernel(kernel_start, kernel_text_end, KERNEL_TEXT_BITS);
 	map_kernel(kernel_text_end, kernel_rodata_end, KERNEL_CONSTANT_BITS);
 	map_kernel(kernel_rodata_end, kernel_end, KERNEL_DATA_BITS);
 	for (u32 i = 0; i < boot_info.map_count; i++) {
+		struct span span;
 		if (page_span(i, 0, RAM_LIMIT, &span))
 			map_direct(span.start, span.end);
 	}
@@ -231,8 +224,8 @@ void pagetable_init(void)
 
 void *kernel_stack_alloc(u32 pages)
 {
-	u32 slot = 0;
 	ASSERT(pages < STACK_SLOT_PAGES);
+	u32 slot = 0;
 	while (slot < STACK_SLOTS && stack_slot_used[slot])
 		slot++;
 	if (slot == STACK_SLOTS)

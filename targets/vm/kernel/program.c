@@ -101,11 +101,10 @@ static void push_facts(struct first_stack *stack, const struct loaded *program, 
 		       const char *path)
 {
 	u8 random[16];
-	u64 execfn, platform;
 	push(stack, path, strlen(path) + 1);
-	execfn = stack->pointer;
+	u64 execfn = stack->pointer;
 	push(stack, "x86_64", 7);
-	platform = stack->pointer;
+	u64 platform = stack->pointer;
 	random_bytes(random, sizeof random);
 	push(stack, random, sizeof random);
 	fact(stack, AT_RANDOM, stack->pointer);
@@ -142,10 +141,9 @@ static u64 make_stack(void)
 static void load(const char *path, u64 base, struct loaded *out)
 {
 	struct node *file = image_lookup(path);
-	i64 error;
 	if (!file || (file->mode & S_IFMT) != S_IFREG)
 		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is not in the image", path);
-	error = elf_load(file, base, out);
+	i64 error = elf_load(file, base, out);
 	if (error)
 		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s %s", path,
 		     error == -ENOMEM ? "does not fit into memory" : "is no program that this kernel loads");
@@ -163,7 +161,6 @@ void program_start(void)
 {
 	struct first_stack *stack = kmalloc(sizeof *stack);
 	struct thread *thread = thread_new();
-	struct trap_frame *frame;
 	struct loaded program, interpreter = { 0 };
 	char path[256];
 	if (!stack || !thread)
@@ -180,8 +177,7 @@ void program_start(void)
 	/* The words end at a multiple of 16 below the strings, and argc's address must be one. */
 	stack->pointer = ALIGN_DOWN(stack->pointer, 16) - (stack->count & 1) * 8;
 	push(stack, stack->words, stack->count * sizeof stack->words[0]);
-	frame = thread_frame(thread);
-	*frame = (struct trap_frame){
+	*thread_frame(thread) = (struct trap_frame){
 		.rip = interpreter.entry ? interpreter.entry : program.entry,
 		.rsp = stack->pointer,
 		.cs = USER_CODE,

@@ -64,9 +64,9 @@ bool area_reserve(void)
 
 static i64 insert(const struct area *area)
 {
-	u32 i = area_index(area->start);
 	if (!area_reserve())
 		return -ENOMEM;
+	u32 i = area_index(area->start);
 	memmove(&areas[i + 1], &areas[i], (area_count - i) * sizeof *areas);
 	*spare = *area;
 	areas[i] = spare;
@@ -89,12 +89,11 @@ static bool has_offset(const struct area *area)
 i64 area_split(u64 at)
 {
 	struct area *area = area_find(at);
-	struct area upper;
 	if (!area || area->start == at)
 		return 0;
 	if (!area_reserve())
 		return -ENOMEM;
-	upper = *area;
+	struct area upper = *area;
 	upper.start = at;
 	if (has_offset(area))
 		upper.offset += at - area->start;
