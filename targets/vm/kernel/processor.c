@@ -66,7 +66,7 @@ static void find_features(void)
 	cpu.pge = basic.edx >> 13 & 1;
 	cpu.x2apic = basic.ecx >> 21 & 1;
 	cpu.tsc_deadline = basic.ecx >> 24 & 1;
-	cpu.xsave = basic.ecx >> 26 & 1;
+	cpu.xsave = highest >= 13 && basic.ecx >> 26 & 1; /* without leaf 13 nobody knows its sizes */
 	cpu.rdrand = basic.ecx >> 30 & 1;
 	cpu.fsgsbase = extended.ebx >> 0 & 1;
 	cpu.smep = extended.ebx >> 7 & 1;
