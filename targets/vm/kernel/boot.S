@@ -34,16 +34,6 @@ boot_entry:
 	xorl %eax, %eax
 	rep stosl
 
-	movl $0x80000000, %eax
-	cpuid
-	cmpl $0x80000001, %eax
-	jb too_old
-	movl $0x80000001, %eax
-	cpuid
-	andl $(1 << 29 | 1 << 20), %edx         /* long mode, no-execute */
-	cmpl $(1 << 29 | 1 << 20), %edx
-	jne too_old
-
 	/* 2,048 pages of 2 MiB. The identity map and the direct map share them. */
 	movl $PHYSICAL(boot_large_pages), %edi
 	movl $0x83, %eax                        /* present, writable, large */
@@ -80,27 +70,6 @@ boot_entry:
 	lgdt PHYSICAL(boot_gdt_pointer)
 	ljmp $8, $PHYSICAL(long_mode)
 
-/* No other code runs on such a machine, so the message is written from here. */
-too_old:
-	movl $PHYSICAL(too_old_text), %esi
-3:	movw $0x3fd, %dx
-	movl $100000, %ecx
-4:	inb %dx, %al
-	testb $0x20, %al
-	loopz 4b
-	lodsb
-	testb %al, %al
-	jz 5f
-	movw $0x3f8, %dx
-	outb %al, %dx
-	jmp 3b
-5:	movb $101, %al
-	outb %al, $0xf4
-6:	hlt
-	jmp 6b
-too_old_text:
-	.asciz "[kernel] panic: the processor lacks 64-bit mode or no-execute pages\r\n[kernel] exit 101\r\n"
-
 	.align 8
 boot_gdt:
 	.quad 0
@@ -112,9 +81,9 @@ boot_gdt_pointer:
 
 	.code64
 long_mode:
-	movabsq $7f, %rax                       /* from the identity map to the kernel's addresses */
+	movabsq $3f, %rax                       /* from the identity map to the kernel's addresses */
 	jmp *%rax
-7:	movl $0x10, %eax
+3:	movl $0x10, %eax
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss

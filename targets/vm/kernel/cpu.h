@@ -39,36 +39,22 @@
 #define USER_CODE 0x2b
 #define TASK_STATE 0x30
 
-static inline void out8(u16 port, u8 value)
-{
-	asm volatile("outb %0, %1" ::"a"(value), "Nd"(port));
-}
-static inline void out16(u16 port, u16 value)
-{
-	asm volatile("outw %0, %1" ::"a"(value), "Nd"(port));
-}
-static inline void out32(u16 port, u32 value)
-{
-	asm volatile("outl %0, %1" ::"a"(value), "Nd"(port));
-}
-static inline u8 in8(u16 port)
-{
-	u8 value;
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline u16 in16(u16 port)
-{
-	u16 value;
-	asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline u32 in32(u16 port)
-{
-	u32 value;
-	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
+/* out8(port, value), in8(port), and the same for 16 and 32 bits. */
+#define PORT_ACCESS(bits, suffix)                                                            \
+	static inline void out##bits(u16 port, u##bits value)                                \
+	{                                                                                    \
+		asm volatile("out" suffix " %0, %1" ::"a"(value), "Nd"(port));               \
+	}                                                                                    \
+	static inline u##bits in##bits(u16 port)                                             \
+	{                                                                                    \
+		u##bits value;                                                               \
+		asm volatile("in" suffix " %1, %0" : "=a"(value) : "Nd"(port));              \
+		return value;                                                                \
+	}
+PORT_ACCESS(8, "b")
+PORT_ACCESS(16, "w")
+PORT_ACCESS(32, "l")
+#undef PORT_ACCESS
 
 static inline u64 read_msr(u32 msr)
 {
@@ -115,24 +101,12 @@ CONTROL_REGISTER(3)
 CONTROL_REGISTER(4)
 #undef CONTROL_REGISTER
 
-static inline void invalidate_page(u64 address)
-{
-	asm volatile("invlpg (%0)" ::"r"(address) : "memory");
-}
 static inline void write_xcr0(u64 value)
 {
 	asm volatile("xsetbv" ::"c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
 }
-static inline void interrupts_off(void)
-{
-	asm volatile("cli" ::: "memory");
-}
+static inline void invalidate_page(u64 address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
+static inline void interrupts_off(void) { asm volatile("cli" ::: "memory"); }
+static inline void cpu_pause(void) { asm volatile("pause" ::: "memory"); }
 /* Sleeps until an interrupt was handled. sti takes effect after hlt began, so none is lost between. */
-static inline void wait_for_interrupt(void)
-{
-	asm volatile("sti; hlt; cli" ::: "memory");
-}
-static inline void cpu_pause(void)
-{
-	asm volatile("pause" ::: "memory");
-}
+static inline void wait_for_interrupt(void) { asm volatile("sti; hlt; cli" ::: "memory"); }

@@ -5,40 +5,16 @@
  */
 #define RFLAGS_TF_RF 0x10100
 
+/* In the order of struct trap_frame, from its end. */
 	.macro SAVE_REGISTERS
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	.irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	pushq %\register
+	.endr
 	.endm
-
 	.macro RESTORE_REGISTERS
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rax
-	popq %rcx
-	popq %rdx
-	popq %rsi
-	popq %rdi
+	.irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	popq %\register
+	.endr
 	.endm
 
 /* A three-byte no-operation that processor_init() replaces by stac or clac where the processor has SMAP. */
@@ -104,20 +80,14 @@ trap_return:
 
 	.globl switch_context
 switch_context:
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	.irp register, rbx, rbp, r12, r13, r14, r15
+	pushq %\register
+	.endr
 	movq %rsp, (%rdi)
 	movq %rsi, %rsp
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
+	.irp register, r15, r14, r13, r12, rbp, rbx
+	popq %\register
+	.endr
 	ret
 
 	.globl run_on_stack
