@@ -1,3 +1,6 @@
+import dns from "node:dns";
+import dnsPromises from "node:dns/promises";
+import { syncBuiltinESMExports } from "node:module";
 import type { IpAddress } from "@tesserae/device/address";
 import { ResolveError } from "@tesserae/device/resolver";
 import type { LookupRequest } from "./bindings.ts";
@@ -7,7 +10,10 @@ import type { Patches } from "./patches.ts";
 import { serviceName } from "./service-names.ts";
 import { readAddress } from "./socket-address.ts";
 
-/** Replaces `getaddrinfo` and `getnameinfo`, which `dns.lookup` and `dns.lookupService` call. */
+/**
+ * Replaces `getaddrinfo` and `getnameinfo`, which `dns.lookup` and `dns.lookupService` call; and the same of
+ * `dns.promises`, which has taken hold of the native functions when it was loaded.
+ */
 export function patchLookup(host: Host, patches: Patches, names: NameService): void {
   const { cares } = host.bindings;
   patches.define(cares, "getaddrinfo", {
@@ -39,6 +45,49 @@ export function patchLookup(host: Host, patches: Patches, names: NameService): v
       return 0;
     },
   });
+  patchPromises(patches);
+}
+
+/** What lookup takes for options, it checks itself, and what it throws is thrown at once by either kind. */
+type Lookup = (name: string, options?: dns.LookupOptions | number) => Promise<unknown>;
+type LookupService = (address: string, port: number) => Promise<unknown>;
+
+/** The outcome of `act` as a promise; what it throws is thrown. */
+function promised(act: (settle: (error: Error | null, value: unknown) => void) => void): Promise<unknown> {
+  let settle: (error: Error | null, value: unknown) => void = () => undefined;
+  const promise = new Promise((resolve, reject) => {
+    settle = (error, value) => {
+      if (error !== null) reject(error);
+      else resolve(value);
+    };
+  });
+  act((error, value) => settle(error, value));
+  return promise;
+}
+
+function patchPromises(patches: Patches): void {
+  patches.method<Parameters<Lookup>, Promise<unknown>>(dnsPromises, "lookup", function (_, [name, options = {}]) {
+    const isAll = typeof options === "object" && "all" in options && options.all === true;
+    return promised((settle) => {
+      dns.lookup(name, typeof options === "number" ? { family: options } : options, (error, address, family) =>
+        settle(error, isAll ? address : { address, family }),
+      );
+    });
+  });
+  patches.method<Partial<Parameters<LookupService>>, Promise<unknown>>(
+    dnsPromises,
+    "lookupService",
+    function (before, args) {
+      // Says what is missing.
+      const [address, port] = args;
+      if (address === undefined || port === undefined) return before.apply(this, args);
+      return promised((settle) => {
+        dns.lookupService(address, port, (error, hostname, service) => settle(error, { hostname, service }));
+      });
+    },
+  );
+  syncBuiltinESMExports();
+  patches.afterwards(syncBuiltinESMExports);
 }
 
 /** Holds the event loop until the request is answered. */

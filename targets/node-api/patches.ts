@@ -32,6 +32,11 @@ export class Patches {
     });
   }
 
+  /** Calls `act` at the end of `restore`. */
+  afterwards(act: () => void): void {
+    this.#undo.unshift(act);
+  }
+
   /** Puts everything back, the last replaced first. */
   restore(): void {
     for (const undo of this.#undo.splice(0).reverse()) undo();
