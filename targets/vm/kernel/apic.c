@@ -20,6 +20,7 @@
 #define APIC_TIMER_INITIAL 0x380
 #define APIC_TIMER_CURRENT 0x390
 #define APIC_TIMER_DIVIDE 0x3e0
+#define DELIVER_NMI (4u << 8)
 #define MASKED (1u << 16)
 #define TIMER_TSC_DEADLINE (2u << 17)
 #define DIVIDE_BY_1 0xb
@@ -130,7 +131,7 @@ void apic_init(void)
 	local_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
 	local_write(APIC_TASK_PRIORITY, 0);
 	local_write(APIC_LINT0, MASKED);
-	local_write(APIC_LINT1, MASKED);
+	local_write(APIC_LINT1, DELIVER_NMI); /* QEMU's `nmi` asks a hung machine where it is */
 	local_write(APIC_ERROR, MASKED);
 	local_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	local_write(APIC_TIMER, VECTOR_TIMER | MASKED);

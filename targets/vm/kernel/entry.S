@@ -5,6 +5,12 @@
  */
 #define RFLAGS_TF_RF 0x10100
 
+	.macro FUNCTION name
+	.globl \name
+	.type \name, @function                 /* so that traces know it */
+\name:
+	.endm
+
 /* In the order of struct trap_frame, from its end. */
 	.macro SAVE_REGISTERS
 	.irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
@@ -29,8 +35,7 @@
 #define FORBID_USER_ACCESS SMAP_SITE 0xca
 
 	.text
-	.globl syscall_entry
-syscall_entry:
+	FUNCTION syscall_entry
 	movq %rsp, program_stack(%rip)
 	movq kernel_stack_top(%rip), %rsp
 	pushq $0x23                             /* USER_DATA */
@@ -63,7 +68,7 @@ syscall_entry:
 	movq 40(%rsp), %rsp
 	sysretq
 
-trap_common:
+	FUNCTION trap_common
 	FORBID_USER_ACCESS                      /* a fault inside copy_user comes here with access allowed */
 	SAVE_REGISTERS
 	cld
@@ -72,14 +77,12 @@ trap_common:
 	xorl %ebp, %ebp
 1:	movq %rsp, %rdi
 	call trap_dispatch
-	.globl trap_return
-trap_return:
+	FUNCTION trap_return
 	RESTORE_REGISTERS
 	addq $16, %rsp
 	iretq
 
-	.globl switch_context
-switch_context:
+	FUNCTION switch_context
 	.irp register, rbx, rbp, r12, r13, r14, r15
 	pushq %\register
 	.endr
@@ -90,16 +93,15 @@ switch_context:
 	.endr
 	ret
 
-	.globl run_on_stack
-run_on_stack:
+	FUNCTION run_on_stack
 	movq %rdi, %rsp
 	xorl %ebp, %ebp
 	call *%rsi
 	ud2
 
 /* i64 copy_user(void *to, const void *from, size_t n) */
-	.globl copy_user, copy_user_start, copy_user_end, copy_user_fault
-copy_user:
+	.globl copy_user_start, copy_user_end, copy_user_fault
+	FUNCTION copy_user
 	ALLOW_USER_ACCESS
 copy_user_start:
 	movq %rdx, %rcx
@@ -157,8 +159,7 @@ copy_user_fault:
 	jmp trap_common
 	.endm
 	.align 16
-	.globl trap_stubs
-trap_stubs:
+	FUNCTION trap_stubs
 	.set vector, 0
 	.rept 256
 	TRAP_STUB %vector

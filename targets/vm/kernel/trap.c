@@ -76,10 +76,8 @@ static bool mend_copy(struct trap_frame *frame)
 		return false;
 	if (frame->vector == TRAP_PAGE_FAULT) {
 		u64 address = read_cr2();
-		if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER)) {
-			frame->rflags |= cpu.smap ? RFLAGS_AC : 0;
-			return true;
-		}
+		if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER))
+			return true; /* with the saved flags, which allow the access again */
 	} else if (frame->vector != TRAP_PROTECTION) {
 		return false;
 	}
