@@ -34,7 +34,7 @@ static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position)
 	(void)position;
 	while (n && !held(pipe)) {
 		i64 result = pipe->writer ? file_wait(file) : 0;
-		if (result < 0 || !pipe->writer)
+		if (result < 0 || (!pipe->writer && !held(pipe)))
 			return result;
 	}
 	bool was_writable = is_writable(pipe);
