@@ -11,6 +11,9 @@
 #define DEVICE 0x20 /* handed out for DMA, for good */
 #define OTHER 0     /* not RAM, not ours, or inside a block */
 
+/* Lists of blocks from 2 MiB upwards are in a table: a host backs memory in such units, once it is touched. */
+#define LARGE_ORDER 9
+
 struct block {
 	struct block *next, **link;
 };
@@ -22,24 +25,38 @@ static struct block *free_blocks[MAX_ORDER + 1];
 /* What is RAM and yet not free: the zeroth page, the kernel, the image, the table of bytes. */
 static struct span reserved[4];
 
+static struct block *large_blocks; /* by index >> LARGE_ORDER */
+
 static u64 index_of(const void *page) { return physical(page) / PAGE; }
 
-static void block_push(struct block *block, u32 order)
+static struct block *block_at(u64 index, u32 order)
 {
+	return order < LARGE_ORDER ? direct(index * PAGE) : &large_blocks[index >> LARGE_ORDER];
+}
+
+static u64 block_index(const struct block *block, u32 order)
+{
+	return order < LARGE_ORDER ? index_of(block) : (u64)(block - large_blocks) << LARGE_ORDER;
+}
+
+static void block_push(u64 index, u32 order)
+{
+	struct block *block = block_at(index, order);
 	block->next = free_blocks[order];
 	block->link = &free_blocks[order];
 	if (block->next)
 		block->next->link = &block->next;
 	free_blocks[order] = block;
-	state[index_of(block)] = FREE | order;
+	state[index] = FREE | order;
 }
 
-static void block_remove(struct block *block)
+static void block_remove(u64 index, u32 order)
 {
+	struct block *block = block_at(index, order);
 	*block->link = block->next;
 	if (block->next)
 		block->next->link = block->link;
-	state[index_of(block)] = OTHER;
+	state[index] = OTHER;
 }
 
 static void block_free(u64 index, u32 order)
@@ -49,11 +66,11 @@ static void block_free(u64 index, u32 order)
 		u64 buddy = index ^ (1UL << order);
 		if (buddy >= page_count || state[buddy] != (FREE | order))
 			break;
-		block_remove(direct(buddy * PAGE));
+		block_remove(buddy, order);
 		index = MIN(index, buddy);
 		order++;
 	}
-	block_push(direct(index * PAGE), order);
+	block_push(index, order);
 }
 
 /* Frees pages [start, end) of no block, in the biggest blocks that alignment allows. */
@@ -131,7 +148,8 @@ void page_init(void)
 		if (page_span(i, 0, RAM_LIMIT, &span))
 			page_count = MAX(page_count, span.end / PAGE);
 	}
-	u64 size = ALIGN_UP(page_count, PAGE);
+	u64 large = ALIGN_UP(page_count, sizeof *large_blocks);
+	u64 size = ALIGN_UP(large + ((page_count >> LARGE_ORDER) + 1) * sizeof *large_blocks, PAGE);
 	reserved[0] = (struct span){ 0, PAGE };
 	reserved[1] = (struct span){ (u64)kernel_start - KERNEL_BASE, (u64)kernel_end - KERNEL_BASE };
 	reserved[2].start = ALIGN_DOWN(boot_info.image, PAGE);
@@ -139,6 +157,7 @@ void page_init(void)
 	reserved[3].start = find_room(size);
 	reserved[3].end = reserved[3].start + size;
 	state = direct(reserved[3].start);
+	large_blocks = (struct block *)(state + large);
 	memset(state, OTHER, size);
 	add_ram(0, 4 * GIB);
 }
@@ -156,16 +175,16 @@ void *page_alloc_dirty(u32 order)
 		found++;
 	if (found > MAX_ORDER)
 		return NULL;
-	struct block *block = free_blocks[found];
-	block_remove(block);
+	u64 index = block_index(free_blocks[found], found);
+	block_remove(index, found);
 	while (found > order) {
 		found--;
-		block_push((struct block *)((u64)block + (PAGE << found)), found);
+		block_push(index + (1UL << found), found);
 	}
-	state[index_of(block)] = USED | order;
+	state[index] = USED | order;
 	pages_free -= 1UL << order;
 	pages_lowest = MIN(pages_lowest, pages_free);
-	return block;
+	return direct(index * PAGE);
 }
 
 void *page_alloc(u32 order)
