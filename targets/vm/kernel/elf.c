@@ -1,6 +1,6 @@
 /*
- * Maps an ELF program or interpreter (x86-64, little-endian, at a fixed address or position-independent). The file comes
- * with the image, but its headers are read as if a stranger had written them.
+ * Maps an ELF program or interpreter: x86-64, little-endian, at a fixed address or position-independent. The file
+ * comes with the image, but its headers are read as if a stranger had written them.
  */
 #include "kernel.h"
 

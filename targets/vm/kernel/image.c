@@ -61,8 +61,8 @@ static const struct image_header *check_header(void)
 	if (header->size > boot_info.image_size)
 		fail(EXIT_BAD_IMAGE, "[kernel] image truncated: %lu of %lu bytes", boot_info.image_size, header->size);
 	u64 table = header->entries * sizeof(struct image_record) + header->strings;
-	if (header->size & (PAGE - 1) || header->size < PAGE || !header->entries || header->entries > MAX_NODES || !header->strings ||
-	    table > header->size - sizeof *header)
+	if (header->size & (PAGE - 1) || header->size < PAGE || table > header->size - sizeof *header ||
+	    !header->entries || header->entries > MAX_NODES || !header->strings)
 		refuse("header", "its sizes make no sense");
 	if (crc32((const u8 *)(header + 1), table) != header->checksum)
 		refuse("header", "wrong checksum");
@@ -79,7 +79,8 @@ static bool check_parent(u32 i)
 		return false;
 	const struct node *parent = &nodes[node->parent];
 	size_t length = node->parent ? strlen(parent->path) : 0;
-	if ((parent->mode & S_IFMT) != S_IFDIR || strncmp(parent->path, node->path, length) || node->path[length] != '/')
+	if ((parent->mode & S_IFMT) != S_IFDIR || strncmp(parent->path, node->path, length) ||
+	    node->path[length] != '/')
 		return false;
 	for (const char *name = node->path + length + 1; *name; name++) {
 		if (*name == '/')

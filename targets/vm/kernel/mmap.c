@@ -291,7 +291,8 @@ i64 user_brk(u64 address)
 	if (address < brk_start || address > brk_start + BRK_LIMIT)
 		return (i64)brk_end;
 	u64 old = ALIGN_UP(brk_end, PAGE), new = ALIGN_UP(address, PAGE);
-	if (new > old && user_mmap(old, new - old, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, NULL, 0) < 0)
+	u32 flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
+	if (new > old && user_mmap(old, new - old, PROT_READ | PROT_WRITE, flags, NULL, 0) < 0)
 		return (i64)brk_end;
 	if (new < old && user_munmap(new, old - new))
 		return (i64)brk_end;

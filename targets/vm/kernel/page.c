@@ -104,11 +104,16 @@ static void span_add(u64 start, u64 end)
 
 bool page_span(u32 i, u64 from, u64 to, struct span *out)
 {
-	const struct memory_range *range = &boot_info.map[i];
-	u64 end = range->address + range->size;
-	out->start = MAX(ALIGN_UP(range->address, PAGE), from);
+	const struct memory_range *map = boot_info.map; /* sorted by address */
+	u64 start = map[i].address, end = start + map[i].size;
+	/* Where ranges overlap, which firmware should not let happen, nobody gets the memory. */
+	for (u32 j = 0; j < i; j++)
+		start = MAX(start, map[j].address + map[j].size);
+	if (i + 1 < boot_info.map_count)
+		end = MIN(end, map[i + 1].address);
+	out->start = MAX(ALIGN_UP(start, PAGE), from);
 	out->end = MIN(ALIGN_DOWN(end, PAGE), to);
-	return range->type == MEMORY_RAM && end > range->address && out->start < out->end;
+	return map[i].type == MEMORY_RAM && out->start < out->end;
 }
 
 /* A place below 4 GiB and above 1 MiB that nothing occupies yet. */

@@ -138,7 +138,7 @@ static void table_unmap(u64 *table, u32 shift, u64 start, u64 end, u64 *flushes)
 		if (table_is_empty(below)) {
 			*entry = 0;
 			page_free(below, 0);
-			*flushes += FLUSH_SINGLY; /* the processor may have cached the entry itself */
+			*flushes += FLUSH_SINGLY + 1; /* the processor may have cached the entry itself */
 		}
 	}
 }

@@ -80,14 +80,18 @@ static u32 push_strings(struct first_stack *stack, const char *path)
 	struct node *file = image_lookup(path);
 	char *text = kmalloc(MAX_TEXT), *one = kmalloc(MAX_ARGUMENT);
 	u32 count = 0;
-	if (!file || file->size > MAX_TEXT || !text || !one)
-		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s %s", path, file ? "is too long" : "is not in the image");
+	if (!text || !one)
+		fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the arguments");
+	if (!file || file->size > MAX_TEXT)
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is %s", path,
+		     file ? "too long" : "not in the image");
 	u64 length = (u64)image_read(file, 0, text, MAX_TEXT);
 	if (length && text[length - 1])
 		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: the last string of %s has no end", path);
 	for (u64 at = 0; at < length; at += strlen(text + at) + 1) {
 		if (++count > MAX_STRINGS / 2)
-			fail(EXIT_BAD_IMAGE, "[kernel] cannot start: more than %u strings in %s", MAX_STRINGS / 2, path);
+			fail(EXIT_BAD_IMAGE, "[kernel] cannot start: more than %u strings in %s",
+			     MAX_STRINGS / 2, path);
 		push(stack, one, substitute(one, MAX_ARGUMENT, text + at) + 1);
 		word(stack, stack->pointer);
 	}

@@ -168,10 +168,13 @@ size_t area_describe(char *to, size_t size)
 	size_t length = 0;
 	for (u32 i = 0; i < area_count; i++) {
 		const struct area *a = areas[i];
-		size_t n = (size_t)format(to + length, size - length, "%lx-%lx %c%c%c%c %08lx 00:01 %u %s\n", a->start, a->end,
-					  a->protection & PROT_READ ? 'r' : '-', a->protection & PROT_WRITE ? 'w' : '-',
-					  a->protection & PROT_EXEC ? 'x' : '-', a->flags & MAP_SHARED ? 's' : 'p',
-					  has_offset(a) ? a->offset : 0, a->file ? a->file->inode : 0, name_of(a));
+		char letters[] = {
+			a->protection & PROT_READ ? 'r' : '-', a->protection & PROT_WRITE ? 'w' : '-',
+			a->protection & PROT_EXEC ? 'x' : '-', a->flags & MAP_SHARED ? 's' : 'p', 0,
+		};
+		size_t n = (size_t)format(to + length, size - length, "%lx-%lx %s %08lx 00:01 %u %s\n",
+					  a->start, a->end, letters, has_offset(a) ? a->offset : 0,
+					  a->file ? a->file->inode : 0, name_of(a));
 		if (n >= size - length)
 			break; /* whole lines only */
 		length += n;
