@@ -13,8 +13,9 @@ enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_S
 #define PATIENCE 2000000 /* polls, each a microsecond or more */
 #define QUEUE_BYTES 4096
 
-char console_channel;
+bool console_line_open; /* the last byte written was no newline */
 static bool present, stalled;
+static u32 room; /* in the device's FIFO, as far as is known */
 static char queue[QUEUE_BYTES];
 static u32 queue_head, queue_tail; /* count up without end; the difference is the fill */
 
@@ -59,8 +60,6 @@ static bool wait_for_room(void)
 	return false;
 }
 
-static u32 room;
-
 static void put(char c)
 {
 	if (!room) {
@@ -76,6 +75,8 @@ void console_write(const char *bytes, size_t n)
 {
 	if (!present)
 		return;
+	if (n)
+		console_line_open = bytes[n - 1] != '\n';
 	room = 0; /* time has passed, but how much is unknown */
 	for (; n; n--, bytes++) {
 		if (*bytes == '\n')
@@ -104,10 +105,8 @@ void console_interrupt(void)
 			queue[queue_head++ % QUEUE_BYTES] = byte;
 		received = true;
 	}
-	if (received) {
-		wake(&console_channel);
+	if (received)
 		console_input_event();
-	}
 }
 
 bool console_readable(void)

@@ -58,6 +58,7 @@ void console_write(const char *bytes, size_t n);
 /* Moves up to n received bytes out of the queue; 0 when there are none. */
 size_t console_read(char *to, size_t n);
 bool console_readable(void);
+extern bool console_line_open; /* the last byte written was no newline */
 void console_interrupt(void); /* from trap.c */
 void console_flush(void);     /* waits, not for ever, until all that was written has left */
 

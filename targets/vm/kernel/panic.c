@@ -67,7 +67,7 @@ static void enter_panic(void)
 {
 	interrupts_off();
 	if (panicking) {
-		print("\n[kernel] panic while reporting a panic\n");
+		print("[kernel] panic while reporting a panic\n");
 		power_off(EXIT_PANIC);
 	}
 	panicking = true;
@@ -88,7 +88,7 @@ void panic(const char *format, ...)
 	__builtin_va_start(arguments, format);
 	vformat(message, sizeof message, format, arguments);
 	__builtin_va_end(arguments);
-	print("\n[kernel] panic: %s\n", message);
+	print("[kernel] panic: %s\n", message);
 	print_thread();
 	backtrace((u64)__builtin_frame_address(0));
 	power_off(EXIT_PANIC);
@@ -97,7 +97,7 @@ void panic(const char *format, ...)
 void panic_frame(struct trap_frame *frame, const char *what)
 {
 	enter_panic();
-	print("\n[kernel] panic: %s (vector %lu, error %lx, address %lx)\n", what, frame->vector, frame->error,
+	print("[kernel] panic: %s (vector %lu, error %lx, address %lx)\n", what, frame->vector, frame->error,
 	      read_cr2());
 	print_thread();
 	print_registers(frame);

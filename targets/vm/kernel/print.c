@@ -116,5 +116,7 @@ void print(const char *format, ...)
 	__builtin_va_start(arguments, format);
 	int length = vformat(line, sizeof line, format, arguments);
 	__builtin_va_end(arguments);
+	if (console_line_open && strncmp(line, "[kernel]", 8) == 0)
+		console_write("\n", 1); /* the program's output may end anywhere */
 	console_write(line, MIN((size_t)length, sizeof line - 1));
 }
