@@ -53,15 +53,31 @@ export function findDevices(aml: Uint8Array, identity: string): readonly AmlDevi
   const found: AmlDevice[] = [];
   let last = 0;
   for (const at of occurrences(content, identity)) {
-    // The innermost device around it: the last one that begins before it and ends behind it.
-    let start = content.lastIndexOf(devicePrefix, at);
-    while (start >= last && (deviceEnd(aml, start) ?? 0) < at) start = content.lastIndexOf(devicePrefix, start - 1);
-    const end = start < last ? undefined : deviceEnd(aml, start);
-    if (end === undefined) continue;
+    const device = deviceAround(aml, content, at, last);
+    if (device === undefined) continue;
+    const { start, end } = device;
     found.push(readDevice(aml.subarray(start, end)));
     last = end;
   }
   return found;
+}
+
+/** The innermost device that holds a place: the last one that begins before it, not before `least`, and ends behind. */
+function deviceAround(
+  aml: Uint8Array,
+  content: string,
+  at: number,
+  least: number,
+): { start: number; end: number } | undefined {
+  let start = content.lastIndexOf(devicePrefix, at);
+  for (let step = 0; step < most && start >= least; step++) {
+    const end = deviceEnd(aml, start);
+    if (end !== undefined && end > at) return { start, end };
+    // From −1 the search would begin at 0 again.
+    if (start === 0) break;
+    start = content.lastIndexOf(devicePrefix, start - 1);
+  }
+  return undefined;
 }
 
 function readDevice(aml: Uint8Array): AmlDevice {
