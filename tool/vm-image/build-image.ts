@@ -14,6 +14,8 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { bytesContent, eachChunk, fileContent, type FileContent } from "./content.ts";
 import { ElfFile } from "./elf-file.ts";
+import { buildDiskLoaders } from "./disk-loader.ts";
+import { writeDiskImage } from "./formats/disk-image.ts";
 import { writeFirecracker } from "./formats/firecracker.ts";
 import type { Format, FormatInput } from "./formats/format.ts";
 import { writeLibvirt } from "./formats/libvirt.ts";
@@ -176,18 +178,19 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       }),
       { part: "application", raw: applicationSize, image: sumOf(application, ({ path: file }) => stored(file)) },
     ];
+    const input: FormatInput = {
+      name: request.name ?? "tesserae",
+      kernel: kernel.file,
+      image: image.file,
+      output,
+      commandLine: request.commandLine ?? "",
+      memory: request.memory ?? 256,
+    };
     const written: Partial<Record<Format, string>> = { direct: kernel.file };
     for (const format of new Set(request.formats ?? [])) {
       if (format === "direct") continue;
       progress(`writing the format ${format}`);
-      written[format] = await writers[format]({
-        name: request.name ?? "tesserae",
-        kernel: kernel.file,
-        image: image.file,
-        output,
-        commandLine: request.commandLine ?? "",
-        memory: request.memory ?? 256,
-      });
+      written[format] = await writeFormat(format, input, request);
     }
     const rest = image.size + kernel.size - sumOf(parts, (part) => part.image);
     return {
@@ -204,12 +207,30 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
   }
 }
 
-const writers: Readonly<Record<Exclude<Format, "direct">, (input: FormatInput) => string | Promise<string>>> = {
-  elf: writeSingleElf,
-  firecracker: writeFirecracker,
-  libvirt: writeLibvirt,
-  oci: writeOci,
-};
+async function writeFormat(
+  format: Exclude<Format, "direct">,
+  input: FormatInput,
+  request: ImageRequest,
+): Promise<string> {
+  switch (format) {
+    case "elf":
+      return writeSingleElf(input);
+    case "firecracker":
+      return writeFirecracker(input);
+    case "libvirt":
+      return writeLibvirt(input);
+    case "oci":
+      return writeOci(input);
+    case "disk":
+      return writeDiskImage(
+        input,
+        await buildDiskLoaders({
+          ...(request.compiler === undefined ? {} : { compiler: request.compiler }),
+          ...(request.cache === undefined ? {} : { cache: request.cache }),
+        }),
+      );
+  }
+}
 
 function sumOf<T>(list: readonly T[], size: (each: T) => number): number {
   return list.reduce((sum, each) => sum + size(each), 0);

@@ -4,7 +4,8 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findCompiler } from "./compiler.ts";
 import { ElfFile } from "./elf-file.ts";
-import { buildKernel, kernelSources } from "./kernel.ts";
+import { vmFolder } from "./c-sources.ts";
+import { buildKernel } from "./kernel.ts";
 
 const missing = await findCompiler().then(
   () => undefined,
@@ -105,7 +106,7 @@ describe.skipIf(missing !== undefined)("building a kernel", () => {
 
   test("our own kernel is the same from another folder, and small", async () => {
     const copy = path.join(folder, "copy");
-    cpSync(kernelSources(), copy, { recursive: true });
+    cpSync(vmFolder("kernel"), copy, { recursive: true });
     const one = await buildKernel({ output: path.join(folder, "1.elf") });
     const other = await buildKernel({ sources: copy, output: path.join(folder, "2.elf") });
     expect(other.sha256).toBe(one.sha256);

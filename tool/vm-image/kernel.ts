@@ -1,21 +1,12 @@
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { createRequire } from "node:module";
-import { availableParallelism, tmpdir } from "node:os";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import path from "node:path";
+import { inWorkshop, readSources, vmFolder, type CSources } from "./c-sources.ts";
 import { findCompiler, type Compiler } from "./compiler.ts";
 import { ElfFile, type ElfSymbol } from "./elf-file.ts";
 import { ImageFailure, ofFile } from "./image-failure.ts";
-import { inParallel, runProgram } from "./run-program.ts";
+import { inParallel } from "./run-program.ts";
 import { replaceFile } from "./replace-file.ts";
 
 /** How to build the boot kernel. */
@@ -56,12 +47,6 @@ const linkFlags = ["-nostdlib", "-static", "-no-pie", "-Wl,-T,link.ld,-z,max-pag
 const kernelStart = "kernel_start";
 const generated = "symbols.c";
 
-/** The folder of the kernel's sources in `@tesserae/vm`. */
-export function kernelSources(): string {
-  const found = createRequire(import.meta.url).resolve("@tesserae/vm/package.json");
-  return path.join(path.dirname(found), "kernel");
-}
-
 /**
  * Compiles and links the boot kernel: a pure function of the sources and the compiler, wherever they lie.
  *
@@ -71,88 +56,58 @@ export function kernelSources(): string {
  * @throws ImageFailure with the compiler's own words when it refuses.
  */
 export async function buildKernel(request: KernelRequest): Promise<BuiltKernel> {
-  const folder = request.sources ?? kernelSources();
   const compiler = await findCompiler(request.compiler);
-  const sources = readSources(folder);
-  const hash = hashSources(sources);
-  const key = createHash("sha256").update(JSON.stringify([hash, compiler, flags, clangFlags, linkFlags, 1]));
+  const sources = readSources(request.sources ?? vmFolder("kernel"), "link.ld", generated);
+  const key = createHash("sha256").update(JSON.stringify([sources.hash, compiler, flags, clangFlags, linkFlags, 1]));
   const kept = request.cache === undefined ? undefined : path.join(request.cache, `kernel-${key.digest("hex")}.elf`);
   mkdirSync(path.dirname(request.output), { recursive: true });
   const cached = kept !== undefined && existsSync(kept);
   if (cached) {
     copyFileSync(kept, request.output);
   } else {
-    const bytes = await compile(sources, folder, compiler, request.onProgress ?? (() => undefined));
+    const bytes = await compile(sources, compiler, request.onProgress ?? (() => undefined));
     writeFileSync(request.output, bytes);
     if (kept !== undefined) replaceFile(kept, bytes);
   }
   const bytes = readFileSync(request.output);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { file: request.output, size: bytes.length, sha256, sources: hash, compiler: compiler.version, cached };
+  return {
+    file: request.output,
+    size: bytes.length,
+    sha256,
+    sources: sources.hash,
+    compiler: compiler.version,
+    cached,
+  };
 }
 
-interface SourceFile {
-  readonly name: string;
-  readonly content: Uint8Array;
-}
-
-function readSources(folder: string): readonly SourceFile[] {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  const wanted = names.filter((name) => /\.([chS]|ld)$/.test(name) && name !== generated).sort();
-  if (!wanted.includes("link.ld")) throw new ImageFailure(`there is no kernel in ${folder}: link.ld is missing`);
-  return wanted.map((name) => ({ name, content: readFileSync(path.join(folder, name)) }));
-}
-
-function hashSources(sources: readonly SourceFile[]): string {
-  const hash = createHash("sha256");
-  for (const { name, content } of sources) hash.update(`${name}\0${String(content.length)}\0`).update(content);
-  return hash.digest("hex");
-}
-
-async function compile(
-  sources: readonly SourceFile[],
-  folder: string,
-  compiler: Compiler,
-  progress: (text: string) => void,
-): Promise<Uint8Array> {
-  const work = mkdtempSync(path.join(tmpdir(), "tesserae-kernel-"));
-  try {
-    // Relative names only: neither messages nor objects depend on where the folder lies.
-    for (const { name, content } of sources) writeFileSync(path.join(work, name), content);
-    writeFileSync(path.join(work, generated), symbolTable([]));
-    const units = [...sources.map(({ name }) => name).filter((name) => /\.[cS]$/.test(name)), generated];
+async function compile(sources: CSources, compiler: Compiler, progress: (text: string) => void): Promise<Uint8Array> {
+  return inWorkshop(sources, compiler, async (workshop) => {
+    const inside = (name: string): string => path.join(workshop.folder, name);
+    writeFileSync(inside(generated), symbolTable([]));
+    const units = [...sources.files.map(({ name }) => name).filter((name) => /\.[cS]$/.test(name)), generated];
     const objects = units.map((name) => `${name}.o`);
-    const extra = [...(compiler.family === "clang" ? clangFlags : []), `-ffile-prefix-map=${work}=.`];
+    const extra = [...(compiler.family === "clang" ? clangFlags : []), `-ffile-prefix-map=${workshop.folder}=.`];
     const compileUnit = (name: string): Promise<void> =>
-      runCompiler(compiler, [...flags, ...extra, "-c", "-o", `${name}.o`, name], work, folder);
+      workshop.compile([...flags, ...extra, "-c", "-o", `${name}.o`, name]);
     const link = (output: string): Promise<void> =>
-      runCompiler(compiler, [...linkFlags, "-Wl,--build-id=none", "-o", output, ...objects], work, folder);
+      workshop.compile([...linkFlags, "-Wl,--build-id=none", "-o", output, ...objects]);
     let done = 0;
     await inParallel(units, availableParallelism(), async (name) => {
       await compileUnit(name);
       progress(`compiling the kernel: ${String(++done)} of ${String(units.length)} files`);
     });
     await link("first.elf");
-    const first = functionsOf(readFileSync(path.join(work, "first.elf")));
-    writeFileSync(path.join(work, generated), symbolTable(first));
+    const first = functionsOf(readFileSync(inside("first.elf")));
+    writeFileSync(inside(generated), symbolTable(first));
     await compileUnit(generated);
     await link("kernel.elf");
-    const bytes = readFileSync(path.join(work, "kernel.elf"));
+    const bytes = readFileSync(inside("kernel.elf"));
     if (symbolTable(functionsOf(bytes)) !== symbolTable(first)) {
       throw new ImageFailure("link.ld puts the table of symbols before the code that it names");
     }
     return bytes;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-}
-
-async function runCompiler(compiler: Compiler, argv: readonly string[], work: string, folder: string): Promise<void> {
-  const [program = "", ...first] = compiler.command;
-  const ran = await runProgram(program, [...first, ...argv], { folder: work, environment: { LC_ALL: "C" } });
-  if (ran.status === 0) return;
-  const said = ran.stderr.trim() === "" ? (ran.refused ?? `status ${String(ran.status)}`) : ran.stderr.trim();
-  throw new ImageFailure(`the kernel in ${folder} does not compile with ${compiler.version}:\n${said}`);
+  });
 }
 
 interface KernelFunction {

@@ -6,9 +6,10 @@
  * - `elf`: both in one ELF file, for `-kernel` alone;
  * - `firecracker`: a configuration for `firecracker --config-file`;
  * - `libvirt`: a domain for `virsh define`;
- * - `oci`: an OCI image layout with the annotations that urunc reads.
+ * - `oci`: an OCI image layout with the annotations that urunc reads;
+ * - `disk`: a raw disk that boots on BIOS and UEFI machines.
  */
-export const formats = ["direct", "elf", "firecracker", "libvirt", "oci"] as const;
+export const formats = ["direct", "elf", "firecracker", "libvirt", "oci", "disk"] as const;
 
 export type Format = (typeof formats)[number];
 
