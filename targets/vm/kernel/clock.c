@@ -110,7 +110,7 @@ static u64 stated_frequency(void)
 #define PIT_FREQUENCY 1193182
 #define PIT_CHANNEL0 0x40
 #define PIT_COMMAND 0x43
-#define MEASURE_TICKS (PIT_FREQUENCY / 100)
+#define MEASURE_TICKS (PIT_FREQUENCY / 200)
 
 struct sample {
 	u16 count; /* goes down */
@@ -142,28 +142,41 @@ static struct sample pit_sharp_sample(void)
 	return best;
 }
 
+/* Over five milliseconds; 0 when the PIT stands still. */
+static u64 measure_once(void)
+{
+	struct sample start = pit_sharp_sample(), end;
+	u32 polls = 100000;
+	do
+		end = pit_sample();
+	while ((u16)(start.count - end.count) < MEASURE_TICKS && --polls);
+	end = pit_sharp_sample();
+	u16 ticks = (u16)(start.count - end.count);
+	return polls && ticks ? (end.tsc - start.tsc) * PIT_FREQUENCY / ticks : 0;
+}
+
+/* The counter wraps after 55 ms, which a busy host may have taken in one piece: two results must agree. */
 static u64 measured_frequency(void)
 {
 	out8(PIT_COMMAND, 0x34); /* mode 2, reload value of 65536 */
 	out8(PIT_CHANNEL0, 0);
 	out8(PIT_CHANNEL0, 0);
-	struct sample start = pit_sharp_sample(), end;
-	u32 polls = 1000000;
-	do
-		end = pit_sample();
-	while ((u16)(start.count - end.count) < MEASURE_TICKS && --polls);
-	end = pit_sharp_sample();
+	u64 last = measure_once(), next = last;
+	for (int tries = 16; last && tries; tries--) {
+		next = measure_once();
+		u64 difference = next > last ? next - last : last - next;
+		if (difference <= next / 2048)
+			break;
+		last = next;
+	}
 	out8(PIT_COMMAND, 0x30); /* mode 0 without a count: no more output */
-	u16 ticks = (u16)(start.count - end.count);
-	if (!polls || ticks < MEASURE_TICKS)
-		return 0;
-	return (end.tsc - start.tsc) * PIT_FREQUENCY / ticks; /* of some ten milliseconds: fits */
+	return last / 2 + next / 2;
 }
 
 /* The CMOS clock. */
 static u8 cmos(u8 reg)
 {
-	out8(0x70, reg | 0x80); /* bit 7 keeps NMI off */
+	out8(0x70, reg);
 	return in8(0x71);
 }
 
