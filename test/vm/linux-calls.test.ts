@@ -12,10 +12,13 @@ let machine: TestMachine | undefined;
 afterEach(() => machine?.kill());
 
 describe.skipIf(reason !== undefined)(`system calls${reason === undefined ? "" : ` (${reason})`}`, () => {
-  test(
-    "answer as Linux's do: pipes, eventfd, epoll, poll, descriptors, files, sleeping calls and signals",
-    async () => {
-      const app = await buildProgram(path.join(import.meta.dirname, "linux-calls.c"), ["-pthread"]);
+  test.each([
+    ["linux-calls.c", "pipes, eventfd, epoll, poll, descriptors, files, sleeping calls"],
+    ["linux-memory.c", "memory, signals, faults, futexes, threads, time"],
+  ])(
+    "of %s answer as Linux's do: %s",
+    async (source) => {
+      const app = await buildProgram(path.join(import.meta.dirname, source), ["-pthread"]);
       const linux = await runProgram(app.program, []);
       expect(linux.status).toBe(0);
       machine = await TestMachine.start(app, { commandLine: "kernel.quiet", memory: 64, networks: [] });
