@@ -10,6 +10,8 @@ import { describeWords, parseCommandLine } from "./command-line.ts";
 import { flagsFor, readFlags } from "./flags.ts";
 import { discover, type Machine } from "./machine.ts";
 import { createVmResolver } from "./resolver.ts";
+import { createVirtioBlock } from "./virtio/block.ts";
+import { stirEntropy } from "./virtio/entropy.ts";
 import { createVirtioNet } from "./virtio/net.ts";
 import { deviceType, type Transport } from "./virtio/transport.ts";
 import { VirtioError } from "./virtio/virtio-error.ts";
@@ -18,6 +20,8 @@ import { WindowError } from "./window/window-error.ts";
 
 /** What the kernel makes of an end by a signal: 64 and its number. */
 const signalled = 64;
+/** How long the hypervisor's randomness is waited for, in milliseconds. */
+const entropyBound = 1000;
 
 /**
  * Runs an image as the one program of a machine, on our boot kernel: the boot command line has its keys, the power
@@ -55,12 +59,17 @@ async function open(
   const machine = discover(window);
   const timers = createTimers();
   const random = createRandom();
+  // Before anything is started: what is missing is said at once.
+  const cards = wanted(plan, machine, "netif");
+  const disks = wanted(plan, machine, "block");
+  await stir(machine);
+  const onDead = (error: VirtioError): void => fail(new StartError(error.message));
   const netifs: Netif[] = [];
   const blocks: Block[] = [];
-  for (const [index, device] of wanted(plan, machine, "netif").entries()) {
-    const onDead = (error: VirtioError): void => fail(new StartError(error.message));
+  for (const [index, device] of cards.entries()) {
     netifs.push(await started(() => createVirtioNet({ device, name: `eth${String(index)}`, onDead })));
   }
+  for (const device of disks) blocks.push(await started(() => createVirtioBlock({ device, onDead })));
   const unwatch = machine.onPowerButton(() => void process.emit("SIGTERM", "SIGTERM"));
   let hasNodeApi = false;
   return {
@@ -80,6 +89,15 @@ async function open(
       timers.close();
     },
   };
+}
+
+/** Adds the hypervisor's randomness to the kernel's, which has enough of its own: without it we go on. */
+async function stir(machine: Machine): Promise<void> {
+  try {
+    await stirEntropy(machine.devices, { signal: AbortSignal.timeout(entropyBound) });
+  } catch (error) {
+    process.stderr.write(`entropy device passed over: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
 }
 
 const hardware = {

@@ -1,18 +1,29 @@
+import type { IpAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Random } from "@tesserae/device/random";
-import type { Resolver } from "@tesserae/device/resolver";
 import type { Stack } from "@tesserae/device/stack";
+import { createStubResolver, type StubResolver } from "@tesserae/dns/stub-resolver";
 import { createHosts } from "@tesserae/tcpip/hosts";
 
+/** Servers asked at most; a network may tell more. */
+const mostServers = 8;
+
 export interface VmResolverOptions {
-  readonly stack: Stack;
+  readonly stack: Stack & { readonly nameServers?: readonly IpAddress[] };
   readonly timers: Timers;
   readonly random: Random;
   /** Names that are known without asking anybody. */
   readonly names?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** A resolver that knows the names declared. */
-export function createVmResolver({ names }: VmResolverOptions): Resolver {
-  return createHosts(names === undefined ? {} : { names });
+/** A resolver that asks the name servers that the stack knows of now, over the stack. */
+export function createVmResolver({ stack, timers, random, names }: VmResolverOptions): StubResolver {
+  return createStubResolver({
+    udp: stack.udp,
+    tcp: stack.tcp,
+    timers,
+    random,
+    servers: (stack.nameServers ?? []).slice(0, mostServers),
+    hosts: createHosts(names === undefined ? {} : { names }),
+  });
 }

@@ -27,7 +27,11 @@ export interface MachineFlags {
 const defaultMemory = 256 * 2 ** 20;
 const gdbPort = 1234;
 const accelerators: readonly Accelerator[] = ["kvm", "hvf", "tcg"];
-const valued = ["memory", "cpus", "machine", "accelerator", "block", "tap", "host-address", "forward", "pcap"] as const;
+
+/** The names of the flags that are about the machine; all but `gdb` need a value. */
+export const machineFlags: readonly string[] = [
+  ...["memory", "cpus", "machine", "block", "tap", "host-address", "forward", "pcap", "gdb", "accelerator"],
+];
 
 /**
  * Takes the flags that are about the machine out of what follows those of the tool; the rest is for the image.
@@ -45,7 +49,7 @@ export function readMachineFlags(words: readonly string[]): {
     const equals = word.indexOf("=");
     const name = (equals < 0 ? word : word.slice(0, equals)).slice(2);
     const attached = equals < 0 ? undefined : word.slice(equals + 1);
-    if (!word.startsWith("--") || !(name === "gdb" || valued.some((each) => each === name))) {
+    if (!word.startsWith("--") || !machineFlags.includes(name)) {
       image.push(word);
       continue;
     }

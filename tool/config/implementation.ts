@@ -30,7 +30,7 @@ export type Option =
 
 /** One way to provide a device. */
 export interface Implementation {
-  /** Unique among the implementations of its kind. */
+  /** Unique among the implementations of its kind on one target. */
   readonly name: string;
   readonly kind: string;
   /** `@tesserae/kv/memory`, or a path relative to the configuration; absent: the target's boot supplies the device. */

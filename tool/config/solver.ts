@@ -105,6 +105,7 @@ class Search {
     this.problem = problem;
     this.dropped = dropped;
     for (const each of problem.implementations) {
+      if (standsAside(each, problem)) continue;
       const list = this.#byKind.get(each.kind) ?? [];
       list.push(each);
       this.#byKind.set(each.kind, list);
@@ -272,6 +273,14 @@ class Search {
     for (let count = 2; taken(id); count++) id = `${kind}${count}`;
     return { id };
   }
+}
+
+/** Whether an implementation is for other targets, and one of its name is for this one: nobody asks for it then. */
+function standsAside({ name, kind, targets: own }: Implementation, { target, implementations }: Problem): boolean {
+  if (own?.includes(target) !== false) return false;
+  return implementations.some(
+    (each) => each.name === name && each.kind === kind && each.targets?.includes(target) === true,
+  );
 }
 
 function pick(node: Node): { readonly id: string; readonly kind: string } {

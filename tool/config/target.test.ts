@@ -1,6 +1,8 @@
 import { nodeFlags } from "@tesserae/node/boot";
 import { simFlags } from "@tesserae/sim/settings";
 import { tapFlags } from "@tesserae/tap/flags";
+import { vmFlags } from "@tesserae/vm/flags";
+import { machineFlags } from "@tesserae/cli/machine-flags";
 import { expect, test } from "vitest";
 import { targets } from "./target.ts";
 
@@ -12,6 +14,12 @@ test.each([
 ] as const)("the flags of target %s are those that its boot understands", (name, flags) => {
   const known = targets.find((each) => each.name === name)?.flags;
   expect(known).toEqual(Object.fromEntries(flags.map((flag) => [flag.name, flag.value ?? ""])));
+});
+
+test("the flags of target vm are those of its boot, and those of the machine that it is run in", () => {
+  const known = Object.entries(targets.find((each) => each.name === "vm")?.flags ?? {});
+  expect(known.slice(0, vmFlags.length)).toEqual(vmFlags.map((flag) => [flag.name, flag.value ?? ""]));
+  expect(known.slice(vmFlags.length).map(([name]) => name)).toEqual([...machineFlags]);
 });
 
 test("every target is tested here", () => {
