@@ -22,7 +22,7 @@ export interface Ethernet {
   listen(etherType: number, handler: EthernetHandler): void;
 
   /** A page for {@link Ethernet.send}; see `Netif.allocate`. */
-  allocate(): Page | undefined;
+  allocate(length?: number): Page | undefined;
 
   /**
    * Writes the 14-byte header in front of `offset` and sends. Takes the page, whatever the outcome.

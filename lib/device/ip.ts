@@ -97,15 +97,26 @@ export interface Ip {
    */
   listenErrors(protocol: number, handler: (error: IpError) => void): void;
 
-  /** A page to build a payload in from `headroom` on, or `undefined` when none is free. */
-  allocate(): Page | undefined;
+  /**
+   * How many bytes of TCP payload one packet to `destination` may carry when the device is to cut it into segments
+   * (`Page.segmentSize`); 0 where it does not.
+   */
+  segmentation(destination: IpAddress): number;
+
+  /**
+   * A page to build a payload in from `headroom` on, or `undefined` when none is free.
+   *
+   * @param length of the payload; default: what the link's MTU allows. More only with {@link segmentation}.
+   */
+  allocate(length?: number): Page | undefined;
 
   /**
    * Sends the payload `page.bytes[offset … offset + length)`, with at least `headroom` bytes free in front of it, and
    * takes the page, whatever the outcome. While the next hop is being resolved the packet waits in a bounded queue.
    *
    * With `needsChecksum` in `page.flags` the checksum field, `checksumOffset` bytes into the payload, holds the folded
-   * sum of the pseudo header; the device, or this layer in its place, completes it. `checksumStart` is set here.
+   * sum of the pseudo header; the device, or this layer in its place, completes it. `checksumStart` is set here. With
+   * `segmentSize`, `headerLength` is the TCP header's; this layer adds what is in front of it.
    *
    * @returns false when it was dropped at once: no route, no address, too long (for the path with `dontFragment`, or
    * for any packet), or no room.

@@ -47,15 +47,19 @@ export interface Netif {
   listen(handler: FrameHandler): void;
 
   /**
-   * A page to build a frame in, with at least `headroom` + `mtu` bytes, or `undefined` when the device has none free:
+   * A page to build a frame in, with at least `headroom` + `length` bytes, or `undefined` when the device has none free:
    * the caller drops or retries later. Every page taken is given back by `transmit` or `release`.
+   *
+   * @param length without the Ethernet header; default: the MTU. More than that only where the device cuts segments:
+   * up to `features.maxSegmentation` and 80 bytes of headers.
    */
-  allocate(): Page | undefined;
+  allocate(length?: number): Page | undefined;
 
   /**
    * Sends `page.bytes[offset … offset + length)` and takes the page back, whatever the outcome.
    *
-   * @returns false when the frame was dropped at once (no room, closed, or longer than `mtu` + 14).
+   * @returns false when the frame was dropped at once (no room, closed, or longer than `mtu` + 14 without being one that
+   * the device is to cut).
    */
   transmit(page: Page, offset: number, length: number): boolean;
 

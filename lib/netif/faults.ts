@@ -2,7 +2,7 @@ import type { Timers } from "@tesserae/device/clock";
 import type { FrameHandler, Netif, NetifFeatures } from "@tesserae/device/netif";
 import { checksumVerified, headroom, needsChecksum, Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
-import { completeChecksum } from "./complete-checksum.ts";
+import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { NetifMiddleware } from "./middleware.ts";
 import { type HeldFrame, HoldingArea } from "./holding-area.ts";
 import { headerSize, noFeatures } from "./port.ts";

@@ -39,8 +39,8 @@ class MeasuredNetif extends NetifMiddleware {
     });
   }
 
-  override allocate(): Page | undefined {
-    const page = this.inner.allocate();
+  override allocate(length?: number): Page | undefined {
+    const page = this.inner.allocate(length);
     if (page === undefined) this.#pageShortages.add(1);
     return page;
   }

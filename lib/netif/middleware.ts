@@ -34,8 +34,8 @@ export class NetifMiddleware implements Netif {
     this.inner.listen(handler);
   }
 
-  allocate(): Page | undefined {
-    return this.inner.allocate();
+  allocate(length?: number): Page | undefined {
+    return this.inner.allocate(length);
   }
 
   transmit(page: Page, offset: number, length: number): boolean {

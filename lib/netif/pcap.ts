@@ -1,7 +1,7 @@
 import type { Clock } from "@tesserae/device/clock";
 import type { FrameHandler, Netif, NetifFeatures } from "@tesserae/device/netif";
 import { needsChecksum, type Page } from "@tesserae/device/page";
-import { completeChecksum } from "./complete-checksum.ts";
+import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { NetifMiddleware } from "./middleware.ts";
 import { noFeatures } from "./port.ts";
 

@@ -65,8 +65,8 @@ class NetifEthernet implements CountedEthernet {
     this.#handlers.push(handler);
   }
 
-  allocate(): Page | undefined {
-    return this.#netif.allocate();
+  allocate(length?: number): Page | undefined {
+    return this.#netif.allocate(length);
   }
 
   send(destination: MacAddress, etherType: number, page: Page, offset: number, length: number): boolean {

@@ -11,9 +11,10 @@ import {
 } from "@tesserae/device/ip";
 import { checksumVerified, headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
-import { checksum, fold, sum } from "@tesserae/wire/checksum";
+import { checksum } from "@tesserae/wire/checksum";
 import type { CountedEthernet } from "../ethernet/ethernet.ts";
 import { etherTypeIpv4 } from "../ethernet/wire.ts";
+import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { copyBytes } from "./copy-bytes.ts";
 import { fragmentSize } from "./fragmentation.ts";
 import { InternedAddresses } from "./interned-address.ts";
@@ -264,8 +265,12 @@ class HostIpv4 implements Ipv4 {
     return this.#interned.get(word);
   }
 
-  allocate(): Page | undefined {
-    return this.#ethernet.allocate();
+  segmentation(destination: IpAddress): number {
+    return this.#isLocal(destination.w3) ? 0 : this.#ethernet.features.maxSegmentation;
+  }
+
+  allocate(length?: number): Page | undefined {
+    return length === undefined ? this.#ethernet.allocate() : this.#ethernet.allocate(length + ipv4.size);
   }
 
   release(page: Page): void {
@@ -302,15 +307,16 @@ class HostIpv4 implements Ipv4 {
         this.#ethernet.release(page);
         return false;
       }
-      if ((page.flags & needsChecksum) !== 0) completeChecksum(page, offset, length);
+      if ((page.flags & needsChecksum) !== 0) finishChecksum(page, offset, length);
       const sent = this.#sendFragments(source, target, protocol, page.bytes, offset, length, mtu, options);
       this.#ethernet.release(page);
       return sent;
     }
     const id = forbid ? this.#ids.atomic(target, protocol) : this.#ids.next(target, protocol);
+    if (page.segmentSize > 0) page.headerLength += 14 + ipv4.size;
     if ((page.flags & needsChecksum) !== 0 && !local) {
       if (this.#ethernet.features.transmitChecksum) page.checksumStart = 14 + ipv4.size;
-      else completeChecksum(page, offset, length);
+      else finishChecksum(page, offset, length);
     }
     return this.#output(source, target, protocol, page, offset, length, id, forbid ? 0x4000 : 0, options, local);
   }
@@ -673,13 +679,8 @@ function checkProtocol(protocol: number): number {
   throw new RangeError(`protocol ${protocol} is not an integer from 0 to 255`);
 }
 
-/** Does in software what a `needsChecksum` page asks of the device: the field holds the pseudo header's sum. */
-function completeChecksum(page: Page, offset: number, length: number): void {
-  const at = offset + page.checksumOffset;
-  const value = ~fold(sum(page.bytes, offset, length)) & 0xffff;
-  // In UDP 0 means "no checksum"; in TCP both zeros are equal (RFC 1624 §3).
-  const stored = value === 0 ? 0xffff : value;
-  page.bytes[at] = stored >>> 8;
-  page.bytes[at + 1] = stored;
+/** Does in software what a `needsChecksum` page asks of the device. */
+function finishChecksum(page: Page, offset: number, length: number): void {
+  completeChecksum(page.bytes, offset, length, 0, page.checksumOffset);
   page.flags &= ~needsChecksum;
 }

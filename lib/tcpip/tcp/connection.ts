@@ -103,7 +103,7 @@ export class Connection extends DemuxEntry {
     receiver.shift = half.ownShift;
     receiver.timestamps = half.timestamps;
     receiver.recentTimestamp = half.recentTimestamp;
-    sender.setPeer(this.#payloadFor(half.mss), half.peerShift);
+    sender.setPeer(this.#payloadFor(half.mss), half.peerShift, this.#context.ip.segmentation(this.remote));
     if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
     sender.initWindow(segment, half.peerShift);
     this.#establish(half.retransmits > 0);
@@ -178,7 +178,7 @@ export class Connection extends DemuxEntry {
     receiver.timestamps = receiver.timestamps && options.hasTimestamp;
     if (options.hasTimestamp) receiver.recentTimestamp = options.timestampValue;
     const mss = this.#payloadFor(options.mss >= 0 ? options.mss : defaultMss(this.remote));
-    sender.setPeer(mss, options.windowShift);
+    sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote));
     sender.initWindow(segment, 0);
     this.#heardAt = segment.time;
     this.#softError = undefined;
@@ -359,6 +359,7 @@ export class Connection extends DemuxEntry {
       length > 0 ? sender.buffer : null,
       offset,
       length,
+      sender.mss,
       this.#dontFragment,
     );
     if (left) {
@@ -557,7 +558,10 @@ export class Connection extends DemuxEntry {
     const least = defaultMss(this.remote);
     const wanted = mssFor(this.remote, mtu);
     // Below what every path should take, forged or not: smaller segments would not help, fragments do.
-    if (wanted < least) this.#dontFragment = false;
+    if (wanted < least) {
+      this.#dontFragment = false;
+      this.sender.segmentation = 0;
+    }
     const mss = Math.max(wanted, least) - (this.receiver.timestamps ? timestampSize : 0);
     if (mss >= this.sender.mss || !states.canSend(this.state)) return;
     this.sender.reduceMss(mss);

@@ -2,8 +2,9 @@
 
 import type { IpAddress } from "@tesserae/device/address";
 import type { Ip, IpError, IpHandler, IpPacket, IpSendOptions } from "@tesserae/device/ip";
-import { headroom, Page, PagePool } from "@tesserae/device/page";
+import { headroom, needsChecksum, Page, PagePool } from "@tesserae/device/page";
 import { protocolTcp } from "@tesserae/device/ip";
+import { completeChecksum } from "@tesserae/wire/complete-checksum";
 
 /** What becomes of a packet that was sent. */
 export type PacketSink = (bytes: Uint8Array, offset: number, length: number, options: IpSendOptions) => void;
@@ -69,6 +70,10 @@ export class MemoryIp implements Ip {
     this.#errorHandler = handler;
   }
 
+  segmentation(): number {
+    return 0;
+  }
+
   allocate(): Page | undefined {
     return this.hasPages ? this.#pool.take() : undefined;
   }
@@ -81,6 +86,7 @@ export class MemoryIp implements Ip {
     length: number,
     options: IpSendOptions = {},
   ): boolean {
+    if ((page.flags & needsChecksum) !== 0) completeChecksum(page.bytes, offset, length, 0, page.checksumOffset);
     const fits = length + 20 <= this.pathMtu || options.dontFragment !== true;
     if (fits) this.#sink(page.bytes, offset, length, options);
     this.#pool.release(page);

@@ -50,6 +50,8 @@ export class Sender {
   shift = 0;
   /** Payload of a full segment: the options of every segment are taken off. */
   mss = 536;
+  /** Bytes that one packet may carry for the device to cut into segments; 0 where it does not. */
+  segmentation = 0;
   finQueued = false;
   /** With `finQueued`: the FIN's number. */
   finSequence = 0;
@@ -93,9 +95,10 @@ export class Sender {
     });
   }
 
-  /** What a SYN or SYN-ACK said. `mss` with the options of data segments taken off. */
-  setPeer(mss: number, shift: number): void {
+  /** What a SYN or SYN-ACK said, and what the device does. `mss` with the options of data segments taken off. */
+  setPeer(mss: number, shift: number, segmentation: number): void {
     this.mss = mss;
+    this.segmentation = segmentation;
     this.shift = shift;
     this.congestion = new NewReno(mss);
   }
@@ -276,6 +279,7 @@ export class Sender {
     const congestionWindow = this.congestion.window + this.#limitedTransmit();
     const limit = Math.min(this.window, congestionWindow);
     let stalled = false;
+    let most = this.#mostAtOnce();
     this.#windowLimited = false;
     for (;;) {
       const sent = distance(this.nxt, this.una);
@@ -283,7 +287,9 @@ export class Sender {
       if (unsent <= 0) break;
       const data = unsent - (this.finQueued ? 1 : 0);
       const room = limit - sent;
-      const length = Math.min(data, this.mss, Math.max(0, room));
+      let length = Math.min(data, most, Math.max(0, room));
+      // The device cuts full segments only: what is left over waits for its turn, and for Nagle.
+      if (length > this.mss) length -= length % this.mss;
       // A FIN needs no window of its own: it is no data that the peer must store.
       const fin = this.finQueued && length === data && room >= data;
       if (length === 0 && !fin) {
@@ -295,6 +301,11 @@ export class Sender {
         break;
       }
       if (!this.#emit(this.nxt, length, fin)) {
+        if (most > this.mss) {
+          // Long pages are few; a short one may be free.
+          most = this.mss;
+          continue;
+        }
         stalled = true;
         break;
       }
@@ -318,6 +329,11 @@ export class Sender {
     } else if (isAfter(this.end, this.nxt)) {
       this.#armForce(now, stalled);
     }
+  }
+
+  /** Bytes in one packet. After a loss each segment counts by itself. */
+  #mostAtOnce(): number {
+    return this.segmentation > this.mss && !this.recovery.recovering ? this.segmentation : this.mss;
   }
 
   /** RFC 3042: the first two duplicates let a new segment each leave. */

@@ -374,6 +374,7 @@ class OwnTcp implements TcpHost, TcpContext {
       null,
       0,
       0,
+      0,
       true,
     );
   }

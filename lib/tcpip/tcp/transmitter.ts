@@ -1,7 +1,7 @@
 import type { IpAddress } from "@tesserae/device/address";
 import { type Ip, protocolTcp } from "@tesserae/device/ip";
-import { headroom } from "@tesserae/device/page";
-import { checksum, pseudoHeaderSum4, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
+import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
+import { fold, pseudoHeaderSum4, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
 import type { EndpointPair } from "./demux.ts";
 import type { SendBuffer } from "./send-buffer.ts";
 import type { Counters } from "./statistics.ts";
@@ -15,11 +15,23 @@ import {
   writeTimestamp,
 } from "./wire.ts";
 
+/** Where the checksum is in the header (RFC 9293 §3.1). */
+const checksumAt = 16;
+
 /** The sum of the pseudo header of a segment (RFC 9293 §3.1). */
 export function pseudoHeaderSum(source: IpAddress, destination: IpAddress, length: number): number {
   return source.family === 4
     ? pseudoHeaderSum4(source.w3, destination.w3, protocolTcp, length)
     : pseudoHeaderSum6(source, destination, protocolTcp, length);
+}
+
+/** Puts the sum of the pseudo header where the checksum belongs: the device, or IP in its place, does the rest. */
+function leaveChecksum(page: Page, pair: EndpointPair, length: number): void {
+  const sum = fold(pseudoHeaderSum(pair.local, pair.remote, length));
+  page.bytes[headroom + checksumAt] = sum >>> 8;
+  page.bytes[headroom + checksumAt + 1] = sum;
+  page.flags = needsChecksum;
+  page.checksumOffset = checksumAt;
 }
 
 /** `IpSendOptions`, the one object that all segments are sent with. */
@@ -48,6 +60,7 @@ export class Transmitter {
    * Sends a segment, with timestamps when `timestamp` is set, and with `length` bytes of `payload` at `payloadOffset`.
    *
    * @param window as on the wire: scaled down already
+   * @param segmentSize where `length` is more: the device cuts the payload into segments of so many bytes
    * @returns false when it did not leave: no page, or IP refused it.
    */
   segment(
@@ -62,15 +75,17 @@ export class Transmitter {
     payload: SendBuffer | null,
     payloadOffset: number,
     length: number,
+    segmentSize: number,
     dontFragment: boolean,
   ): boolean {
-    const page = this.#ip.allocate();
+    const headerLength = timestamp ? headerSize + timestampSize : headerSize;
+    const isLong = length > segmentSize;
+    const page = isLong ? this.#ip.allocate(headerLength + length) : this.#ip.allocate();
     if (page === undefined) {
       this.#counters.transmitStalls++;
       return false;
     }
     const bytes = page.bytes;
-    const headerLength = timestamp ? headerSize + timestampSize : headerSize;
     writeHeader(
       bytes,
       headroom,
@@ -85,12 +100,14 @@ export class Transmitter {
     if (timestamp) writeTimestamp(bytes, headroom + headerSize, timestampValue, timestampEcho);
     if (payload !== null) payload.copyTo(payloadOffset, length, bytes, headroom + headerLength);
     const total = headerLength + length;
-    const sum = checksum(bytes, headroom, total, pseudoHeaderSum(pair.local, pair.remote, total));
-    bytes[headroom + 16] = sum >>> 8;
-    bytes[headroom + 17] = sum;
+    leaveChecksum(page, pair, total);
+    if (isLong) {
+      page.segmentSize = segmentSize;
+      page.headerLength = headerLength;
+    }
     this.#choices.source = pair.local;
     this.#choices.dontFragment = dontFragment;
-    this.#counters.segmentsSent++;
+    this.#counters.segmentsSent += isLong ? Math.ceil(length / segmentSize) : 1;
     if (this.#ip.send(pair.remote, protocolTcp, page, headroom, total, this.#choices)) return true;
     this.#counters.transmitStalls++;
     return false;
@@ -118,9 +135,7 @@ export class Transmitter {
     const total = headerSize + synOptionsSize(windowShift, timestamp);
     writeHeader(bytes, headroom, pair.localPort, pair.remotePort, sequence, acknowledgement, total, flags, window);
     writeSynOptions(bytes, headroom + headerSize, mss, windowShift, timestamp, timestampValue, timestampEcho);
-    const sum = checksum(bytes, headroom, total, pseudoHeaderSum(pair.local, pair.remote, total));
-    bytes[headroom + 16] = sum >>> 8;
-    bytes[headroom + 17] = sum;
+    leaveChecksum(page, pair, total);
     this.#choices.source = pair.local;
     this.#choices.dontFragment = true;
     this.#counters.segmentsSent++;
@@ -130,6 +145,6 @@ export class Transmitter {
   /** Sends a reset; `flags` may add ACK. */
   reset(pair: EndpointPair, flags: number, sequence: number, acknowledgement: number): void {
     this.#counters.resetsSent++;
-    this.segment(pair, flagRst | flags, sequence, acknowledgement, 0, false, 0, 0, null, 0, 0, true);
+    this.segment(pair, flagRst | flags, sequence, acknowledgement, 0, false, 0, 0, null, 0, 0, 0, true);
   }
 }

@@ -1,4 +1,4 @@
-import { checksum } from "@tesserae/wire/checksum";
+import { checksum } from "./checksum.ts";
 
 /**
  * Does what a frame marked `needsChecksum` asks of a device: the field at `checksumStart + checksumOffset` of
