@@ -137,14 +137,13 @@ describe.skipIf(reason !== undefined)(`endings${reason === undefined ? "" : ` ($
   );
 
   test(
-    "too little memory",
+    "too little memory, for the image or beside it",
     async () => {
-      const { status, output } = await run(conduct, "", { memory: 64 }).catch((error: unknown) => ({
-        status: 1,
-        output: String(error),
-      }));
-      expect(status, output).toBeGreaterThan(0);
-      expect(output).toMatch(/memory/i);
+      await expect(run(conduct, "", { memory: 64 })).rejects.toThrow("does not fit into the machine's memory");
+      const { files } = await buildForVm(conduct);
+      const { status, output } = await run(conduct, "", { memory: Math.ceil(files.bytes / 2 ** 20) + 4 });
+      expect(status, output).toBe(102);
+      expect(output).toMatch(/^\[kernel\] out of memory: of \d+ MiB RAM/m);
     },
     patience,
   );

@@ -56,17 +56,16 @@ export function machineArguments(options: MachineOptions): readonly string[] {
   args.push("-chardev", `socket,id=control,fd=${String(controlDescriptor)}`, "-mon", "chardev=control,mode=control");
   if (machine === "microvm") args.push("-global", "virtio-mmio.force-legacy=false");
   args.push("-device", `isa-debug-exit,iobase=0x${exitPort.toString(16)},iosize=1`);
-  const slots = new VirtioSlots(machine);
-  args.push("-object", "rng-builtin,id=random", "-device", slots.device("rng", "rng=random"));
+  args.push("-object", "rng-builtin,id=random", "-device", virtioDevice(machine, "rng", "rng=random"));
   networks.forEach((network, index) => {
     const id = `net${String(index)}`;
-    args.push("-netdev", backend(network, id), "-device", slots.device("net", `netdev=${id}`, "romfile="));
+    args.push("-netdev", backend(network, id), "-device", virtioDevice(machine, "net", `netdev=${id}`, "romfile="));
   });
   blocks.forEach(({ file, readOnly }, index) => {
     const id = `block${String(index)}`;
     const access = readOnly ? ",read-only=on" : "";
     args.push("-drive", `if=none,id=${id},format=raw,file=${quote(file)}${access}`);
-    args.push("-device", slots.device("blk", `drive=${id}`));
+    args.push("-device", virtioDevice(machine, "blk", `drive=${id}`));
   });
   if (options.pcap !== undefined) {
     args.push("-object", `filter-dump,id=capture,netdev=net0,maxlen=65536,file=${quote(options.pcap)}`);
@@ -75,7 +74,7 @@ export function machineArguments(options: MachineOptions): readonly string[] {
   if ("disk" in boot) {
     if (boot.firmware !== undefined) args.push("-bios", boot.firmware);
     args.push("-drive", `if=none,id=boot,format=raw,file=${quote(boot.disk)}`);
-    args.push("-device", slots.device("blk", "drive=boot,bootindex=0"));
+    args.push("-device", virtioDevice(machine, "blk", "drive=boot,bootindex=0"));
   } else {
     args.push("-kernel", boot.kernel);
     if (boot.image !== undefined) args.push("-initrd", boot.image);
@@ -93,24 +92,15 @@ function backend(network: Network, id: string): string {
   return `user,id=${id},ipv6=off${forwards.join("")}`;
 }
 
-/** Names virtio devices as the machine's bus wants it, in an order that the guest finds again. */
-class VirtioSlots {
-  readonly #memoryMapped: boolean;
-  #next = 0;
-
-  constructor(machine: MachineType) {
-    this.#memoryMapped = machine === "microvm";
-  }
-
-  device(kind: "rng" | "net" | "blk", options: string, forPci?: string): string {
-    if (!this.#memoryMapped) {
-      // The interface of virtio 1.0 alone, and no boot ROM for a card that nothing boots from.
-      const more = forPci === undefined ? "" : `,${forPci}`;
-      return `virtio-${kind}-pci,${options},disable-legacy=on${more}`;
-    }
-    // Left to itself QEMU fills the slots from the last to the first.
-    return `virtio-${kind}-device,${options},bus=virtio-mmio-bus.${String(this.#next++)}`;
-  }
+/**
+ * A virtio device as the machine's bus wants it. The guest finds devices of one kind in the order in which they are
+ * given. Slots are left to QEMU, which fills those of memory-mapped devices from the last to the first and tells the
+ * guest of them in that order; the interrupt of the very first slot never arrives, as QEMU takes it for the timer's.
+ */
+function virtioDevice(machine: MachineType, kind: "rng" | "net" | "blk", options: string, forPci?: string): string {
+  if (machine === "microvm") return `virtio-${kind}-device,${options}`;
+  // The interface of virtio 1.0 alone, and no boot ROM for a card that nothing boots from.
+  return `virtio-${kind}-pci,${options},disable-legacy=on${forPci === undefined ? "" : `,${forPci}`}`;
 }
 
 /** A value of an option that may have commas: QEMU wants them twice. */

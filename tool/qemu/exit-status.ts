@@ -29,6 +29,9 @@ export function imageStatus({ code, signal, told, stderr, reason }: Ending): num
     .find((line) => line !== "" && !/: warning: /.test(line))
     ?.replace(/^\S*qemu-system-x86_64: /, "");
   if (signal !== null) throw new MachineError(`QEMU was ended by ${signal}${said === undefined ? "" : `: ${said}`}`);
+  if (code !== 0 && said !== undefined && /initrd is too large/.test(said)) {
+    throw new MachineError("the image does not fit into the machine's memory", "give it more: --memory 256M");
+  }
   if (code !== 0 && said !== undefined) throw new MachineError(`QEMU: ${said}`, adviceFor(said));
   if (reason === "guest-reset" || (code === 0 && reason === undefined)) {
     throw new MachineError("the machine reset itself without a word: the kernel never got as far as its console");

@@ -21,6 +21,7 @@ export function watchPowerButton(window: Window, firmware: Firmware, callback: (
     // Reading takes the events away.
     if ((window.memory.read(button.register, 4) & eventPowerDown) !== 0) callback();
   });
+  interrupt.unref();
   return () => interrupt.close();
 }
 
@@ -46,6 +47,7 @@ function watchFixedButton(window: Window, firmware: Firmware, callback: () => vo
     callback();
   });
   access.write(enableRegister, 2, access.read(enableRegister, 2) | powerButtonBit);
+  interrupt.unref();
   return () => {
     access.write(enableRegister, 2, access.read(enableRegister, 2) & ~powerButtonBit);
     interrupt.close();

@@ -118,12 +118,13 @@ export class MemoryWindow implements Window {
     if (source === "message") {
       const data = this.#nextVector++;
       this.#messages.set(data, callback);
-      return { message: { address: messageAddress, data }, close: () => void this.#messages.delete(data) };
+      const message = { address: messageAddress, data };
+      return { message, unref: () => undefined, close: () => void this.#messages.delete(data) };
     }
     const own = (): void => callback();
     const callbacks = this.#lines.get(source.line) ?? new Set();
     this.#lines.set(source.line, callbacks.add(own));
-    return { message: undefined, close: () => void callbacks.delete(own) };
+    return { message: undefined, unref: () => undefined, close: () => void callbacks.delete(own) };
   }
 
   /** Raises a line: those who wait for it are called from the event loop. */

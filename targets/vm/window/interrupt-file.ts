@@ -56,6 +56,14 @@ export class InterruptFile implements Interrupt {
     return this.#closed;
   }
 
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -5,6 +5,8 @@ import type { Interrupt, InterruptLine } from "./window.ts";
 export class SharedLine {
   readonly #file: InterruptFile;
   readonly #callbacks = new Set<() => void>();
+  /** Those of them that keep the event loop alive. */
+  readonly #referenced = new Set<() => void>();
   readonly #onUnused: () => void;
 
   /**
@@ -22,9 +24,16 @@ export class SharedLine {
     // A function of its own: the same callback may be given twice.
     const own = (): void => callback();
     this.#callbacks.add(own);
+    this.#referenced.add(own);
+    this.#file.ref();
+    const unref = (): void => {
+      if (this.#referenced.delete(own) && this.#referenced.size === 0) this.#file.unref();
+    };
     return {
       message: undefined,
+      unref,
       close: () => {
+        unref();
         if (!this.#callbacks.delete(own) || this.#callbacks.size > 0) return;
         this.#file.close();
         this.#onUnused();

@@ -97,6 +97,8 @@ export interface InterruptMessage {
 export interface Interrupt {
   /** For MSI and MSI-X tables; undefined for a line. */
   readonly message: InterruptMessage | undefined;
+  /** From now on it does not keep the event loop alive by itself. */
+  unref(): void;
   /** No call comes any more. Idempotent. */
   close(): void;
 }
