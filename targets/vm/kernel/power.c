@@ -61,11 +61,20 @@ static void write_registered(u32 action)
 	}
 }
 
+/* Some machines take a moment; a reset in it would start them again. Tens of milliseconds, by slow port reads. */
+static void wait_for_effect(void)
+{
+	for (u32 i = 0; i < 20000; i++)
+		in8(0x80);
+}
+
 void power_reset(void)
 {
 	interrupts_off();
 	console_flush();
 	write_registered(1);
+	if (registered[1].present)
+		wait_for_effect();
 	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
 	out8(RESET_CONTROL, 0x06);
 	/* An exception with no table to handle it shuts the processor down, and that resets the machine. */
@@ -88,9 +97,12 @@ void power_off(int code)
 		console_flush();
 		out8(DEBUG_EXIT_PORT, (u8)(code & 0x7f));
 		write_registered(0);
+		if (registered[0].present)
+			wait_for_effect();
 	}
 	out16(0x604, 0x2000);  /* QEMU's q35 and pc: PM1a control, SLP_EN, S5 */
 	out16(0xb004, 0x2000); /* older ones */
 	out8(0x600, 0x34);     /* Cloud Hypervisor's shutdown device */
+	wait_for_effect();
 	power_reset();
 }
