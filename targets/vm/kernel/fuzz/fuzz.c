@@ -10,6 +10,7 @@
  * the start of its loop, so a fault of its own costs a step and no more. Left out is only what may lawfully end the
  * machine: SIGKILL, exit_group, default actions, and device registers.
  */
+#pragma GCC visibility push(hidden) /* symbols are near: the program lies far from where small numbers point */
 #include "../linux.h"
 #include "../calls.h"
 
@@ -76,7 +77,7 @@ static int console;
 /* Window files that only window_step() uses. */
 static i64 memory_file, port_file, dma_file, power_file;
 static u32 dma_bound;
-extern char _start[], etext[];
+extern char __executable_start[], etext[], end[], resume_loop[];
 
 void *memcpy(void *to, const void *from, size_t n)
 {
@@ -189,7 +190,7 @@ static u64 bad_address(struct worker *w)
 	case 7:
 		return 0xffffc90000000000UL + below(w, 16 * MIB); /* its stacks */
 	case 8:
-		return (u64)_start + below(w, (u64)(etext - _start)); /* read-only */
+		return (u64)__executable_start + below(w, (u64)(etext - __executable_start)); /* read-only */
 	case 9:
 		return -below(w, PAGE);
 	default:
@@ -484,11 +485,11 @@ static void set_signal_stack(struct worker *w)
 static void any_signal_stack(struct worker *w)
 {
 	w->fragile = true;
-	if (below(w, 2)) {
-		own_words(w);
-		w->words[1] &= 3;
-		w->a[0] = (u64)w->words;
-	}
+	own_words(w);
+	w->words[1] &= 3;
+	/* A stack that spans this one could not be set back. */
+	w->words[2] = below(w, 2) ? below(w, ARENA_SIZE) : w->words[2] | 1UL << 63;
+	w->a[0] = below(w, 4) ? (u64)w->words : -below(w, PAGE);
 	call6(SYS_sigaltstack, w->a);
 	set_signal_stack(w);
 	w->fragile = false;
@@ -497,9 +498,9 @@ static void any_signal_stack(struct worker *w)
 /* A frame as the kernel made it, with a few words changed; its mask stays, or a fault would be fatal by law. */
 static void any_signal_return(struct worker *w)
 {
-	struct ucontext *context = &w->context;
+	struct ucontext *context = &w->context; /* goes on at resume_loop */
 	u64 *words = (u64 *)context;
-	u64 frame = below(w, 16) ? (u64)context : bad_address(w);
+	u64 frame = below(w, 16) ? (u64)context : -below(w, PAGE); /* the program's text would do for a frame */
 	for (u64 n = below(w, 5); n; n--)
 		words[below(w, __builtin_offsetof(struct ucontext, mask) / 8)] = anything(w);
 	context->mask = 0;
@@ -507,8 +508,8 @@ static void any_signal_return(struct worker *w)
 		context->extended_state = (u64)w->xstate;
 	for (u64 n = below(w, 8); n; n--)
 		*(u64 *)(w->xstate + below(w, 2) * 512 + 8 * below(w, 16)) = anything(w);
-	if (context->rip >= (u64)_start && context->rip < (u64)blocks)
-		context->rip = 0;
+	if (context->rip >= (u64)__executable_start && context->rip < (u64)end)
+		context->rip = (u64)resume_loop;
 	asm volatile("mov %0, %%rsp\n\t"
 		     "mov $15, %%eax\n\t"
 		     "syscall\n\t"
@@ -739,7 +740,7 @@ static void step(struct worker *w)
 }
 
 /* The loop restarts here after a signal, on the stack as it was. */
-void worker_loop(struct worker *w);
+void worker_loop(struct worker *w) __attribute__((noreturn));
 asm(".globl enter_loop, resume_loop\n"
     "enter_loop:\n"
     "	mov %rsp, %fs:8\n"
@@ -750,15 +751,13 @@ asm(".globl enter_loop, resume_loop\n"
     "	mov %fs:0, %rdi\n"
     "	sub $8, %rsp\n"
     "	call worker_loop\n"
-    "	add $8, %rsp\n"
-    "	ret\n"
+    "	ud2\n"
     ".globl signal_return\n"
     "signal_return:\n"
     "	mov $15, %eax\n"
     "	syscall\n"
     "	ud2\n");
-void enter_loop(void);
-extern char resume_loop[];
+void enter_loop(void) __attribute__((noreturn));
 
 void worker_loop(struct worker *w)
 {
@@ -767,6 +766,10 @@ void worker_loop(struct worker *w)
 		w->steps_left--;
 		step(w);
 	}
+	/* What the kernel finds at the end of a thread is the program's to invent, too. */
+	CALL_N(273, below(w, 2) ? own_words(w) : any_address(w), 24);
+	for (;;)
+		CALL_N(SYS_exit, 0);
 }
 
 void __attribute__((used)) thread_start(struct worker *w)
@@ -774,10 +777,6 @@ void __attribute__((used)) thread_start(struct worker *w)
 	set_signal_stack(w);
 	CALL_N(SYS_rt_sigprocmask, SIG_SETMASK, (u64)&(u64){ 0 }, 0, 8);
 	enter_loop();
-	/* What the kernel finds at the end of a thread is the program's to invent, too. */
-	CALL_N(273, below(w, 2) ? own_words(w) : any_address(w), 24);
-	for (;;)
-		CALL_N(SYS_exit, 0);
 }
 
 void signal_entry(int signal, struct siginfo *info, struct ucontext *context)
@@ -788,12 +787,12 @@ void signal_entry(int signal, struct siginfo *info, struct ucontext *context)
 		return;
 	if (info->code <= 0 && signal != SIGUSR1 && below(w, 2))
 		return;
-	memcpy(&w->context, context, sizeof *context);
 	if (context->extended_state)
 		memcpy(w->xstate, (void *)context->extended_state, XSTATE_SIZE / 4);
 	context->rip = (u64)resume_loop;
 	context->rflags = 0x202;
 	context->mask = 0;
+	memcpy(&w->context, context, sizeof *context);
 }
 
 static i64 start_worker(u32 index, u64 seed, u64 steps)
