@@ -6,8 +6,7 @@ import { errnoName, loadLibc, type Libc } from "./libc.ts";
 import { Readiness } from "./readiness.ts";
 import { prepareInterface, setupAdvice, type TapSetup } from "./setup.ts";
 import { openTap, TapError } from "./tun.ts";
-import { SegmentGatherer } from "./segment-gatherer.ts";
-import { readHeader, virtioNetHeaderSize, writeHeader, writeSegmentedHeader } from "./virtio-net-header.ts";
+import { readHeader, virtioNetHeaderSize, writeHeader } from "./virtio-net-header.ts";
 import { holdClock, releaseClock } from "@tesserae/node/process-clock";
 
 /** Bytes of an Ethernet header. */
@@ -16,6 +15,10 @@ const ethernetHeader = 14;
 const batch = 64;
 /** The longest frame with TCP segments that the kernel makes, in bytes: an IP packet cannot be longer. */
 const longestSegmented = ethernetHeader + 65_535;
+/** TCP payload in one frame for the kernel to cut: with the longest headers, still an IP packet. */
+const longestPayload = 65_535 - 80;
+/** Pages for such frames, told from the others by their length, which is no multiple of 64: the kernel copies within the call, so that few are out at a time. */
+const longPages = 8;
 /** Where a received frame starts in its page: its IP header is then on a multiple of 4. */
 const receiveOffset = headroom - ethernetHeader;
 
@@ -24,8 +27,7 @@ export interface TapOptions extends TapSetup {
   readonly mac?: MacAddress;
   /**
    * Lets the kernel hand over TCP segments of up to 64 KiB in one frame, longer than the MTU, and leave out checksums
-   * that nothing on the way can have damaged: `Page.segmentSize` and `needsChecksum` tell. Segments sent in one burst
-   * are joined for the kernel in the same way. Far faster for bulk; to be turned off where every frame must be as on a
+   * that nothing on the way can have damaged, and take such frames: `Page.segmentSize` and `needsChecksum` tell. Far faster for bulk; to be turned off where every frame must be as on a
    * wire, for a capture or with faults. Default true.
    */
   readonly offload?: boolean;
@@ -89,21 +91,19 @@ class TapNetif implements Netif, NetifStatistics {
   readonly #longestFrame: number;
   /** What one read can give, the header of the driver's left out. */
   readonly #longestReceived: number;
-  readonly #gatherer: SegmentGatherer;
-  readonly #gatheredAddress: number;
-  readonly #flushLater: () => void;
-  #flushQueued = false;
-  #receiving = false;
   /** For frames that leave no room for the driver's header in front of them. */
   readonly #scratch: Uint8Array;
   readonly #scratchAddress: number;
   readonly #pool: PagePool;
+  /** For frames that the kernel is to cut. */
+  readonly #longPool: PagePool | undefined;
   /** One is enough: a frame is handled to completion before the next is read. */
   readonly #received: Page;
   readonly #receivedAddress: number;
   readonly #readiness: Readiness;
   readonly #onDead: (error: TapError) => void;
-  #poolAddress = 0;
+  readonly #poolAddress: number;
+  readonly #longPoolAddress: number;
   #handler: FrameHandler | undefined;
   #closing: Promise<void> | undefined;
 
@@ -114,29 +114,20 @@ class TapNetif implements Netif, NetifStatistics {
     this.#libc = libc;
     this.#fd = fd;
     this.#offload = options.offload ?? true;
-    this.features = { transmitChecksum: this.#offload, maxSegmentation: 0 };
+    this.features = { transmitChecksum: this.#offload, maxSegmentation: this.#offload ? longestPayload : 0 };
     this.#longestFrame = mtu + ethernetHeader;
     this.#longestReceived = this.#offload ? longestSegmented : this.#longestFrame;
     this.#onDead = options.onDead ?? ((error) => void process.stderr.write(`${error.message}\n`));
     // A multiple of 64: no two pages share a cache line.
     const pageSize = (headroom + mtu + 63) & ~63;
     this.#pool = new PagePool(options.pages ?? 256, pageSize);
+    this.#poolAddress = addressOfPool(libc, this.#pool);
+    this.#longPool = this.#offload ? new PagePool(longPages, headroom + longestSegmented) : undefined;
+    this.#longPoolAddress = this.#longPool === undefined ? 0 : addressOfPool(libc, this.#longPool);
     this.#received = new Page(new Uint8Array(headroom + this.#longestReceived), 0);
-    this.#gatherer = new SegmentGatherer();
-    this.#gatheredAddress = libc.addressOf(this.#gatherer.bytes);
-    this.#flushLater = () => {
-      this.#flushQueued = false;
-      this.#flush();
-    };
     this.#scratch = new Uint8Array(virtioNetHeaderSize + this.#longestFrame);
     this.#scratchAddress = libc.addressOf(this.#scratch);
     this.#receivedAddress = libc.addressOf(this.#received.bytes) + receiveOffset;
-    const first = this.#pool.take();
-    if (first !== undefined) {
-      // All pages of a pool lie in one allocation, in the order of their indices.
-      this.#poolAddress = libc.addressOf(first.bytes) - first.bytes.byteOffset;
-      this.#pool.release(first);
-    }
     this.#readiness = new Readiness(libc, fd, () => this.#drain());
   }
 
@@ -148,17 +139,18 @@ class TapNetif implements Netif, NetifStatistics {
     this.#handler = handler;
   }
 
-  allocate(): Page | undefined {
-    return this.#pool.take();
+  allocate(length = this.mtu): Page | undefined {
+    return length <= this.mtu ? this.#pool.take() : this.#longPool?.take();
   }
 
   transmit(page: Page, offset: number, length: number): boolean {
+    const longest = page.segmentSize > 0 && this.#offload ? longestSegmented : this.#longestFrame;
     let sent = false;
-    if (length <= this.#longestFrame && this.#closing === undefined) {
+    if (length <= longest && this.#closing === undefined) {
       // The kernel copies: the page is free as soon as the call returns.
       sent = this.#offload
-        ? this.#gather(page, offset, length)
-        : this.#libc.write(this.#fd, this.#poolAddress + page.bytes.byteOffset + offset, length) === length;
+        ? this.#writeWithHeader(page, offset, length)
+        : this.#libc.write(this.#fd, this.#addressOf(page) + offset, length) === length;
     }
     if (sent) {
       this.sentFrames++;
@@ -166,59 +158,18 @@ class TapNetif implements Netif, NetifStatistics {
     } else {
       this.droppedFrames++;
     }
-    this.#pool.release(page);
+    this.release(page);
     return sent;
   }
 
   release(page: Page): void {
-    this.#pool.release(page);
+    if (this.#longPool !== undefined && page.bytes.length === this.#longPool.pageSize) this.#longPool.release(page);
+    else this.#pool.release(page);
   }
 
   close(): Promise<void> {
-    if (this.#closing === undefined) {
-      this.#flush();
-      this.#closing = this.#readiness.close().then(() => closeSync(this.#fd));
-    }
+    this.#closing ??= this.#readiness.close().then(() => closeSync(this.#fd));
     return this.#closing;
-  }
-
-  /**
-   * Sends a frame, or keeps it for the rest of its burst: until the end of the batch that is being received, else until
-   * whoever sends has returned to the event loop.
-   */
-  #gather(page: Page, offset: number, length: number): boolean {
-    const gatherer = this.#gatherer;
-    const plain = page.flags === 0 && page.segmentSize === 0;
-    if (gatherer.count > 0) {
-      const added = plain ? gatherer.add(page.bytes, offset, length) : 0;
-      if (added === 2) this.#flush();
-      if (added > 0) return true;
-      this.#flush();
-    }
-    if (!plain || !SegmentGatherer.begins(page.bytes, offset, length)) {
-      return this.#writeWithHeader(page, offset, length);
-    }
-    gatherer.begin(page.bytes, offset, length);
-    if (!this.#receiving && !this.#flushQueued) {
-      this.#flushQueued = true;
-      queueMicrotask(this.#flushLater);
-    }
-    return true;
-  }
-
-  #flush(): void {
-    const gatherer = this.#gatherer;
-    const { count } = gatherer;
-    if (count === 0) return;
-    const whole = gatherer.finish() + virtioNetHeaderSize;
-    if (count > 1) writeSegmentedHeader(gatherer.bytes, 0, gatherer.headerLength, gatherer.segmentSize);
-    else gatherer.bytes.fill(0, 0, virtioNetHeaderSize);
-    gatherer.clear();
-    if (this.#libc.write(this.#fd, this.#gatheredAddress, whole) === whole) return;
-    // Counted as sent when they were taken.
-    this.sentFrames -= count;
-    this.sentBytes -= whole - virtioNetHeaderSize;
-    this.droppedFrames += count;
   }
 
   #writeWithHeader(page: Page, offset: number, length: number): boolean {
@@ -226,23 +177,26 @@ class TapNetif implements Netif, NetifStatistics {
     if (offset >= virtioNetHeaderSize) {
       const start = offset - virtioNetHeaderSize;
       writeHeader(page, page.bytes, start);
-      return this.#libc.write(this.#fd, this.#poolAddress + page.bytes.byteOffset + start, whole) === whole;
+      return this.#libc.write(this.#fd, this.#addressOf(page) + start, whole) === whole;
     }
+    if (length > this.#longestFrame) return false;
     writeHeader(page, this.#scratch, 0);
     this.#scratch.set(page.bytes.subarray(offset, offset + length), virtioNetHeaderSize);
     return this.#libc.write(this.#fd, this.#scratchAddress, whole) === whole;
   }
 
+  #addressOf(page: Page): number {
+    const isLong = this.#longPool !== undefined && page.bytes.length === this.#longPool.pageSize;
+    return (isLong ? this.#longPoolAddress : this.#poolAddress) + page.bytes.byteOffset;
+  }
+
   #drain(): void {
     // One batch is one moment: the stack asks for the time several times a frame, which would cost as much as the rest.
     holdClock();
-    this.#receiving = true;
     try {
       this.#receiveBatch();
     } finally {
-      this.#receiving = false;
       releaseClock();
-      this.#flush();
     }
   }
 
@@ -255,11 +209,6 @@ class TapNetif implements Netif, NetifStatistics {
       if (this.#closing !== undefined) return;
       const got = libc.read(this.#fd, address, header + this.#longestReceived);
       if (got < 0) {
-        // What is sent now may be answered within the call.
-        if (this.#gatherer.count > 0) {
-          this.#flush();
-          continue;
-        }
         // After a frame it is the end of the queue; asking why costs another call.
         if (count === 0) this.#checkAlive();
         return;
@@ -286,4 +235,13 @@ class TapNetif implements Netif, NetifStatistics {
     void this.close();
     this.#onDead(new TapError(code, `tap device "${this.name}" is gone: no frame comes any more`));
   }
+}
+
+/** Where the memory of a pool begins: all its pages lie in one allocation, in the order of their indices. */
+function addressOfPool(libc: Libc, pool: PagePool): number {
+  const first = pool.take();
+  if (first === undefined) throw new RangeError("the pool has no page");
+  const address = libc.addressOf(first.bytes) - first.bytes.byteOffset;
+  pool.release(first);
+  return address;
 }

@@ -24,21 +24,6 @@ export function writeHeader(page: Page, bytes: Uint8Array, offset: number): void
   put16(bytes, offset + 8, partial ? page.checksumOffset : 0);
 }
 
-/** Writes the header of a long frame with TCP segments over IPv4, its TCP checksum to be completed. */
-export function writeSegmentedHeader(
-  bytes: Uint8Array,
-  offset: number,
-  headerLength: number,
-  segmentSize: number,
-): void {
-  bytes[offset] = flagNeedsChecksum;
-  bytes[offset + 1] = gsoTcp4;
-  put16(bytes, offset + 2, headerLength);
-  put16(bytes, offset + 4, segmentSize);
-  put16(bytes, offset + 6, 34);
-  put16(bytes, offset + 8, 16);
-}
-
 /** Reads the header at `offset` into the page's metadata. */
 export function readHeader(page: Page, bytes: Uint8Array, offset: number): void {
   if (((bytes[offset] ?? 0) & flagNeedsChecksum) === 0) {
