@@ -1,5 +1,8 @@
 /*
- * Threads: round robin with a slice of 10 ms, a queue of sleepers sorted by deadline, one timer for both.
+ * Threads: slices of 10 ms in turn, a queue of sleepers sorted by deadline, one timer for both.
+ *
+ * A thread that an event has woken waits for less than those that only compute: it goes before them, and the running
+ * one gives way after a millisecond. One that was preempted has its turn after a slice's length at the latest.
  *
  * A thread is ready (in the run queue), running (`current`), blocked, or dead (on `zombies` until the next
  * thread has left its stack). The processor idles on the stack of whoever blocked last.
@@ -7,6 +10,7 @@
 #include "kernel.h"
 
 #define SLICE 10000000UL
+#define SHORT_SLICE 1000000UL /* while a thread waits that an event has woken */
 #define SHORTEST_TIMER 1000UL
 #define MAX_THREAD_ID 0x3fffff
 
@@ -21,7 +25,10 @@ bool reschedule;
 u64 extended_state_size, extended_state_parts;
 u32 extended_state_mxcsr_mask;
 
-static struct thread *run_head, *run_tail, *sleepers, *zombies;
+static struct run_queue {
+	struct thread *head, *tail;
+} woken, preempted; /* the ready threads */
+static struct thread *sleepers, *zombies;
 static u32 thread_count;
 static i32 last_id;
 static u64 slice_end, exited_time;
@@ -184,7 +191,7 @@ static void arm_timer(void)
 {
 	u64 at = sleepers ? sleepers->deadline : FOREVER;
 	u64 time;
-	if (run_head && slice_end < at)
+	if ((woken.head || preempted.head) && slice_end < at)
 		at = slice_end;
 	if (at >= timer_at)
 		return;
@@ -193,15 +200,26 @@ static void arm_timer(void)
 	apic_timer(at > time + SHORTEST_TIMER ? at - time : SHORTEST_TIMER);
 }
 
-static void run_push(struct thread *thread)
+static void run_push(struct run_queue *queue, struct thread *thread)
 {
 	thread->state = THREAD_READY;
 	thread->run_next = NULL;
-	if (run_head)
-		run_tail->run_next = thread;
+	if (queue->head)
+		queue->tail->run_next = thread;
 	else
-		run_head = thread;
-	run_tail = thread;
+		queue->head = thread;
+	queue->tail = thread;
+}
+
+/* NULL when no thread is ready. */
+static struct thread *run_pop(u64 time)
+{
+	bool overdue = preempted.head && time - preempted.head->switched_at >= SLICE;
+	struct run_queue *queue = woken.head && !overdue ? &woken : &preempted;
+	struct thread *thread = queue->head;
+	if (thread)
+		queue->head = thread->run_next;
+	return thread;
 }
 
 static void sleep_insert(struct thread *thread)
@@ -230,7 +248,8 @@ void thread_wake(struct thread *thread)
 		sleep_remove(thread);
 	thread->deadline = FOREVER;
 	thread->channel = NULL;
-	run_push(thread);
+	run_push(&woken, thread);
+	slice_end = MIN(slice_end, current->switched_at + SHORT_SLICE);
 	arm_timer();
 }
 
@@ -254,7 +273,7 @@ void timer_tick(void)
 		sleepers->timed_out = true;
 		thread_wake(sleepers);
 	}
-	if (run_head && time >= slice_end)
+	if ((woken.head || preempted.head) && time >= slice_end)
 		reschedule = true;
 	arm_timer();
 }
@@ -292,23 +311,16 @@ void schedule(void)
 	reschedule = false;
 	current->run_time += time - current->switched_at;
 	current->switched_at = time;
-	if (current->state == THREAD_RUNNING) {
-		if (!run_head)
-			return;
-		run_push(current);
-	}
-	if (!run_head) {
-		while (!run_head) {
-			arm_timer();
-			wait_for_interrupt();
-		}
+	if (current->state == THREAD_RUNNING)
+		run_push(&preempted, current);
+	while (!(next = run_pop(time))) {
+		arm_timer();
+		wait_for_interrupt();
 		time = now();
 	}
-	next = run_head;
-	run_head = next->run_next;
 	next->state = THREAD_RUNNING;
 	next->switched_at = time;
-	slice_end = time + SLICE;
+	slice_end = time + (woken.head ? SHORT_SLICE : SLICE);
 	reschedule = false;
 	arm_timer();
 	if (next != current)
