@@ -48,9 +48,11 @@
 #define SYS_set_tid_address 218
 #define SYS_exit_group 231
 #define SYS_tgkill 234
+#define SYS_openat 257
 #define SYS_ppoll 271
 #define SYS_epoll_pwait 281
 #define SYS_clone3 435
+#define SYS_epoll_create1 291
 #define SYS_epoll_pwait2 441
 
 struct worker {
@@ -62,6 +64,7 @@ struct worker {
 	volatile i32 id;    /* 0: no thread runs here; the kernel clears it */
 	bool fragile;       /* signals cannot be handled just now */
 	u64 steps_left;
+	u64 epoll_file, directory;
 	u64 seen_calls;     /* by the watch, and for how many ticks */
 	u32 seen_ticks;
 	struct ucontext context; /* of the last signal, for rt_sigreturn with changes */
@@ -318,44 +321,64 @@ static const struct shape {
 	u32 number;
 	const char *letters;
 } shapes[] = {
-	{ 0, "fpl" }, { 1, "fpl" }, { 2, "sgo" }, { 3, "f" }, { 4, "sp" }, { 5, "fp" }, { 6, "sp" }, { 7, "pni" },
-	{ 8, "fli" }, { 9, "plibfl" }, { 10, "pli" }, { 11, "pl" }, { 16, "fgp" }, { 17, "fpll" }, { 18, "fpll" },
-	{ 19, "fwn" }, { 20, "fwn" }, { 21, "si" }, { 22, "p" }, { 25, "ppplip" }, { 27, "plp" }, { 28, "pli" },
-	{ 32, "f" }, { 33, "ff" }, { 35, "tp" }, { 72, "fil" }, { 79, "pl" }, { 80, "s" }, { 81, "f" }, { 89, "spl" },
-	{ 96, "pp" }, { 97, "ip" }, { 98, "ip" }, { 99, "p" }, { 125, "wp" }, { 130, "m8" }, { 137, "sp" },
-	{ 138, "fp" }, { 157, "ip" }, { 201, "p" }, { 202, "pgitpi" }, { 213, "i" }, { 217, "fpl" }, { 228, "ip" },
-	{ 229, "ip" }, { 230, "iitp" }, { 232, "fpni" }, { 233, "fifw" }, { 257, "fsgo" }, { 262, "fspg" },
-	{ 267, "fspl" }, { 269, "fsi" }, { 271, "pntm8" }, { 273, "w24" }, { 281, "fpnim8" }, { 284, "i" },
-	{ 290, "ig" }, { 291, "g" }, { 292, "ffg" }, { 293, "pg" }, { 295, "fwnl" }, { 296, "fwnl" },
-	{ 302, "iiww" }, { 318, "pli" }, { 332, "fsgip" }, { 439, "fsig" }, { 441, "fpntm8" },
+	{ 0, "fpl" }, { 1, "fpl" }, { 2, "sg" }, { 3, "f" }, { 4, "sp" }, { 5, "fp" }, { 6, "sp" }, { 7, "pci" },
+	{ 8, "fli" }, { 9, "PLrmfL" }, { 10, "PLr" }, { 11, "PL" }, { 16, "fqp" }, { 17, "fpcL" }, { 18, "fpcL" },
+	{ 19, "fwc" }, { 20, "fwc" }, { 21, "si" }, { 22, "p" }, { 25, "PLLcP" }, { 27, "PLp" }, { 28, "PLi" },
+	{ 32, "f" }, { 33, "ff" }, { 35, "tp" }, { 72, "fic" }, { 79, "pl" }, { 80, "s" }, { 81, "f" }, { 89, "spl" },
+	{ 96, "pp" }, { 97, "ip" }, { 98, "zp" }, { 99, "p" }, { 125, "wp" }, { 137, "sp" }, { 138, "fp" },
+	{ 143, "zp" }, { 157, "ip" }, { 201, "p" }, { 202, "Witpi" }, { 204, "z8p" }, { 213, "i" }, { 217, "Dpl" },
+	{ 228, "ip" }, { 229, "ip" }, { 230, "zzt" }, { 232, "Epci" }, { 233, "Ecfw" }, { 257, "Dsg" }, { 262, "Dspg" },
+	{ 267, "Dspl" }, { 269, "Dsi" }, { 271, "pct08" }, { 273, "w2" }, { 274, "zpp" }, { 281, "Epci08" }, { 284, "i" },
+	{ 290, "ig" }, { 291, "G" }, { 292, "ffG" }, { 293, "pg" }, { 295, "fwcL" }, { 296, "fwcL" },
+	{ 302, "ziww" }, { 318, "plz" }, { 324, "cz" }, { 332, "Dsgip" }, { 439, "Dsig" }, { 441, "Epct08" },
 };
 
 static u64 argument(struct worker *w, char letter)
 {
 	static const u64 map_kinds[] = { MAP_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED };
+	static const u64 requests[] = { TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX };
+	u64 usual = below(w, 8);
 	switch (letter) {
-	case 'f':
+	case 'f': /* a file */
 		return any_file(w);
+	case 'E': /* one that epoll_create made not long ago, or a directory */
+		return usual ? w->epoll_file : any_file(w);
+	case 'D':
+		return usual > 3 ? (u64)AT_FDCWD : usual ? w->directory : any_file(w);
 	case 'p':
 		return any_address(w);
+	case 'P':
+		return usual ? ALIGN_DOWN(arena_address(w), PAGE) : any_address(w);
+	case 'W':
+		return usual ? ARENA + 4 * below(w, 8) : any_address(w);
 	case 'l':
-	case 'n':
-		return letter == 'n' && below(w, 2) ? below(w, 8) : any_length(w);
+		return any_length(w);
+	case 'L':
+		return usual ? PAGE * below(w, 24) : any_length(w);
+	case 'c': /* a count */
+		return usual ? below(w, 5) : any_length(w);
 	case 's':
 		return any_path(w);
 	case 'g':
-	case 'o':
-		return any_bits(w);
+		return usual > 3 ? 0 : usual > 1 ? any_bits(w) : O_CLOEXEC | O_NONBLOCK;
+	case 'G':
+		return usual ? O_CLOEXEC * below(w, 2) : any_bits(w);
 	case 'i':
 		return below(w, 20);
+	case 'z':
+		return usual ? below(w, 2) : anything(w);
+	case 'r':
+		return usual ? below(w, 8) : anything(w);
 	case 'w':
 		return own_words(w);
 	case 't':
 		return short_time(w);
 	case 'm':
-		return open_mask(w);
-	case 'b':
 		return map_kinds[below(w, LENGTH_OF(map_kinds))] | (below(w, 2) ? MAP_FIXED : 0);
+	case 'q':
+		return usual ? requests[below(w, LENGTH_OF(requests))] : anything(w);
+	case '0':
+		return 0;
 	case '8':
 		return 8;
 	case '2':
@@ -720,7 +743,7 @@ static void step(struct worker *w)
 {
 	u64 dice = below(w, 1024);
 	w->calls++;
-	if (dice == 0) {
+	if (dice < 3) {
 		tidy(w);
 		return;
 	}
@@ -735,8 +758,13 @@ static void step(struct worker *w)
 		return;
 	}
 	plant_words(w);
-	if (!special_call(w))
-		call6(w->number, w->a);
+	if (special_call(w))
+		return;
+	i64 result = call6(w->number, w->a);
+	if (w->number == SYS_epoll_create1 && result >= 0)
+		w->epoll_file = (u64)result;
+	if (w->number == SYS_openat && result >= 0)
+		w->directory = (u64)result;
 }
 
 /* The loop restarts here after a signal, on the stack as it was. */
