@@ -75,6 +75,8 @@ void bootinfo_init(u64 address)
 	if (boot_info.image_size)
 		loader_data(boot_info.image, boot_info.image_size, "image");
 	boot_info.rsdp = info->rsdp;
+	if (!boot_info.image_size)
+		pmem_init();
 }
 
 /* Copies a word's value up to its end, quotes removed, and returns where it ended. */
@@ -115,16 +117,18 @@ bool bootinfo_option(const char *key, char *value, size_t size)
 	return false;
 }
 
+/* Written so that no sum can overflow. */
+static bool overlaps(u64 a, u64 a_length, u64 b, u64 b_length)
+{
+	return a < b ? b - a < a_length : a - b < b_length && a_length;
+}
+
 bool bootinfo_is_ram(u64 address, u64 length)
 {
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		const struct memory_range *range = &boot_info.map[i];
-		if (range->type != MEMORY_RAM)
-			continue;
-		/* Written so that no sum can overflow. */
-		if (address < range->address ? range->address - address < length
-					     : address - range->address < range->size && length)
+		if (range->type == MEMORY_RAM && overlaps(address, length, range->address, range->size))
 			return true;
 	}
-	return false;
+	return overlaps(address, length, boot_info.image, boot_info.image_size);
 }

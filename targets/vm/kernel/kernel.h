@@ -96,6 +96,7 @@ struct boot_info {
 	struct memory_range map[MAX_MEMORY_RANGES];
 	u32 map_count;
 	u64 image, image_size; /* physical */
+	bool image_beside_ram; /* in persistent memory */
 	u64 rsdp;
 	char command_line[4096];
 };
@@ -104,7 +105,8 @@ extern struct boot_info boot_info;
 void bootinfo_init(u64 start_info);
 /* The value of word `key=value` (quotes allowed) of the command line; false when absent. `key` alone is "". */
 bool bootinfo_option(const char *key, char *value, size_t size);
-bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it */
+void pmem_init(void);
+bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it, or of the image */
 /* An image linked behind the kernel, for machines that load one file: the image builder fills this in. */
 struct embedded_image {
 	char magic[8]; /* "TSEMBED" */

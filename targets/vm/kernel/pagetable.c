@@ -217,6 +217,8 @@ void pagetable_init(void)
 		if (page_span(i, 0, RAM_LIMIT, &span))
 			map_direct(span.start, span.end);
 	}
+	if (boot_info.image_beside_ram)
+		map((u64)direct(boot_info.image), boot_info.image, boot_info.image_size, KERNEL_CONSTANT_BITS);
 	write_cr3(physical(root));
 	write_cr0(read_cr0() | CR0_WP);
 	page_init_high();
