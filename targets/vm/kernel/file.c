@@ -104,7 +104,7 @@ u64 file_size(struct file *file)
 void file_init(void)
 {
 	for (int fd = 0; fd < 3; fd++) {
-		struct file *console = console_open();
+		struct file *console = fd == 0 ? console_open() : console_open_output();
 		ASSERT(console);
 		file_install(console, fd, false);
 	}

@@ -469,6 +469,7 @@ void file_init(void);                                                      /* de
 
 /* console-file.c */
 extern const struct file_operations console_operations;
+struct file *console_open_output(void);
 struct file *console_open(void); /* the same file each time, with a reference */
 void console_input_event(void); /* from console.c's interrupt, after it queued input */
 
