@@ -13,7 +13,6 @@ import {
 import { createRequire } from "node:module";
 import path from "node:path";
 import { bytesContent, eachChunk, fileContent, type FileContent } from "./content.ts";
-import { ElfFile } from "./elf-file.ts";
 import { buildDiskLoaders } from "./disk-loader.ts";
 import { writeDiskImage } from "./formats/disk-image.ts";
 import { writeFirecracker } from "./formats/firecracker.ts";
@@ -21,12 +20,13 @@ import type { Format, FormatInput } from "./formats/format.ts";
 import { writeLibvirt } from "./formats/libvirt.ts";
 import { writeOci } from "./formats/oci.ts";
 import { writeSingleElf } from "./formats/single-elf.ts";
-import { trimIcu, type IcuChoice, type TrimmedIcu } from "./icu.ts";
+import type { IcuChoice, TrimmedIcu } from "./icu.ts";
 import { ImageFailure, ofFile } from "./image-failure.ts";
 import { layOut, roundUp, type ImageEntry, type ImageLayout } from "./image-layout.ts";
 import { buildKernel, type BuiltKernel } from "./kernel.ts";
 import { manifestText, type ImageManifest, type ManifestFile } from "./manifest.ts";
 import { obtainNode } from "./node-runtime.ts";
+import { prepareNode } from "./prepare-node.ts";
 import { replaceFile } from "./replace-file.ts";
 import { libraryFolder, sharedLibraries } from "./shared-libraries.ts";
 import type { PartSize } from "./sizes.ts";
@@ -124,12 +124,8 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
   const open: FileContent[] = [];
   try {
     const rawSize = node.bytes.length;
-    const what = `Node.js ${node.version}`;
-    const stripped = ofFile(what, () => strip(node.bytes));
-    const elf = ofFile(what, () => new ElfFile(stripped));
-    checkProgram(elf, what);
+    const { program, elf, icu, dropped } = prepareNode(node, request.icu ?? "en");
     const libraries = sharedLibraries(elf, request.sysroot);
-    const icu = ofFile(what, () => trimIcu(stripped, request.icu ?? "en"));
     const application = applicationFiles(request, open);
     const argv = checkWords("argv", request.argv ?? defaultArgv);
     const environment = checkWords("environment", request.environment ?? defaultEnvironment);
@@ -140,6 +136,7 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       kernel: { sources: kernel.sources, sha256: kernel.sha256, compiler: kernel.compiler },
       node: { version: node.version, size: rawSize, sha256: node.sha256 },
       icu: { name: icu.name, languages: icu.languages },
+      dropped: dropped.map(({ part }) => part),
       libraries: Object.fromEntries(libraries.map(({ name, bytes }) => [name, describe(bytes)])),
       application: Object.fromEntries(application.map(({ path: at, content }) => [at, describeContent(content)])),
     };
@@ -153,7 +150,7 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       executable: true,
     }));
     const layout = layOut([
-      { kind: "file", path: "/usr/bin/node", content: bytesContent(stripped), executable: true, sparse: true },
+      { kind: "file", path: "/usr/bin/node", content: bytesContent(program), executable: true, sparse: true },
       ...libraryEntries,
       ...application,
       text("/boot/argv", argv.map((word) => `${word}\0`).join("")),
@@ -234,13 +231,6 @@ async function writeFormat(
 
 function sumOf<T>(list: readonly T[], size: (each: T) => number): number {
   return list.reduce((sum, each) => sum + size(each), 0);
-}
-
-function checkProgram(elf: ElfFile, what: string): void {
-  // EM_X86_64; ET_EXEC and ET_DYN
-  if (elf.machine !== 62 || (elf.type !== 2 && elf.type !== 3)) {
-    throw new ImageFailure(`${what} is no program for x86-64`, "give one for Linux on x86-64");
-  }
 }
 
 type FileEntry = Extract<ImageEntry, { readonly kind: "file" }>;

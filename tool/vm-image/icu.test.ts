@@ -117,8 +117,11 @@ const items = {
   "coll/de__PHONEBOOK.res": bundle("phonebook"),
   "coll/root.res": bundle("collation"),
   "de.res": bundle("german"),
+  "ebcdic-large.cnv": Buffer.alloc(9000, 4),
+  "ebcdic-small.cnv": Buffer.alloc(900, 4),
   "en.res": bundle("english"),
   "en_GB.res": bundle("british"),
+  "gb18030-2022.cnv": Buffer.alloc(9000, 5),
   "lang/pool.res": bundle("pool"),
   "nn.res": bundle("nynorsk"),
   "no.res": bundle("norsk"),
@@ -130,7 +133,17 @@ const items = {
   "zone/zu.res": bundle("zulu"),
 };
 
-const always = ["coll/root.res", "en.res", "en_GB.res", "lang/pool.res", "plurals.res", "res_index.res", "root.res"];
+const always = [
+  "coll/root.res",
+  "ebcdic-small.cnv",
+  "gb18030-2022.cnv",
+  "en.res",
+  "en_GB.res",
+  "lang/pool.res",
+  "plurals.res",
+  "res_index.res",
+  "root.res",
+];
 
 describe("trimming the language data", () => {
   test.each<[string, "en" | readonly string[], readonly string[], readonly string[]]>([

@@ -49,6 +49,18 @@ const dictionaries: Readonly<Record<string, readonly string[]>> = {
   khmerdict: ["km"],
 };
 
+/**
+ * Converters of text that a `TextDecoder` may open for an encoding that the Encoding Standard knows, among those that
+ * are large. Small ones, of 256 characters, stay anyway.
+ */
+const largeConverters: ReadonlySet<string> = new Set([
+  ...["gb18030-2022", "ibm-1386_P100-2001", "windows-936-2000"],
+  ...["ibm-1373_P100-2002", "ibm-1375_P100-2008", "windows-950-2000"],
+  ...["euc-jp-2007", "ibm-33722_P12A_P12A-2009_U2", "ibm-943_P15A-2003", "jisx-212"],
+  ...["ibm-970_P110_P110-2006_U2", "ibm-1363_P11B-1998", "windows-949-2000"],
+]);
+const largeConverter = 8 * 1024;
+
 /** The languages of a choice: `en` always, as it is what a system without a locale speaks. */
 export function icuLanguages(choice: IcuChoice): readonly string[] {
   if (choice === "full") return [];
@@ -67,7 +79,8 @@ export function icuLanguages(choice: IcuChoice): readonly string[] {
  * Takes the data of other languages out of the ICU table inside a program, in place: what stays moves together, the
  * rest becomes zeros, and the program's layout is the same.
  *
- * Also goes what no JavaScript can reach: transliteration rules and the names of characters.
+ * Also goes what no JavaScript can reach: transliteration rules, the names of characters, and converters for encodings
+ * that the web has no name for.
  *
  * @throws FormatError for a table that is not as ICU has it; ImageFailure for a choice that is no list of locales.
  */
@@ -82,7 +95,7 @@ export function trimIcu(program: Uint8Array, choice: IcuChoice): TrimmedIcu {
   const end = entries.at(-1)?.end ?? table;
   if (choice === "full") return { name, languages, before: end - first, after: end - first };
   const wanted = new Set(languages);
-  const kept = entries.filter((entry) => isWanted(entry.name, wanted));
+  const kept = entries.filter((entry) => isWanted(entry, wanted));
   let at = first;
   for (const [index, entry] of kept.entries()) {
     const length = entry.end - entry.start;
@@ -144,10 +157,11 @@ function bundleLength(bytes: Buffer, start: number): number {
   return header + bytes.readUInt32LE(start + header + 16) * 4;
 }
 
-function isWanted(name: string, languages: ReadonlySet<string>): boolean {
+function isWanted({ name, start, end }: Entry, languages: ReadonlySet<string>): boolean {
   const match = /^[^/]+\/(?:(.*)\/)?([^/]+)\.([a-z]+)$/.exec(name);
   const [, folder = "", base = "", type = ""] = match ?? [];
   if (type === "dict") return dictionaries[base]?.some((language) => languages.has(language)) ?? true;
+  if (type === "cnv") return end - start < largeConverter || largeConverters.has(base);
   if (folder === "translit" || base === "unames") return false;
   return type !== "res" || isWantedLocale(base, languages);
 }

@@ -24,6 +24,8 @@ export interface ImageManifest {
   };
   readonly node: ManifestFile & { readonly version: string };
   readonly icu: Pick<TrimmedIcu, "name" | "languages">;
+  /** Parts of Node.js that were left out besides. */
+  readonly dropped: readonly string[];
   /** By the names that programs ask for. */
   readonly libraries: Readonly<Record<string, ManifestFile>>;
   /** By their paths in the image. */
