@@ -41,7 +41,8 @@ export class TraceMapper {
   #lead(line: string): string {
     return line.replace(place, (whole, row: string, column: string) => {
       const entry = this.#load()?.findEntry(Number(row) - 1, Number(column) - 1);
-      if (entry === undefined || !("originalSource" in entry)) return whole;
+      // Of a place that it does not have, the map gives the one before.
+      if (entry === undefined || !("originalSource" in entry) || entry.generatedLine !== Number(row) - 1) return whole;
       const { originalSource: source } = entry;
       const file = source.startsWith("../") ? relative(path.resolve(this.#folder, source)) : source;
       return `${file}:${String(entry.originalLine + 1)}:${String(entry.originalColumn + 1)}`;

@@ -11,7 +11,8 @@ const exitLine = /^\[kernel\] exit (\d{1,3})$/;
 export class SerialText {
   readonly #decoder = new TextDecoder();
   #line = "";
-  #pendingReturn = false;
+  /** Carriage returns at the end of the last piece. */
+  #returns = "";
   #status: number | undefined;
 
   /** The status in the last line of the form `[kernel] exit N`, once that line is complete. */
@@ -26,17 +27,17 @@ export class SerialText {
 
   /** What is left when the machine is gone: bytes that began a character, a line without an end. */
   end(): string {
-    const text = this.#follow(this.#decoder.decode());
+    const text = this.#follow(this.#decoder.decode()) + this.#returns;
+    this.#returns = "";
     this.#endLine();
     return text;
   }
 
   #follow(decoded: string): string {
     // A carriage return belongs to the line feed after it, which may be in the next piece.
-    let text = this.#pendingReturn ? `\r${decoded}` : decoded;
-    this.#pendingReturn = text.endsWith("\r");
-    if (this.#pendingReturn) text = text.slice(0, -1);
-    text = text.replace(/\r+\n/g, "\n");
+    let text = (this.#returns + decoded).replace(/\r+\n/g, "\n");
+    this.#returns = /\r{1,16}$/.exec(text)?.[0] ?? "";
+    text = text.slice(0, text.length - this.#returns.length);
     const lines = text.split("\n");
     lines.forEach((piece, index) => {
       this.#line = (this.#line + piece).slice(0, longestLine);
