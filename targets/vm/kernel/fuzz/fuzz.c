@@ -26,7 +26,7 @@
 #define SIGNAL_STACK_SIZE (32 * KIB)
 #define XSTATE_SIZE PAGE
 #define STALL_TICKS 3
-#define TICK 10000000L /* nanoseconds */
+#define TICK 3000000L /* nanoseconds */
 
 #define SYS_mmap 9
 #define SYS_mprotect 10
@@ -268,10 +268,10 @@ static u64 anything(struct worker *w)
 static u64 any_path(struct worker *w)
 {
 	static const char *const paths[] = {
-		"/", "", ".", "..", "/boot", "/boot/argv", "argv", "/fuzz", "/fuzz/", "//fuzz", "/nothing", "/link", "/loop",
+		"/", "", ".", "..", "/boot", "/boot/argv", "argv", "/bin/fuzz", "/bin/fuzz/", "//bin//fuzz", "/nothing", "/link", "/loop",
 		"/proc/self/maps", "/proc/self/stat", "/proc/self/status", "/proc/meminfo", "/proc/cpuinfo", "/proc/self/exe",
 		"/proc/cmdline", "/proc", "/dev/null", "/dev/zero", "/dev/urandom", "/dev/window/info", "/dev/window",
-		"/dev/window/interrupt", "/boot/../../../boot/./argv", "/fuzz/below/a/file",
+		"/dev/window/interrupt", "/boot/../../../boot/./argv", "/bin/fuzz/below/a/file",
 	};
 	const char *path = paths[below(w, LENGTH_OF(paths))];
 	u64 length;
