@@ -71,6 +71,20 @@ function framed(length: number, header: readonly number[] = []): Uint8Array {
   return bytes;
 }
 
+/** A TCP segment over IPv4 with `length` bytes of payload. */
+function segment(sequence: number, length: number, flags: number): Uint8Array {
+  const bytes = new Uint8Array(54 + length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([
+    2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+  ]);
+  view.setUint16(16, 40 + length);
+  view.setUint32(38, sequence);
+  bytes.set([0x50, flags], 46);
+  for (let index = 54; index < bytes.length; index++) bytes[index] = sequence + index;
+  return bytes;
+}
+
 describe("receiving", () => {
   test("a frame in several buffers is handed on in one piece (virtio 1.2 §5.1.6.4)", async () => {
     const { device, frames, netif } = await one([netFeature.mergeableBuffers, netFeature.guestChecksum]);
@@ -163,6 +177,50 @@ describe("sending", () => {
     netif.transmit(page, headroom, 60);
     await settle();
     expect([...sent[0]!.subarray(0, 12)]).toEqual([1, 0, 0, 0, 0, 0, 34, 0, 6, 0, 0, 0]);
+    await netif.close();
+  });
+
+  test("segments of one burst are one chain of pages where the device cuts them (virtio 1.2 §5.1.6.2)", async () => {
+    const { device, netif } = await one([netFeature.checksum, netFeature.hostTso4]);
+    const sent: Uint8Array[] = [];
+    device.onFrame = (bytes) => sent.push(bytes);
+    const before: Uint8Array[] = [];
+    const send = (sequence: number, length: number, flags: number) => {
+      const page = netif.allocate()!;
+      const frame = segment(sequence, length, flags);
+      page.bytes.set(frame, headroom - 14);
+      before.push(frame);
+      netif.transmit(page, headroom - 14, frame.length);
+    };
+    for (let index = 0; index < 5; index++) send(index * 1000, 1000, 0x10);
+    send(5000, 700, 0x18);
+    send(5700, 1000, 0x10);
+    netif.transmit(netif.allocate()!, headroom, 60);
+    await settle();
+    expect(sent.map(({ length }) => length - 12)).toEqual([54 + 5700, 1054, 60]);
+    // Flags, GSO type, header length 54, segments of 1,000 bytes, the checksum at 34 + 16.
+    expect([...sent[0]!.subarray(0, 10)]).toEqual([1, 1, 54, 0, 0xe8, 3, 34, 0, 16, 0]);
+    expect([...sent[1]!.subarray(0, 10)]).toEqual(new Array(10).fill(0));
+    const payload = Buffer.concat(before.slice(0, 6).map((frame) => frame.subarray(54)));
+    expect(Buffer.compare(sent[0]!.subarray(12 + 54), payload)).toBe(0);
+    expect([sent[0]![12 + 47], (sent[0]![12 + 16]! << 8) | sent[0]![12 + 17]!]).toEqual([0x18, 40 + 5700]);
+    expect(sent[1]!.subarray(12)).toEqual(before[6]);
+    expect(netif.statistics.sentFrames).toBe(8);
+    await netif.close();
+  });
+
+  test("pages of chains all come back", async () => {
+    const { netif } = await one([netFeature.checksum, netFeature.hostTso4], { pages: 16 });
+    for (let round = 0; round < 20; round++) {
+      for (let index = 0; index < 16; index++) {
+        const page = netif.allocate()!;
+        page.bytes.set(segment(round * 16_000 + index * 1000, 1000, 0x10), 0);
+        page.bytes.copyWithin(headroom, 0, 1054);
+        expect(netif.transmit(page, headroom, 1054)).toBe(true);
+      }
+      await settle();
+    }
+    expect(netif.statistics.droppedFrames).toBe(0);
     await netif.close();
   });
 

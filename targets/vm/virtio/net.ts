@@ -6,10 +6,10 @@ import { holdClock, releaseClock } from "@tesserae/node/process-clock";
 import type { DmaMemory } from "../window/window.ts";
 import { VirtioDevice } from "./device.ts";
 import { netFeature } from "./features.ts";
-import { netHeaderSize, writeNetHeader } from "./net-header.ts";
 import { NetReceiver } from "./net-receiver.ts";
 import type { SplitQueue } from "./queue.ts";
 import { deviceType, type Transport } from "./transport.ts";
+import { TransmitChains } from "./transmit-chains.ts";
 import type { VirtioError } from "./virtio-error.ts";
 
 const receiveQueue = 0;
@@ -73,7 +73,7 @@ class VirtioNetif implements Netif, NetifStatistics {
   readonly #transmitQueue: SplitQueue;
   readonly #pool: PagePool;
   readonly #poolMemory: DmaMemory;
-  readonly #pages: Page[] = [];
+  readonly #chains: TransmitChains;
   #droppedToSend = 0;
   #polling = false;
   #inBatch = false;
@@ -115,7 +115,8 @@ class VirtioNetif implements Netif, NetifStatistics {
       const capacity = Math.min(this.#transmitQueue.size, pages);
       this.#poolMemory = device.memory(capacity * pageSize);
       this.#pool = new PagePool(capacity, pageSize, this.#poolMemory.bytes);
-      this.#learnPages(capacity);
+      const joins = device.has(netFeature.hostTso4) && device.has(netFeature.checksum);
+      this.#chains = new TransmitChains(this.#transmitQueue, this.#pool, this.#poolMemory.physical, joins);
       this.#transmitQueue.disarm();
       this.#receiver.offerAll();
       device.start();
@@ -162,19 +163,10 @@ class VirtioNetif implements Netif, NetifStatistics {
       this.#pool.release(page);
       return false;
     }
-    let start = offset - netHeaderSize;
-    if (start < 0) {
-      // No room for the device's header in front: the page has it behind.
-      page.bytes.copyWithin(netHeaderSize, offset, offset + length);
-      start = 0;
-    }
-    writeNetHeader(page, page.bytes, start);
-    const queue = this.#transmitQueue;
-    const at = this.#poolMemory.physical + page.index * this.#pool.pageSize + start;
-    queue.describe(page.index, at, netHeaderSize + length, false, -1);
-    queue.offer(page.index, 0);
+    this.#chains.send(page, offset, length);
     this.sentFrames++;
     this.sentBytes += length;
+    // Inside a batch it is flushed at its end; else when whoever sends has returned to the event loop.
     if (!this.#inBatch && !this.#flushQueued) {
       this.#flushQueued = true;
       queueMicrotask(this.#flushLater);
@@ -192,7 +184,7 @@ class VirtioNetif implements Netif, NetifStatistics {
       this.#flush();
       this.#reap();
       // A page that the stack still has may be written to: its memory goes to nobody else.
-      if (this.#pool.available + this.#transmitQueue.inFlight < this.#pool.capacity) {
+      if (this.#pool.available + this.#chains.pages < this.#pool.capacity) {
         this.#device.keep(this.#poolMemory);
       }
       this.#device.close();
@@ -241,33 +233,19 @@ class VirtioNetif implements Netif, NetifStatistics {
   #flush(): void {
     const device = this.#device;
     if (!device.isRunning) return;
+    this.#chains.flush();
     if (this.#transmitQueue.publish()) device.transport.notify(transmitQueue);
     if (this.#receiveQueue.publish()) device.transport.notify(receiveQueue);
   }
 
   /** Takes back the pages that the device has sent. */
   #reap(): void {
-    const queue = this.#transmitQueue;
-    for (let head = queue.take(); head >= 0; head = queue.take()) {
-      const page = this.#pages[head];
-      if (page !== undefined) this.#pool.release(page);
-    }
-    if (queue.violation !== undefined) this.#device.breaks(queue);
-  }
-
-  /** Each page has the descriptor of its own number. */
-  #learnPages(capacity: number): void {
-    for (let page = this.#pool.take(); page !== undefined; page = this.#pool.take()) this.#pages[page.index] = page;
-    // The first one last, so that it is taken first.
-    for (let index = capacity - 1; index >= 0; index--) {
-      const page = this.#pages[index];
-      if (page !== undefined) this.#pool.release(page);
-    }
+    if (!this.#chains.reap()) this.#device.breaks(this.#transmitQueue);
   }
 }
 
 const baseFeatures = [netFeature.mac, netFeature.mtu, netFeature.mergeableBuffers];
-const offloadFeatures = [netFeature.checksum, netFeature.guestChecksum, netFeature.guestTso4];
+const offloadFeatures = [netFeature.checksum, netFeature.hostTso4, netFeature.guestChecksum, netFeature.guestTso4];
 
 function checkCount(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 2 || value > 32_768) {
