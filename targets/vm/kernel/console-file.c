@@ -27,8 +27,8 @@ static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position)
 		if (result < 0)
 			return result;
 	}
-	if (clear_user(to, MIN(n, sizeof bytes)) < 0)
-		return -EFAULT; /* before anything is taken out of the queue */
+	if (!user_range(to, n))
+		return -EFAULT;
 	size_t count = console_read(bytes, MIN(n, sizeof bytes));
 	for (size_t i = 0; i < count; i++) {
 		if (bytes[i] == '\r' && settings.input & ICRNL)
