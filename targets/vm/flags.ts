@@ -1,7 +1,6 @@
 import type { FlagPlan } from "@tesserae/image/arguments";
 import type { KeyPlan } from "@tesserae/image/key";
 import { readIpv4Flags } from "@tesserae/node/ipv4-flags";
-import { StartError } from "@tesserae/node/run-process";
 
 /** The words of the boot command line that the vm target's `boot` understands, beside the keys of the image. */
 export const vmFlags: readonly FlagPlan[] = [

@@ -5,8 +5,8 @@ import { relative } from "./project.ts";
 
 /** The application as its machine knows it. */
 const place = /(?:file:\/\/)?\/app\/main\.mjs:(\d{1,9}):(\d{1,9})/g;
-/** A line that may become one with a place: it is waited for as a whole. */
-const unfinished = /^[^\n]*(?:\bat |\/app)[^\n]*$/;
+/** The beginning of a line of a stack trace: it is waited for as a whole. */
+const unfinished = /^(?:\s|[^\n]*\/)/;
 /** Characters of a line that are held back at most. */
 const longest = 4096;
 
