@@ -29,12 +29,10 @@ export function createPromptTimers({ isReferenced = true } = {}): PromptTimers {
     clearTimeout(timeout);
     clearImmediate(immediate);
     const delay = next - performance.now();
-    if (delay > 0) timeout = setTimeout(run, Math.min(longest, Math.ceil(delay)));
-    else immediate = setImmediate(run);
-    if (!isReferenced) {
-      timeout?.unref();
-      immediate?.unref();
-    }
+    // An immediate that is not referenced would wait for something else to wake the loop.
+    if (delay <= 0 && isReferenced) immediate = setImmediate(run);
+    else timeout = setTimeout(run, Math.min(longest, Math.ceil(delay)));
+    if (!isReferenced) timeout?.unref();
   };
   return {
     ...clock,
