@@ -1,0 +1,100 @@
+// Reads and writes a guest's physical memory from outside, over QEMU's gdb stub: what a device could do as well.
+import { once } from "node:events";
+import net from "node:net";
+
+/** How long a reply may take, in milliseconds. */
+const bound = 20_000;
+
+/** Bytes that one packet of the stub has room for, with some to spare. */
+const slice = 1024;
+
+/** QEMU's arguments for a stub at the path of a socket. */
+export function memoryArguments(socket: string): readonly string[] {
+  return ["-gdb", `unix:${socket},server=on,wait=off`];
+}
+
+/** A gdb remote serial connection, as far as memory goes. The guest stands still while one is open, until `resume`. */
+export class GuestMemory {
+  readonly #socket: net.Socket;
+  #received = "";
+
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.setEncoding("latin1").on("data", (text: string) => (this.#received += text));
+    socket.on("error", () => undefined);
+  }
+
+  /** Connects, which stops the guest. @param path of a socket, as {@link memoryArguments} has it */
+  static async open(path: string): Promise<GuestMemory> {
+    const socket = net.connect({ path });
+    await once(socket, "connect");
+    const memory = new GuestMemory(socket);
+    await memory.#ask("?");
+    // Addresses are physical from here on.
+    const reply = await memory.#ask("Qqemu.PhyMemMode:1");
+    if (reply !== "OK") throw new Error(`the gdb stub knows no physical addresses: "${reply}"`);
+    return memory;
+  }
+
+  async read(address: number, length: number): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (let done = 0; done < length; done += slice) {
+      const [from, count] = [(address + done).toString(16), Math.min(slice, length - done)];
+      const reply = await this.#ask(`m${from},${count.toString(16)}`);
+      const bytes = Buffer.from(reply, "hex");
+      if (bytes.length !== count) throw new Error(`reading at ${from}: "${reply}"`);
+      parts.push(bytes);
+    }
+    return Buffer.concat(parts);
+  }
+
+  async write(address: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; done += slice) {
+      const from = (address + done).toString(16);
+      const part = Buffer.from(bytes.subarray(done, done + slice));
+      const reply = await this.#ask(`M${from},${part.length.toString(16)}:${part.toString("hex")}`);
+      if (reply !== "OK") throw new Error(`writing at ${from}: "${reply}"`);
+    }
+  }
+
+  async read16(address: number): Promise<number> {
+    return (await this.read(address, 2)).readUInt16LE();
+  }
+
+  async read32(address: number): Promise<number> {
+    return (await this.read(address, 4)).readUInt32LE();
+  }
+
+  async write16(address: number, value: number): Promise<void> {
+    await this.write(address, Uint8Array.of(value & 0xff, (value >> 8) & 0xff));
+  }
+
+  /** A register of a device takes it as one access. */
+  async write32(address: number, value: number): Promise<void> {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(value);
+    await this.write(address, bytes);
+  }
+
+  /** Lets the guest go on and closes the connection. */
+  async resume(): Promise<void> {
+    await this.#ask("D");
+    this.#socket.destroy();
+  }
+
+  async #ask(command: string): Promise<string> {
+    this.#received = "";
+    const checksum = [...command].reduce((sum, each) => (sum + each.charCodeAt(0)) & 0xff, 0);
+    this.#socket.write(`$${command}#${checksum.toString(16).padStart(2, "0")}`, "latin1");
+    const end = performance.now() + bound;
+    for (;;) {
+      const reply = /\$([^#]*)#../.exec(this.#received)?.[1];
+      if (reply !== undefined) {
+        this.#socket.write("+");
+        return reply;
+      }
+      if (performance.now() > end || this.#socket.destroyed) throw new Error(`no reply to gdb command "${command}"`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+}
