@@ -13,6 +13,7 @@ import { patchTls } from "./tls-patch.ts";
 import { patchUdp } from "./udp-patch.ts";
 import { patchLookup } from "./lookup-patch.ts";
 import { patchChannel } from "./channel-patch.ts";
+import { patchInterfaces } from "./interfaces-patch.ts";
 
 export interface NodeApiOptions {
   /** Where Node's sockets are from now on. Stays the caller's, who closes it after `uninstall`. */
@@ -41,7 +42,7 @@ let isInstalled = false;
 
 /**
  * Puts `node:net`, `tls`, `http`, `https`, `http2`, `dgram`, `dns` and `fetch` on a stack of ours, in this thread, for all
- * code in it: call it before the application is loaded. Pipes and inherited file descriptors stay the kernel's.
+ * code in it, and `os.networkInterfaces` with them: call it before the application is loaded. Pipes and inherited file descriptors stay the kernel's.
  *
  * @throws TypeError when the stack cannot open ports at once; Error when it is installed already, or when this version
  * of Node.js is not supported.
@@ -65,6 +66,7 @@ export function installNodeApi(options: NodeApiOptions): NodeApi {
     const names = new NameService(options.resolver);
     patchLookup(host, patches, names);
     patchChannel(host, patches, names);
+    patchInterfaces(options.stack, patches);
   } catch (error) {
     patches.restore();
     activity.close();

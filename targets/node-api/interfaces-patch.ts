@@ -1,0 +1,50 @@
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
+import { IpAddress, MacAddress, Prefix } from "@tesserae/device/address";
+import type { Stack } from "@tesserae/device/stack";
+import type { Patches } from "./patches.ts";
+
+/** What a stack over one interface tells of it, beside its addresses. */
+interface Described {
+  readonly netif?: { readonly name: string; readonly mac: MacAddress };
+  readonly ip?: { readonly prefix: Prefix | undefined };
+}
+
+/** Replaces `os.networkInterfaces`: servers print it to say where they can be reached. */
+export function patchInterfaces(stack: Stack & Described, patches: Patches): void {
+  patches.define(os, "networkInterfaces", {
+    value: (): NodeJS.Dict<os.NetworkInterfaceInfo[]> => {
+      const loopback = describe(new Prefix(IpAddress.loopback4, 8), MacAddress.zero);
+      const { netif, ip, addresses } = stack;
+      const own = addresses.map((address) => {
+        const isPrefix = ip?.prefix?.address.toString() === address.toString();
+        const whole = address.family === 4 ? 32 : 128;
+        return describe(new Prefix(address, isPrefix ? (ip?.prefix?.length ?? whole) : whole), netif?.mac);
+      });
+      // An interface without an address is not listed.
+      return { lo: [loopback], ...(own.length === 0 ? {} : { [netif?.name ?? "eth0"]: own }) };
+    },
+  });
+  syncBuiltinESMExports();
+  patches.afterwards(syncBuiltinESMExports);
+}
+
+function describe({ address, length }: Prefix, mac: MacAddress = MacAddress.zero): os.NetworkInterfaceInfo {
+  const common = {
+    address: address.toString(),
+    mac: mac.toString(),
+    internal: address.isLoopback,
+    cidr: `${address.toString()}/${String(length)}`,
+  };
+  if (address.family === 6) return { ...common, family: "IPv6", netmask: netmask6(length), scopeid: 0 };
+  const mask = length === 0 ? 0 : -1 << (32 - length);
+  return { ...common, family: "IPv4", netmask: IpAddress.v4(mask).toString() };
+}
+
+function netmask6(length: number): string {
+  const groups = Array.from({ length: 8 }, (_, index) => {
+    const bits = Math.min(Math.max(length - 16 * index, 0), 16);
+    return (0xffff & (0xffff << (16 - bits))).toString(16);
+  });
+  return IpAddress.parse(groups.join(":")).toString();
+}
