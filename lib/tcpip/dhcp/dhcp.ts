@@ -166,7 +166,10 @@ class InterfaceDhcp implements Dhcp {
   #lost(reason: string): void {
     const { arp, ip, log } = this.#options;
     if (this.#address === undefined) return;
-    log?.warn("gave up the address from DHCP", { address: this.#address.toString(), reason });
+    const fields = { address: this.#address.toString(), reason };
+    // Giving it back at the end is what was wanted.
+    if (reason === "stopped") log?.info("gave up the address from DHCP", fields);
+    else log?.warn("gave up the address from DHCP", fields);
     ip.configure(undefined);
     arp.yield(this.#address);
     this.#address = undefined;
