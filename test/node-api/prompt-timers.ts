@@ -31,7 +31,7 @@ export function createPromptTimers({ isReferenced = true } = {}): PromptTimers {
     const delay = next - performance.now();
     // An immediate that is not referenced would wait for something else to wake the loop.
     if (delay <= 0 && isReferenced) immediate = setImmediate(run);
-    else timeout = setTimeout(run, Math.min(longest, Math.ceil(delay)));
+    else timeout = setTimeout(run, Math.min(longest, Math.max(1, Math.ceil(delay))));
     if (!isReferenced) timeout?.unref();
   };
   return {
