@@ -111,7 +111,7 @@ describe.skipIf(missing !== undefined)("building a kernel", () => {
     const other = await buildKernel({ sources: copy, output: path.join(folder, "2.elf") });
     expect(other.sha256).toBe(one.sha256);
     expect(one.size).toBeLessThan(300_000);
-  });
+  }, 180_000);
 });
 
 describe("finding a compiler", () => {
