@@ -32,7 +32,8 @@ static i64 image_file_read(struct file *file, u64 to, size_t n, i64 position)
 
 static u64 image_file_size(struct file *file) { return is_directory(file) ? 0 : file->node->size; }
 
-const struct file_operations image_operations = { .read = image_file_read, .size = image_file_size, .positioned = true };
+const struct file_operations image_operations = { .read = image_file_read, .size = image_file_size,
+						  .positioned = true };
 
 /* A record's offset is what to seek to for the one after it. */
 static i64 put_entry(u64 to, const struct node *node, u64 room, u32 next)

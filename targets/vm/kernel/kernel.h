@@ -452,7 +452,8 @@ struct file {
 };
 #define MAX_FILES 1024
 #define COPY_SLICE (256 * KIB) /* long copies look for a reason to give way this often */
-struct file *file_new(const struct file_operations *operations, u32 flags); /* one reference, no descriptor; NULL: no memory */
+/* With one reference and no descriptor; NULL when memory is out. */
+struct file *file_new(const struct file_operations *operations, u32 flags);
 struct file *file_get(int fd);                                             /* NULL: EBADF */
 struct file *file_hold(int fd); /* the same with a reference: for calls that may sleep; file_release() afterwards */
 i64 file_install(struct file *file, int lowest, bool close_on_exec);        /* takes the reference; on error drops it */

@@ -28,8 +28,8 @@ size_t window_info(char *to, size_t size)
 			apic_id(), random_seed_source);
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		const struct memory_range *range = &boot_info.map[i];
-		length += format(to + length, size - length, "%s[%lu,%lu,%u]", i ? "," : "", range->address, range->size,
-				 range->type);
+		length += format(to + length, size - length, "%s[%lu,%lu,%u]", i ? "," : "", range->address,
+				 range->size, range->type);
 	}
 	return length + format(to + length, size - length, "]}\n");
 }
