@@ -6,28 +6,28 @@
 
 #define APIC_BASE_ENABLE (1UL << 11)
 #define APIC_BASE_X2APIC (1UL << 10)
-#define X2APIC_MSR 0x800
+#define X2APIC_MSR       0x800
 
 /* Registers, as offsets in memory. */
-#define APIC_ID 0x20
-#define APIC_TASK_PRIORITY 0x80
+#define APIC_ID               0x20
+#define APIC_TASK_PRIORITY    0x80
 #define APIC_END_OF_INTERRUPT 0xb0
-#define APIC_SPURIOUS 0xf0
-#define APIC_TIMER 0x320
-#define APIC_LINT0 0x350
-#define APIC_LINT1 0x360
-#define APIC_ERROR 0x370
-#define APIC_TIMER_INITIAL 0x380
-#define APIC_TIMER_CURRENT 0x390
-#define APIC_TIMER_DIVIDE 0x3e0
-#define DELIVER_NMI (4u << 8)
-#define MASKED (1u << 16)
-#define TIMER_TSC_DEADLINE (2u << 17)
-#define DIVIDE_BY_1 0xb
+#define APIC_SPURIOUS         0xf0
+#define APIC_TIMER            0x320
+#define APIC_LINT0            0x350
+#define APIC_LINT1            0x360
+#define APIC_ERROR            0x370
+#define APIC_TIMER_INITIAL    0x380
+#define APIC_TIMER_CURRENT    0x390
+#define APIC_TIMER_DIVIDE     0x3e0
+#define DELIVER_NMI           (4u << 8)
+#define MASKED                (1u << 16)
+#define TIMER_TSC_DEADLINE    (2u << 17)
+#define DIVIDE_BY_1           0xb
 
-#define IOAPIC_VERSION 1
+#define IOAPIC_VERSION     1
 #define IOAPIC_REDIRECTION 0x10
-#define MAX_LINES 240
+#define MAX_LINES          240
 
 static const u64 ioapic_addresses[] = {0xfec00000, 0xfec10000};
 static struct ioapic {
@@ -38,57 +38,45 @@ static struct ioapic {
 static volatile u32 *local; /* NULL: x2APIC */
 static u64 timer_frequency;
 
-static u32 local_read(u32 reg)
-{
-	return local ? local[reg / 4] : (u32)read_msr(X2APIC_MSR + reg / 16);
-}
+static u32 local_read(u32 reg) { return local ? local[reg / 4] : (u32)read_msr(X2APIC_MSR + reg / 16); }
 
-static void local_write(u32 reg, u32 value)
-{
+static void local_write(u32 reg, u32 value) {
 	if (local)
 		local[reg / 4] = value;
 	else
 		write_msr(X2APIC_MSR + reg / 16, value);
 }
 
-static u32 ioapic_read(const struct ioapic *ioapic, u32 reg)
-{
+static u32 ioapic_read(const struct ioapic *ioapic, u32 reg) {
 	ioapic->registers[0] = reg;
 	return ioapic->registers[4];
 }
 
-static void ioapic_write(const struct ioapic *ioapic, u32 reg, u32 value)
-{
+static void ioapic_write(const struct ioapic *ioapic, u32 reg, u32 value) {
 	ioapic->registers[0] = reg;
 	ioapic->registers[4] = value;
 }
 
-static void find_ioapics(void)
-{
+static void find_ioapics(void) {
 	u32 first = 0;
 	for (u32 i = 0; i < LENGTH(ioapics); i++) {
 		struct ioapic *ioapic = &ioapics[i];
 		ioapic->registers = device_map(ioapic_addresses[i], PAGE);
-		if (!ioapic->registers)
-			continue;
+		if (!ioapic->registers) continue;
 		u32 version = ioapic_read(ioapic, IOAPIC_VERSION);
 		u32 lines = (version >> 16 & 0xff) + 1;
-		if (version == 0 || version == ~0u || lines > MAX_LINES)
-			continue;
+		if (version == 0 || version == ~0u || lines > MAX_LINES) continue;
 		ioapic->first = first;
 		ioapic->lines = lines;
 		first += lines;
-		for (u32 line = 0; line < lines; line++)
-			ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * line, MASKED);
+		for (u32 line = 0; line < lines; line++) ioapic_write(ioapic, IOAPIC_REDIRECTION + 2 * line, MASKED);
 	}
 }
 
-bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked)
-{
+bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked) {
 	for (u32 i = 0; i < LENGTH(ioapics); i++) {
 		const struct ioapic *ioapic = &ioapics[i];
-		if (line < ioapic->first || line - ioapic->first >= ioapic->lines)
-			continue;
+		if (line < ioapic->first || line - ioapic->first >= ioapic->lines) continue;
 		u32 reg = IOAPIC_REDIRECTION + 2 * (line - ioapic->first);
 		ioapic_write(ioapic, reg + 1, apic_id() << 24);
 		ioapic_write(ioapic, reg, vector | (u32)active_low << 13 | (u32)level << 15 | (masked ? MASKED : 0));
@@ -98,22 +86,18 @@ bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked)
 }
 
 /* The timer's input clock is measured against now(): a millisecond is exact enough, as an early tick is set anew. */
-static void measure_timer(void)
-{
+static void measure_timer(void) {
 	local_write(APIC_TIMER_INITIAL, ~0u);
 	u64 start = now(), elapsed;
-	do
-		elapsed = now() - start;
+	do elapsed = now() - start;
 	while (elapsed < NANOSECONDS / 1000);
 	u32 ticks = ~0u - local_read(APIC_TIMER_CURRENT);
 	local_write(APIC_TIMER_INITIAL, 0);
 	timer_frequency = ticks * NANOSECONDS / elapsed;
-	if (!timer_frequency)
-		fail(EXIT_PANIC, "[kernel] boot: the local APIC's timer stands still");
+	if (!timer_frequency) fail(EXIT_PANIC, "[kernel] boot: the local APIC's timer stands still");
 }
 
-void apic_init(void)
-{
+void apic_init(void) {
 	/* The two old interrupt controllers stay silent. */
 	out8(0x21, 0xff);
 	out8(0xa1, 0xff);
@@ -125,8 +109,7 @@ void apic_init(void)
 	} else {
 		write_msr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
 		local = device_map(base & PTE_ADDRESS, PAGE);
-		if (!local)
-			fail(EXIT_OUT_OF_MEMORY, "[kernel] boot: no memory to map the local APIC");
+		if (!local) fail(EXIT_OUT_OF_MEMORY, "[kernel] boot: no memory to map the local APIC");
 	}
 	local_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
 	local_write(APIC_TASK_PRIORITY, 0);
@@ -135,26 +118,18 @@ void apic_init(void)
 	local_write(APIC_ERROR, MASKED);
 	local_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	local_write(APIC_TIMER, VECTOR_TIMER | MASKED);
-	if (!cpu.tsc_deadline)
-		measure_timer();
+	if (!cpu.tsc_deadline) measure_timer();
 	local_write(APIC_TIMER, VECTOR_TIMER | (cpu.tsc_deadline ? TIMER_TSC_DEADLINE : 0));
 	/* The mode must have been stored before the first deadline is. */
 	asm volatile("mfence" ::: "memory");
 	find_ioapics();
 }
 
-u32 apic_id(void)
-{
-	return local ? local_read(APIC_ID) >> 24 : local_read(APIC_ID);
-}
+u32 apic_id(void) { return local ? local_read(APIC_ID) >> 24 : local_read(APIC_ID); }
 
-void apic_acknowledge(void)
-{
-	local_write(APIC_END_OF_INTERRUPT, 0);
-}
+void apic_acknowledge(void) { local_write(APIC_END_OF_INTERRUPT, 0); }
 
-void apic_timer(u64 nanoseconds)
-{
+void apic_timer(u64 nanoseconds) {
 	/* A deadline further off is reached in several ticks: timer_tick() sets the next. */
 	nanoseconds = MIN(nanoseconds, 2 * NANOSECONDS);
 	if (cpu.tsc_deadline) {
@@ -163,7 +138,6 @@ void apic_timer(u64 nanoseconds)
 		return;
 	}
 	u64 ticks = nanoseconds * (timer_frequency / 1000) / (NANOSECONDS / 1000);
-	if (nanoseconds)
-		ticks = MAX(MIN(ticks, 0xffffffffUL), 1UL);
+	if (nanoseconds) ticks = MAX(MIN(ticks, 0xffffffffUL), 1UL);
 	local_write(APIC_TIMER_INITIAL, (u32)ticks);
 }

@@ -5,7 +5,7 @@
 #include "kernel.h"
 
 #define START_INFO_MAGIC 0x336ec578
-#define BOOT_MAPPED (4 * GIB) /* boot.S maps no more */
+#define BOOT_MAPPED      (4 * GIB) /* boot.S maps no more */
 
 struct start_info {
 	u32 magic, version, flags, module_count;
@@ -21,43 +21,36 @@ struct start_range {
 };
 
 struct boot_info boot_info;
-const volatile struct embedded_image embedded_image __attribute__((section(".embedded"))) = {
-	"TSEMBED", 0, 0};
+const volatile struct embedded_image embedded_image __attribute__((section(".embedded"))) = {"TSEMBED", 0, 0};
 
-static const void *loader_data(u64 address, u64 size, const char *what)
-{
+static const void *loader_data(u64 address, u64 size, const char *what) {
 	if (!address || address >= BOOT_MAPPED || size > BOOT_MAPPED - address)
 		fail(EXIT_PANIC, "[kernel] boot: the %s at %lx is out of reach", what, address);
 	return direct(address);
 }
 
 /* Keeps the map sorted by address. */
-static void add_range(const struct start_range *range)
-{
+static void add_range(const struct start_range *range) {
 	struct memory_range *map = boot_info.map;
-	if (!range->size || range->address + range->size < range->address)
-		return;
+	if (!range->size || range->address + range->size < range->address) return;
 	u32 i = boot_info.map_count++;
-	for (; i > 0 && map[i - 1].address > range->address; i--)
-		map[i] = map[i - 1];
+	for (; i > 0 && map[i - 1].address > range->address; i--) map[i] = map[i - 1];
 	map[i] = (struct memory_range){range->address, range->size, range->type};
 }
 
-void bootinfo_init(u64 address)
-{
+void bootinfo_init(u64 address) {
 	const struct start_info *info = loader_data(address, sizeof *info, "start information");
 	if (info->magic != START_INFO_MAGIC)
 		fail(EXIT_PANIC, "[kernel] boot: no PVH start information (magic %x)", info->magic);
 	if (info->version < 1 || !info->memory_map_entries)
 		fail(EXIT_PANIC, "[kernel] boot: the loader gave no memory map");
 	if (info->memory_map_entries > MAX_MEMORY_RANGES)
-		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, %u are supported",
-		     info->memory_map_entries, MAX_MEMORY_RANGES);
+		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, %u are supported", info->memory_map_entries,
+		     MAX_MEMORY_RANGES);
 
-	const struct start_range *map = loader_data(
-		info->memory_map, info->memory_map_entries * sizeof *map, "memory map");
-	for (u32 i = 0; i < info->memory_map_entries; i++)
-		add_range(&map[i]);
+	const struct start_range *map =
+	    loader_data(info->memory_map, info->memory_map_entries * sizeof *map, "memory map");
+	for (u32 i = 0; i < info->memory_map_entries; i++) add_range(&map[i]);
 
 	if (info->command_line) {
 		const char *text = loader_data(info->command_line, sizeof boot_info.command_line, "command line");
@@ -72,16 +65,13 @@ void bootinfo_init(u64 address)
 		boot_info.image = embedded_image.physical;
 		boot_info.image_size = embedded_image.size;
 	}
-	if (boot_info.image_size)
-		loader_data(boot_info.image, boot_info.image_size, "image");
+	if (boot_info.image_size) loader_data(boot_info.image, boot_info.image_size, "image");
 	boot_info.rsdp = info->rsdp;
-	if (!boot_info.image_size)
-		pmem_init();
+	if (!boot_info.image_size) pmem_init();
 }
 
 /* Copies a word's value up to its end, quotes removed, and returns where it ended. */
-static const char *take_value(const char *from, char *value, size_t size)
-{
+static const char *take_value(const char *from, char *value, size_t size) {
 	char quote = '\0';
 	size_t length = 0;
 	for (; *from && (quote || *from != ' '); from++) {
@@ -90,13 +80,11 @@ static const char *take_value(const char *from, char *value, size_t size)
 		else if (length + 1 < size)
 			value[length++] = *from;
 	}
-	if (size)
-		value[length] = '\0';
+	if (size) value[length] = '\0';
 	return from;
 }
 
-bool bootinfo_option(const char *key, char *value, size_t size)
-{
+bool bootinfo_option(const char *key, char *value, size_t size) {
 	size_t key_length = strlen(key);
 	const char *word = boot_info.command_line;
 	while (*word) {
@@ -118,17 +106,14 @@ bool bootinfo_option(const char *key, char *value, size_t size)
 }
 
 /* Written so that no sum can overflow. */
-static bool overlaps(u64 a, u64 a_length, u64 b, u64 b_length)
-{
+static bool overlaps(u64 a, u64 a_length, u64 b, u64 b_length) {
 	return a < b ? b - a < a_length : a - b < b_length && a_length;
 }
 
-bool bootinfo_is_ram(u64 address, u64 length)
-{
+bool bootinfo_is_ram(u64 address, u64 length) {
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		const struct memory_range *range = &boot_info.map[i];
-		if (range->type == MEMORY_RAM && overlaps(address, length, range->address, range->size))
-			return true;
+		if (range->type == MEMORY_RAM && overlaps(address, length, range->address, range->size)) return true;
 	}
 	return overlaps(address, length, boot_info.image, boot_info.image_size);
 }

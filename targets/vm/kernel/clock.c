@@ -11,11 +11,11 @@ static u64 boot_time; /* the source's reading at clock_init() */
 static u64 boot_date; /* nanoseconds since 1970 when now() was 0 */
 
 /* KVM's clock. */
-#define KVM_FEATURES 0x40000001
-#define KVM_CLOCKSOURCE2 (1u << 3)
-#define MSR_KVM_WALL_CLOCK 0x4b564d00
+#define KVM_FEATURES        0x40000001
+#define KVM_CLOCKSOURCE2    (1u << 3)
+#define MSR_KVM_WALL_CLOCK  0x4b564d00
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01
-#define KVM_CLOCK_ENABLE 1
+#define KVM_CLOCK_ENABLE    1
 
 static volatile struct {
 	u32 version; /* odd while the hypervisor writes */
@@ -26,20 +26,14 @@ static volatile struct {
 	u8 flags, padding1[2];
 } kvm_clock __attribute__((aligned(64)));
 
-static volatile struct {
-	u32 version, seconds, nanoseconds;
-} kvm_wall_clock __attribute__((aligned(64)));
+static volatile struct { u32 version, seconds, nanoseconds; } kvm_wall_clock __attribute__((aligned(64)));
 
 static bool kvm;
 static u64 tsc_multiplier; /* nanoseconds per tick, 32 bits of fraction */
 
-static u64 scale(u64 ticks, u64 multiplier)
-{
-	return (u64)((unsigned __int128)ticks * multiplier >> 32);
-}
+static u64 scale(u64 ticks, u64 multiplier) { return (u64)((unsigned __int128)ticks * multiplier >> 32); }
 
-static u64 kvm_time(void)
-{
+static u64 kvm_time(void) {
 	u32 version;
 	u64 time;
 	do {
@@ -56,13 +50,10 @@ static u64 kvm_time(void)
 	return time;
 }
 
-static bool kvm_init(void)
-{
-	if (strcmp(cpu.hypervisor, "KVMKVMKVM") != 0 || !(cpuid(KVM_FEATURES, 0).eax & KVM_CLOCKSOURCE2))
-		return false;
+static bool kvm_init(void) {
+	if (strcmp(cpu.hypervisor, "KVMKVMKVM") != 0 || !(cpuid(KVM_FEATURES, 0).eax & KVM_CLOCKSOURCE2)) return false;
 	write_msr(MSR_KVM_SYSTEM_TIME, ((u64)&kvm_clock - KERNEL_BASE) | KVM_CLOCK_ENABLE);
-	if (!kvm_clock.multiplier)
-		return false;
+	if (!kvm_clock.multiplier) return false;
 	tsc_frequency = (NANOSECONDS << 32) / kvm_clock.multiplier;
 	if (kvm_clock.shift < 0)
 		tsc_frequency <<= -kvm_clock.shift;
@@ -71,8 +62,7 @@ static bool kvm_init(void)
 	return true;
 }
 
-static u64 kvm_date(void)
-{
+static u64 kvm_date(void) {
 	u32 version;
 	u64 date;
 	write_msr(MSR_KVM_WALL_CLOCK, (u64)&kvm_wall_clock - KERNEL_BASE);
@@ -86,30 +76,26 @@ static u64 kvm_date(void)
 }
 
 /* The counter's frequency as the hypervisor or the processor states it; 0 when neither does. */
-static u64 stated_frequency(void)
-{
+static u64 stated_frequency(void) {
 	if (cpu.hypervisor[0]) {
 		u32 highest = cpuid(0x40000000, 0).eax;
-		if (strcmp(cpu.hypervisor, "XenVMMXenVMM") == 0)
-			return cpuid(0x40000003, 0).ecx * 1000UL;
+		if (strcmp(cpu.hypervisor, "XenVMMXenVMM") == 0) return cpuid(0x40000003, 0).ecx * 1000UL;
 		if (highest >= 0x40000010 && highest < 0x40000100 && cpuid(0x40000010, 0).eax)
 			return cpuid(0x40000010, 0).eax * 1000UL;
 	}
 	u32 highest = cpuid(0, 0).eax;
 	if (highest >= 0x15) {
 		struct cpuid r = cpuid(0x15, 0);
-		if (r.eax && r.ebx && r.ecx)
-			return (u64)r.ecx * r.ebx / r.eax;
+		if (r.eax && r.ebx && r.ecx) return (u64)r.ecx * r.ebx / r.eax;
 	}
-	if (highest >= 0x16)
-		return (cpuid(0x16, 0).eax & 0xffff) * 1000000UL;
+	if (highest >= 0x16) return (cpuid(0x16, 0).eax & 0xffff) * 1000000UL;
 	return 0;
 }
 
 /* The PIT's channel 0, free-running and read by latching, as not all machines have channel 2's gate. */
 #define PIT_FREQUENCY 1193182
-#define PIT_CHANNEL0 0x40
-#define PIT_COMMAND 0x43
+#define PIT_CHANNEL0  0x40
+#define PIT_COMMAND   0x43
 #define MEASURE_TICKS (PIT_FREQUENCY / 200)
 
 struct sample {
@@ -117,8 +103,7 @@ struct sample {
 	u64 tsc, uncertainty;
 };
 
-static struct sample pit_sample(void)
-{
+static struct sample pit_sample(void) {
 	struct sample s;
 	u64 before = read_tsc();
 	out8(PIT_COMMAND, 0);
@@ -131,24 +116,20 @@ static struct sample pit_sample(void)
 }
 
 /* The best of several, since the host may take the processor away in the middle of one. */
-static struct sample pit_sharp_sample(void)
-{
+static struct sample pit_sharp_sample(void) {
 	struct sample best = pit_sample();
 	for (int i = 0; i < 8; i++) {
 		struct sample s = pit_sample();
-		if (s.uncertainty < best.uncertainty)
-			best = s;
+		if (s.uncertainty < best.uncertainty) best = s;
 	}
 	return best;
 }
 
 /* Over five milliseconds; 0 when the PIT stands still. */
-static u64 measure_once(void)
-{
+static u64 measure_once(void) {
 	struct sample start = pit_sharp_sample(), end;
 	u32 polls = 100000;
-	do
-		end = pit_sample();
+	do end = pit_sample();
 	while ((u16)(start.count - end.count) < MEASURE_TICKS && --polls);
 	end = pit_sharp_sample();
 	u16 ticks = (u16)(start.count - end.count);
@@ -156,8 +137,7 @@ static u64 measure_once(void)
 }
 
 /* The counter wraps after 55 ms, which a busy host may have taken in one piece: two results must agree. */
-static u64 measured_frequency(void)
-{
+static u64 measured_frequency(void) {
 	out8(PIT_COMMAND, 0x34); /* mode 2, reload value of 65536 */
 	out8(PIT_CHANNEL0, 0);
 	out8(PIT_CHANNEL0, 0);
@@ -165,8 +145,7 @@ static u64 measured_frequency(void)
 	for (int tries = 16; last && tries; tries--) {
 		next = measure_once();
 		u64 difference = next > last ? next - last : last - next;
-		if (difference <= next / 2048)
-			break;
+		if (difference <= next / 2048) break;
 		last = next;
 	}
 	out8(PIT_COMMAND, 0x30); /* mode 0 without a count: no more output */
@@ -174,36 +153,28 @@ static u64 measured_frequency(void)
 }
 
 /* The CMOS clock. */
-static u8 cmos(u8 reg)
-{
+static u8 cmos(u8 reg) {
 	out8(0x70, reg);
 	return in8(0x71);
 }
 
 enum { SECOND = 0, MINUTE = 2, HOUR = 4, DAY = 7, MONTH = 8, YEAR = 9, STATUS_A = 10, STATUS_B = 11 };
 #define STATUS_A_UPDATING 0x80
-#define STATUS_B_BINARY 0x04
+#define STATUS_B_BINARY   0x04
 #define STATUS_B_24_HOURS 0x02
-#define HOUR_PM 0x80
+#define HOUR_PM           0x80
 
 static const u8 cmos_fields[] = {SECOND, MINUTE, HOUR, DAY, MONTH, YEAR};
 
-static void cmos_read(u8 values[LENGTH(cmos_fields)])
-{
-	for (u32 polls = 100000; polls && cmos(STATUS_A) & STATUS_A_UPDATING; polls--)
-		cpu_pause();
-	for (u32 i = 0; i < LENGTH(cmos_fields); i++)
-		values[i] = cmos(cmos_fields[i]);
+static void cmos_read(u8 values[LENGTH(cmos_fields)]) {
+	for (u32 polls = 100000; polls && cmos(STATUS_A) & STATUS_A_UPDATING; polls--) cpu_pause();
+	for (u32 i = 0; i < LENGTH(cmos_fields); i++) values[i] = cmos(cmos_fields[i]);
 }
 
-static u64 from_bcd(u8 value, bool binary)
-{
-	return binary ? value : (value >> 4) * 10u + (value & 15);
-}
+static u64 from_bcd(u8 value, bool binary) { return binary ? value : (value >> 4) * 10u + (value & 15); }
 
 /* Seconds since 1970; 0 when there is no such clock. */
-static u64 cmos_date(void)
-{
+static u64 cmos_date(void) {
 	u8 v[LENGTH(cmos_fields)], again[LENGTH(cmos_fields)];
 	int tries = 4;
 	do {
@@ -214,8 +185,7 @@ static u64 cmos_date(void)
 	u8 status = cmos(STATUS_B);
 	bool binary = status & STATUS_B_BINARY;
 	u64 hour = from_bcd(v[2] & (status & STATUS_B_24_HOURS ? 0xff : 0x7f), binary);
-	if (!(status & STATUS_B_24_HOURS))
-		hour = hour % 12 + (v[2] & HOUR_PM ? 12 : 0);
+	if (!(status & STATUS_B_24_HOURS)) hour = hour % 12 + (v[2] & HOUR_PM ? 12 : 0);
 	u64 second = from_bcd(v[0], binary), minute = from_bcd(v[1], binary);
 	u64 day = from_bcd(v[3], binary), month = from_bcd(v[4], binary), year = 2000 + from_bcd(v[5], binary);
 	if (second > 60 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || year > 2099)
@@ -229,13 +199,9 @@ static u64 cmos_date(void)
 	return days * 86400 + hour * 3600 + minute * 60 + second;
 }
 
-static u64 source_time(void)
-{
-	return kvm ? kvm_time() : scale(read_tsc(), tsc_multiplier);
-}
+static u64 source_time(void) { return kvm ? kvm_time() : scale(read_tsc(), tsc_multiplier); }
 
-void clock_init(void)
-{
+void clock_init(void) {
 	kvm = kvm_init();
 	clock_source = "kvmclock";
 	if (!kvm) {
@@ -253,17 +219,12 @@ void clock_init(void)
 	boot_date = kvm ? kvm_date() : cmos_date() * NANOSECONDS;
 }
 
-u64 now(void)
-{
+u64 now(void) {
 	static u64 latest;
 	u64 time = source_time() - boot_time;
 	/* A virtual machine that moved between hosts may see its counter step back. */
-	if ((i64)(time - latest) < 0)
-		return latest;
+	if ((i64)(time - latest) < 0) return latest;
 	return latest = time;
 }
 
-u64 wall_clock(void)
-{
-	return boot_date + now();
-}
+u64 wall_clock(void) { return boot_date + now(); }

@@ -4,14 +4,14 @@
  */
 #include "kernel.h"
 
-#define COM1 0x3f8
+#define COM1      0x3f8
 #define COM1_LINE 4 /* of the I/O APIC */
 enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, SCRATCH = 7 };
-#define RECEIVED_DATA 0x01
+#define RECEIVED_DATA  0x01
 #define TRANSMIT_EMPTY 0x20
-#define FIFO_BYTES 16
-#define PATIENCE 2000000 /* polls, each a microsecond or more */
-#define QUEUE_BYTES 4096
+#define FIFO_BYTES     16
+#define PATIENCE       2000000 /* polls, each a microsecond or more */
+#define QUEUE_BYTES    4096
 
 bool console_line_open; /* the last byte written was no newline */
 static bool present, stalled;
@@ -19,37 +19,29 @@ static u32 room; /* in the device's FIFO, as far as is known */
 static char queue[QUEUE_BYTES];
 static u32 queue_head, queue_tail; /* count up without end; the difference is the fill */
 
-static void set(u16 port, u8 value)
-{
-	out8(COM1 + port, value);
-}
+static void set(u16 port, u8 value) { out8(COM1 + port, value); }
 
-void console_init(void)
-{
+void console_init(void) {
 	set(SCRATCH, 0x5a);
 	present = in8(COM1 + SCRATCH) == 0x5a && in8(COM1 + LINE_STATUS) != 0xff;
-	if (!present)
-		return;
+	if (!present) return;
 	set(INTERRUPT_ENABLE, 0);
 	set(LINE_CONTROL, 0x80); /* the divisor's turn: 115,200 baud */
 	set(DATA, 1);
 	set(INTERRUPT_ENABLE, 0);
-	set(LINE_CONTROL, 0x03); /* 8 bits, no parity, 1 stop */
-	set(FIFO_CONTROL, 0x07); /* on, emptied, an interrupt for each byte */
+	set(LINE_CONTROL, 0x03);  /* 8 bits, no parity, 1 stop */
+	set(FIFO_CONTROL, 0x07);  /* on, emptied, an interrupt for each byte */
 	set(MODEM_CONTROL, 0x0b); /* DTR, RTS, and OUT2, which lets interrupts through */
 }
 
-void console_start(void)
-{
-	if (!present || !ioapic_route(COM1_LINE, VECTOR_CONSOLE, false, false, false))
-		return;
+void console_start(void) {
+	if (!present || !ioapic_route(COM1_LINE, VECTOR_CONSOLE, false, false, false)) return;
 	set(INTERRUPT_ENABLE, RECEIVED_DATA);
 	console_interrupt();
 }
 
 /* After a wait in vain each call asks once: what cannot be written is dropped until the far end reads again. */
-static bool wait_for_room(void)
-{
+static bool wait_for_room(void) {
 	for (u32 polls = stalled ? 1 : PATIENCE; polls; polls--) {
 		if (in8(COM1 + LINE_STATUS) & TRANSMIT_EMPTY) {
 			stalled = false;
@@ -60,64 +52,48 @@ static bool wait_for_room(void)
 	return false;
 }
 
-static void put(char c)
-{
+static void put(char c) {
 	if (!room) {
-		if (!wait_for_room())
-			return;
+		if (!wait_for_room()) return;
 		room = FIFO_BYTES;
 	}
 	room--;
 	set(DATA, (u8)c);
 }
 
-void console_write(const char *bytes, size_t n)
-{
-	if (!present)
-		return;
-	if (n)
-		console_line_open = bytes[n - 1] != '\n';
+void console_write(const char *bytes, size_t n) {
+	if (!present) return;
+	if (n) console_line_open = bytes[n - 1] != '\n';
 	room = 0; /* time has passed, but how much is unknown */
 	for (; n; n--, bytes++) {
-		if (*bytes == '\n')
-			put('\r');
+		if (*bytes == '\n') put('\r');
 		put(*bytes);
 	}
 }
 
-void console_flush(void)
-{
-	if (!present)
-		return;
+void console_flush(void) {
+	if (!present) return;
 	for (u32 polls = stalled ? 1 : PATIENCE; polls; polls--) {
 		if (in8(COM1 + LINE_STATUS) & 0x40) /* the shift register as well */
 			return;
 	}
 }
 
-void console_interrupt(void)
-{
+void console_interrupt(void) {
 	bool received = false;
 	/* Bounded: a device that always has a byte must not hold the processor. */
 	for (u32 i = 0; i < QUEUE_BYTES && in8(COM1 + LINE_STATUS) & RECEIVED_DATA; i++) {
 		char byte = (char)in8(COM1 + DATA);
-		if (queue_head - queue_tail < QUEUE_BYTES)
-			queue[queue_head++ % QUEUE_BYTES] = byte;
+		if (queue_head - queue_tail < QUEUE_BYTES) queue[queue_head++ % QUEUE_BYTES] = byte;
 		received = true;
 	}
-	if (received)
-		console_input_event();
+	if (received) console_input_event();
 }
 
-bool console_readable(void)
-{
-	return queue_head != queue_tail;
-}
+bool console_readable(void) { return queue_head != queue_tail; }
 
-size_t console_read(char *to, size_t n)
-{
+size_t console_read(char *to, size_t n) {
 	size_t count = 0;
-	while (count < n && console_readable())
-		to[count++] = queue[queue_tail++ % QUEUE_BYTES];
+	while (count < n && console_readable()) to[count++] = queue[queue_tail++ % QUEUE_BYTES];
 	return count;
 }

@@ -1,6 +1,6 @@
 /*
- * Kernel objects in size classes. A class takes whole pages and never gives them back; what is bigger than the biggest
- * class is pages by itself. A free object carries a seal, so that freeing it twice or writing to it later is noticed.
+ * Kernel objects in size classes. A kind takes whole pages and never gives them back; what is bigger than the biggest
+ * kind is pages by itself. A free object carries a seal, so that freeing it twice or writing to it later is noticed.
  */
 #include "kernel.h"
 
@@ -9,68 +9,55 @@ struct free_object {
 	u64 seal;
 };
 
-static const u32 class_sizes[] = { 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048 };
+static const u32 class_sizes[] = {32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048};
 static struct free_object *classes[LENGTH(class_sizes)];
 
 static u64 seal_of(const struct free_object *object) { return (u64)object ^ 0xf7ee0b1ec7f7ee0bUL; }
 
-/* The index of the class, or LENGTH(class_sizes) for whole pages. */
-static u32 class_of(size_t n)
-{
-	u32 class = 0;
-	while (class < LENGTH(class_sizes) && class_sizes[class] < n)
-		class++;
-	return class;
+/* The index of the kind, or LENGTH(class_sizes) for whole pages. */
+static u32 class_of(size_t n) {
+	u32 kind = 0;
+	while (kind < LENGTH(class_sizes) && class_sizes[kind] < n) kind++;
+	return kind;
 }
 
-static u32 order_of(size_t n)
-{
+static u32 order_of(size_t n) {
 	u32 order = 0;
-	while (order <= MAX_ORDER && (PAGE << order) < n)
-		order++;
+	while (order <= MAX_ORDER && (PAGE << order) < n) order++;
 	return order;
 }
 
-static void object_push(u32 class, void *memory)
-{
+static void object_push(u32 kind, void *memory) {
 	struct free_object *object = memory;
-	object->next = classes[class];
+	object->next = classes[kind];
 	object->seal = seal_of(object);
-	classes[class] = object;
+	classes[kind] = object;
 }
 
-static bool class_refill(u32 class)
-{
+static bool class_refill(u32 kind) {
 	char *page = page_alloc_dirty(0);
-	if (!page)
-		return false;
-	for (u64 at = 0; at + class_sizes[class] <= PAGE; at += class_sizes[class])
-		object_push(class, page + at);
+	if (!page) return false;
+	for (u64 at = 0; at + class_sizes[kind] <= PAGE; at += class_sizes[kind]) object_push(kind, page + at);
 	return true;
 }
 
-void *kmalloc(size_t n)
-{
-	u32 class = class_of(n);
-	if (class == LENGTH(class_sizes))
-		return order_of(n) <= MAX_ORDER ? page_alloc(order_of(n)) : NULL;
-	if (!classes[class] && !class_refill(class))
-		return NULL;
-	struct free_object *object = classes[class];
+void *kmalloc(size_t n) {
+	u32 kind = class_of(n);
+	if (kind == LENGTH(class_sizes)) return order_of(n) <= MAX_ORDER ? page_alloc(order_of(n)) : NULL;
+	if (!classes[kind] && !class_refill(kind)) return NULL;
+	struct free_object *object = classes[kind];
 	ASSERT(object->seal == seal_of(object));
-	classes[class] = object->next;
-	return memset(object, 0, class_sizes[class]);
+	classes[kind] = object->next;
+	return memset(object, 0, class_sizes[kind]);
 }
 
-void kfree(void *object, size_t n)
-{
-	u32 class = class_of(n);
-	if (!object)
-		return;
-	if (class == LENGTH(class_sizes)) {
+void kfree(void *object, size_t n) {
+	u32 kind = class_of(n);
+	if (!object) return;
+	if (kind == LENGTH(class_sizes)) {
 		page_free(object, order_of(n));
 		return;
 	}
 	ASSERT(((struct free_object *)object)->seal != seal_of(object));
-	object_push(class, object);
+	object_push(kind, object);
 }

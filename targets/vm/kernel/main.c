@@ -9,49 +9,37 @@ extern u64 __stack_chk_guard;
 static volatile u8 data_page[16];
 static volatile u64 zero;
 
-static u64 overflow_stack(u64 depth)
-{
+static u64 overflow_stack(u64 depth) {
 	volatile u64 room[64];
 	room[depth % LENGTH(room)] = depth;
 	return depth == ~0UL ? 0 : overflow_stack(depth + 1) + room[0];
 }
 
-static u64 __attribute__((noinline)) overrun_frame(u64 n)
-{
+static u64 __attribute__((noinline)) overrun_frame(u64 n) {
 	volatile u64 room[4];
-	for (u64 i = 0; i < n; i++)
-		room[i] = i;
+	for (u64 i = 0; i < n; i++) room[i] = i;
 	return room[0];
 }
 
 /* kernel.fault=KIND: each must end in one clear line and EXIT_PANIC. */
-static void __attribute__((noinline)) inject_fault(const char *kind)
-{
+static void __attribute__((noinline)) inject_fault(const char *kind) {
 	print("[kernel] fault on request: %s\n", kind);
-	if (strcmp(kind, "panic") == 0)
-		panic("requested on the command line");
-	if (strcmp(kind, "page") == 0)
-		zero += *(volatile u64 *)(zero + 16);
-	if (strcmp(kind, "stack") == 0)
-		zero += overflow_stack(0);
-	if (strcmp(kind, "canary") == 0)
-		zero += overrun_frame(8 + zero);
-	if (strcmp(kind, "wx") == 0)
-		*(volatile u8 *)kernel_start = 0;
+	if (strcmp(kind, "panic") == 0) panic("requested on the command line");
+	if (strcmp(kind, "page") == 0) zero += *(volatile u64 *)(zero + 16);
+	if (strcmp(kind, "stack") == 0) zero += overflow_stack(0);
+	if (strcmp(kind, "canary") == 0) zero += overrun_frame(8 + zero);
+	if (strcmp(kind, "wx") == 0) *(volatile u8 *)kernel_start = 0;
 	if (strcmp(kind, "nx") == 0) {
 		data_page[0] = 0xc3; /* ret */
 		((void (*)(void))(u64)data_page)();
 	}
-	if (strcmp(kind, "divide") == 0)
-		zero = strlen(kind) / zero;
-	if (strcmp(kind, "assert") == 0)
-		ASSERT(zero == 1);
+	if (strcmp(kind, "divide") == 0) zero = strlen(kind) / zero;
+	if (strcmp(kind, "assert") == 0) ASSERT(zero == 1);
 	panic("kernel.fault=%s is unknown; there are panic page stack canary wx nx divide assert", kind);
 }
 
 /* On a stack with a guard page. The functions that set the guard's value cannot be checked by it. */
-static void __attribute__((noreturn, no_stack_protector)) start(void)
-{
+static void __attribute__((noreturn, no_stack_protector)) start(void) {
 	char option[32];
 	if (pages_free * PAGE < LEAST_FREE_MEMORY)
 		fail(EXIT_OUT_OF_MEMORY,
@@ -70,14 +58,12 @@ static void __attribute__((noreturn, no_stack_protector)) start(void)
 	if (!bootinfo_option("kernel.quiet", option, sizeof option))
 		print("[kernel] %lu MiB RAM, %lu free, %s clock, %s seed\n", pages_total * PAGE / MIB,
 		      pages_free * PAGE / MIB, clock_source, random_seed_source);
-	if (bootinfo_option("kernel.fault", option, sizeof option))
-		inject_fault(option);
+	if (bootinfo_option("kernel.fault", option, sizeof option)) inject_fault(option);
 	program_start();
 }
 
 /* From boot.S. `start_info` is a physical address. */
-void __attribute__((noreturn, no_stack_protector)) kmain(u64 start_info)
-{
+void __attribute__((noreturn, no_stack_protector)) kmain(u64 start_info) {
 	__stack_chk_guard ^= read_tsc() << 8;
 	console_init();
 	bootinfo_init(start_info);
@@ -85,7 +71,6 @@ void __attribute__((noreturn, no_stack_protector)) kmain(u64 start_info)
 	page_init();
 	pagetable_init();
 	void *stack = kernel_stack_alloc(KERNEL_STACK_PAGES);
-	if (!stack)
-		fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: none is left for the first stack");
+	if (!stack) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: none is left for the first stack");
 	run_on_stack((u64)stack + KERNEL_STACK_PAGES * PAGE, start);
 }

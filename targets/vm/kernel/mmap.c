@@ -8,12 +8,12 @@
 /* Mappings at least so big are aligned to as much: fewer leaf tables, and V8 asks for it next anyway. */
 #define BIG (256 * KIB)
 /* V8 picks random addresses, each of which would cost tables. Only those near the program's code gain anything. */
-#define HINT_LIMIT (2 * GIB)
-#define PROT_ALL (u32)(PROT_READ | PROT_WRITE | PROT_EXEC)
+#define HINT_LIMIT  (2 * GIB)
+#define PROT_ALL    (u32)(PROT_READ | PROT_WRITE | PROT_EXEC)
 #define MAX_RESERVE (4 * MIB / PAGE)
 /* The old-style heap: a place where nothing else is put. */
 #define BRK_REGION (8 * GIB)
-#define BRK_LIMIT (64 * GIB)
+#define BRK_LIMIT  (64 * GIB)
 
 u64 brk_start;
 static u64 brk_end;
@@ -21,28 +21,22 @@ static u64 brk_end;
 static bool is_page(u64 value) { return (value & (PAGE - 1)) == 0; }
 
 /* Turns length into whole pages. */
-static i64 check_range(u64 address, u64 *length)
-{
-	if (!is_page(address) || *length > USER_TOP)
-		return -EINVAL;
+static i64 check_range(u64 address, u64 *length) {
+	if (!is_page(address) || *length > USER_TOP) return -EINVAL;
 	*length = ALIGN_UP(*length, PAGE);
 	return *length && user_range(address, *length) ? 0 : -EINVAL;
 }
 
-static i64 split_both(u64 start, u64 end)
-{
+static i64 split_both(u64 start, u64 end) {
 	i64 error = area_split(start);
 	return error ? error : area_split(end);
 }
 
 /* All of [start, end) belongs to areas, and to none that refuses: 0 or an error. */
-static i64 check_areas(u64 start, u64 end, u32 protection)
-{
+static i64 check_areas(u64 start, u64 end, u32 protection) {
 	for (u32 i = area_index(start); start < end; i++) {
-		if (i == area_count || areas[i]->start > start)
-			return -ENOMEM;
-		if (protection & PROT_WRITE && areas[i]->flags & MAP_SHARED && areas[i]->file)
-			return -EACCES;
+		if (i == area_count || areas[i]->start > start) return -ENOMEM;
+		if (protection & PROT_WRITE && areas[i]->flags & MAP_SHARED && areas[i]->file) return -EACCES;
 		start = areas[i]->end;
 	}
 	return 0;
@@ -52,85 +46,66 @@ static i64 check_areas(u64 start, u64 end, u32 protection)
  * Refuses at once what can never be backed: then JavaScript sees a failed allocation and not the end of the machine.
  * Memory that is only reserved (PROT_NONE, MAP_NORESERVE) may be of any size, and so may V8's whole range of code.
  */
-static bool can_back(u64 length, u32 protection)
-{
+static bool can_back(u64 length, u32 protection) {
 	u64 reserve = MIN(pages_usable / 16, MAX_RESERVE); /* for what was granted and is not touched yet */
-	return !length || !(protection & PROT_WRITE) || protection & PROT_EXEC ||
-	       length / PAGE + reserve <= pages_free;
+	return !length || !(protection & PROT_WRITE) || protection & PROT_EXEC || length / PAGE + reserve <= pages_free;
 }
 
 /* Bytes of the range that have no frame of their own yet. */
-static u64 count_missing(u64 start, u64 end)
-{
+static u64 count_missing(u64 start, u64 end) {
 	u64 missing = end - start;
 	for (u64 at = start, *pte; (pte = pte_next(&at, end)); at += PAGE)
 		missing -= *pte && !(*pte & PTE_BORROWED) ? PAGE : 0;
 	return missing;
 }
 
-static void unmap(u64 start, u64 end)
-{
+static void unmap(u64 start, u64 end) {
 	area_remove(start, end);
 	pte_unmap(start, end);
 }
 
-i64 user_munmap(u64 address, u64 length)
-{
+i64 user_munmap(u64 address, u64 length) {
 	i64 error = check_range(address, &length);
-	if (!error)
-		error = split_both(address, address + length);
-	if (!error)
-		unmap(address, address + length);
+	if (!error) error = split_both(address, address + length);
+	if (!error) unmap(address, address + length);
 	return error;
 }
 
-static bool is_free(u64 start, u64 end)
-{
+static bool is_free(u64 start, u64 end) {
 	u32 i = area_index(start);
 	return i == area_count || areas[i]->start >= end;
 }
 
 /* Where a mapping goes: its address, or an error. The place is empty and one area can be inserted. */
-static i64 place(u64 address, u64 length, u32 flags)
-{
+static i64 place(u64 address, u64 length, u32 flags) {
 	i64 error;
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (check_range(address, &length))
-			return -EINVAL;
-		if (flags & MAP_FIXED_NOREPLACE && !is_free(address, address + length))
-			return -EEXIST;
+		if (check_range(address, &length)) return -EINVAL;
+		if (flags & MAP_FIXED_NOREPLACE && !is_free(address, address + length)) return -EEXIST;
 		error = split_both(address, address + length);
-		if (error)
-			return error;
+		if (error) return error;
 	} else {
 		address = ALIGN_UP(address, PAGE);
 		if (!address || address + length > HINT_LIMIT || check_range(address, &length) ||
 		    !is_free(address, address + length))
 			address = area_gap(length, length >= BIG ? BIG : PAGE);
 	}
-	if (!address || !area_reserve())
-		return -ENOMEM;
+	if (!address || !area_reserve()) return -ENOMEM;
 	unmap(address, address + length);
 	return (i64)address;
 }
 
-i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset)
-{
+i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset) {
 	u32 type = flags & MAP_TYPE;
 	if (!length || !is_page(offset) || (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE))
 		return -EINVAL;
-	if (length > USER_TOP)
-		return -ENOMEM;
+	if (length > USER_TOP) return -ENOMEM;
 	length = ALIGN_UP(length, PAGE);
-	if (offset + length < offset)
-		return -EOVERFLOW;
-	if (file && type != MAP_PRIVATE && protection & PROT_WRITE)
-		return -EACCES;
-	if (!file && !(flags & MAP_NORESERVE) && !can_back(length, protection))
-		return -ENOMEM;
+	if (offset + length < offset) return -EOVERFLOW;
+	if (file && type != MAP_PRIVATE && protection & PROT_WRITE) return -EACCES;
+	if (!file && !(flags & MAP_NORESERVE) && !can_back(length, protection)) return -ENOMEM;
 	i64 start = place(address, length, flags);
-	if (start < 0)
-		return start;
+	if (start < 0) return start;
 	i64 error = area_insert((u64)start, (u64)start + length, protection & PROT_ALL,
 				file && type != MAP_PRIVATE ? MAP_SHARED : 0, file, file ? offset : 0);
 	ASSERT(!error); /* place() reserved it */
@@ -138,20 +113,15 @@ i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *f
 	return start;
 }
 
-i64 user_mprotect(u64 address, u64 length, u32 protection)
-{
-	if (is_page(address) && !length)
-		return 0;
-	if (check_range(address, &length))
-		return is_page(address) ? -ENOMEM : -EINVAL;
+i64 user_mprotect(u64 address, u64 length, u32 protection) {
+	if (is_page(address) && !length) return 0;
+	if (check_range(address, &length)) return is_page(address) ? -ENOMEM : -EINVAL;
 	u64 end = address + length;
 	i64 error = check_areas(address, end, protection);
 	if (!error && !can_back(length, protection) && !can_back(count_missing(address, end), protection))
 		error = -ENOMEM;
-	if (!error)
-		error = split_both(address, end);
-	if (error)
-		return error;
+	if (!error) error = split_both(address, end);
+	if (error) return error;
 	protection &= PROT_ALL;
 	for (u32 i = area_index(address); i < area_count && areas[i]->start < end; i++)
 		areas[i]->protection = protection;
@@ -161,45 +131,35 @@ i64 user_mprotect(u64 address, u64 length, u32 protection)
 }
 
 /* Forgets contents. Areas of devices keep theirs. */
-static i64 discard(u64 start, u64 end, bool anonymous_only)
-{
+static i64 discard(u64 start, u64 end, bool anonymous_only) {
 	i64 result = check_areas(start, end, PROT_NONE);
 	for (u32 i = area_index(start); i < area_count && areas[i]->start < end; i++) {
-		if (areas[i]->flags & AREA_DEVICE || (anonymous_only && areas[i]->file))
-			return -EINVAL;
+		if (areas[i]->flags & AREA_DEVICE || (anonymous_only && areas[i]->file)) return -EINVAL;
 		pte_unmap(MAX(start, areas[i]->start), MIN(end, areas[i]->end));
 	}
 	return result;
 }
 
-i64 user_madvise(u64 address, u64 length, int advice)
-{
-	if (is_page(address) && !length)
-		return 0;
-	if (check_range(address, &length))
-		return -EINVAL;
+i64 user_madvise(u64 address, u64 length, int advice) {
+	if (is_page(address) && !length) return 0;
+	if (check_range(address, &length)) return -EINVAL;
 	switch (advice) {
 	case MADV_DONTNEED:
-	case MADV_FREE:
-		return discard(address, address + length, advice == MADV_FREE);
+	case MADV_FREE: return discard(address, address + length, advice == MADV_FREE);
 	case MADV_NORMAL ... MADV_WILLNEED:
 	case MADV_DONTFORK:
 	case MADV_DOFORK:
 	case MADV_HUGEPAGE ... MADV_DODUMP:
 	case MADV_COLD:
-	case MADV_PAGEOUT:
-		return check_areas(address, address + length, PROT_NONE);
+	case MADV_PAGEOUT: return check_areas(address, address + length, PROT_NONE);
 	}
 	return -EINVAL;
 }
 
-i64 user_mincore(u64 address, u64 length, u8 *vector_user)
-{
+i64 user_mincore(u64 address, u64 length, u8 *vector_user) {
 	i64 error = length ? check_range(address, &length) : 0;
-	if (!is_page(address))
-		return -EINVAL;
-	if (error || check_areas(address, address + length, PROT_NONE))
-		return -ENOMEM;
+	if (!is_page(address)) return -EINVAL;
+	if (error || check_areas(address, address + length, PROT_NONE)) return -ENOMEM;
 	for (u64 at = address; !error && at < address + length; at += PAGE) {
 		u64 *pte = pte_find(at);
 		u8 there = pte && *pte;
@@ -209,8 +169,7 @@ i64 user_mincore(u64 address, u64 length, u8 *vector_user)
 }
 
 /* Moves the frames of [from, from + length) to `to`, where nothing is yet; on ENOMEM nothing has moved. */
-static i64 move_frames(u64 from, u64 to, u64 length)
-{
+static i64 move_frames(u64 from, u64 to, u64 length) {
 	for (u64 at = from, *pte; (pte = pte_next(&at, from + length)); at += PAGE) {
 		if (*pte && !pte_make(to + (at - from))) {
 			pte_unmap(to, to + length); /* the empty tables */
@@ -218,8 +177,7 @@ static i64 move_frames(u64 from, u64 to, u64 length)
 		}
 	}
 	for (u64 at = from, *pte; (pte = pte_next(&at, from + length)); at += PAGE) {
-		if (!*pte)
-			continue;
+		if (!*pte) continue;
 		*pte_make(to + (at - from)) = *pte;
 		*pte = 0;
 	}
@@ -227,18 +185,14 @@ static i64 move_frames(u64 from, u64 to, u64 length)
 	return 0;
 }
 
-static i64 move(struct area old, u64 start, u64 old_length, u64 new_length, u32 flags, u64 new_address)
-{
+static i64 move(struct area old, u64 start, u64 old_length, u64 new_length, u32 flags, u64 new_address) {
 	u64 offset = old.file ? old.offset + (start - old.start) : 0;
 	i64 result = split_both(start, start + old_length);
-	if (!result)
-		result = place(new_address, new_length, flags & MREMAP_FIXED ? MAP_FIXED : 0);
-	if (result < 0)
-		return result;
+	if (!result) result = place(new_address, new_length, flags & MREMAP_FIXED ? MAP_FIXED : 0);
+	if (result < 0) return result;
 	u64 to = (u64)result;
 	result = move_frames(start, to, old_length);
-	if (result)
-		return result;
+	if (result) return result;
 	result = area_insert(to, to + new_length, old.protection, old.flags, old.file, offset);
 	ASSERT(!result); /* place() reserved it */
 	unmap(start, start + old_length);
@@ -246,36 +200,27 @@ static i64 move(struct area old, u64 start, u64 old_length, u64 new_length, u32 
 	return (i64)to;
 }
 
-i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_address)
-{
+i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_address) {
 	bool fixed = flags & MREMAP_FIXED;
-	if (flags & ~(u32)(MREMAP_MAYMOVE | MREMAP_FIXED) || (fixed && !(flags & MREMAP_MAYMOVE)))
-		return -EINVAL;
-	if (check_range(address, &old_length) || !new_length || new_length > USER_TOP)
-		return -EINVAL;
+	if (flags & ~(u32)(MREMAP_MAYMOVE | MREMAP_FIXED) || (fixed && !(flags & MREMAP_MAYMOVE))) return -EINVAL;
+	if (check_range(address, &old_length) || !new_length || new_length > USER_TOP) return -EINVAL;
 	new_length = ALIGN_UP(new_length, PAGE);
 	u64 end = address + old_length;
-	if (fixed && (check_range(new_address, &new_length) ||
-		      (new_address < end && address < new_address + new_length)))
+	if (fixed &&
+	    (check_range(new_address, &new_length) || (new_address < end && address < new_address + new_length)))
 		return -EINVAL;
 	struct area *area = area_find(address);
-	if (!area || area->flags & (AREA_DEVICE | AREA_STACK))
-		return -EFAULT;
+	if (!area || area->flags & (AREA_DEVICE | AREA_STACK)) return -EFAULT;
 	if (new_length < old_length) { /* whatever the tail is */
 		i64 error = user_munmap(address + new_length, old_length - new_length);
-		if (error)
-			return error;
+		if (error) return error;
 		end = address + new_length;
 		old_length = new_length;
 	}
-	if (area->end < end)
-		return -EFAULT;
-	if (!can_back(new_length - old_length, area->protection))
-		return -ENOMEM;
-	if (fixed)
-		return move(*area, address, old_length, new_length, flags, new_address);
-	if (new_length == old_length)
-		return (i64)address;
+	if (area->end < end) return -EFAULT;
+	if (!can_back(new_length - old_length, area->protection)) return -ENOMEM;
+	if (fixed) return move(*area, address, old_length, new_length, flags, new_address);
+	if (new_length == old_length) return (i64)address;
 	if (area->end == end && user_range(end, new_length - old_length) && is_free(end, address + new_length)) {
 		area->end = address + new_length;
 		area_merge(address, area->end);
@@ -284,24 +229,18 @@ i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_
 	return flags & MREMAP_MAYMOVE ? move(*area, address, old_length, new_length, 0, 0) : -ENOMEM;
 }
 
-i64 user_brk(u64 address)
-{
-	if (!brk_start)
-		brk_start = brk_end = BRK_REGION + random_u64() % (BRK_REGION / PAGE) * PAGE;
-	if (address < brk_start || address > brk_start + BRK_LIMIT)
-		return (i64)brk_end;
+i64 user_brk(u64 address) {
+	if (!brk_start) brk_start = brk_end = BRK_REGION + random_u64() % (BRK_REGION / PAGE) * PAGE;
+	if (address < brk_start || address > brk_start + BRK_LIMIT) return (i64)brk_end;
 	u64 old = ALIGN_UP(brk_end, PAGE), new = ALIGN_UP(address, PAGE);
 	u32 flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
-	if (new > old && user_mmap(old, new - old, PROT_READ | PROT_WRITE, flags, NULL, 0) < 0)
-		return (i64)brk_end;
-	if (new < old && user_munmap(new, old - new))
-		return (i64)brk_end;
+	if (new > old && user_mmap(old, new - old, PROT_READ | PROT_WRITE, flags, NULL, 0) < 0) return (i64)brk_end;
+	if (new < old && user_munmap(new, old - new)) return (i64)brk_end;
 	brk_end = address;
 	return (i64)brk_end;
 }
 
-i64 user_bind(u64 address, u64 length, u64 *at)
-{
+i64 user_bind(u64 address, u64 length, u64 *at) {
 	u64 kind = PTE_BORROWED | (*at ? PTE_UNCACHED | PTE_WRITE_THROUGH : 0);
 	i64 error = check_range(address, &length);
 	struct area *area = area_find(address);
@@ -314,15 +253,13 @@ i64 user_bind(u64 address, u64 length, u64 *at)
 	u32 protection = area->protection & ~(u32)PROT_EXEC;
 	error = split_both(address, end);
 	/* All that can fail comes before the first page changes; RAM last, for it is never given back. */
-	for (u64 page = address; !error && page < end; page += PAGE)
-		error = pte_make(page) ? 0 : -ENOMEM;
+	for (u64 page = address; !error && page < end; page += PAGE) error = pte_make(page) ? 0 : -ENOMEM;
 	if (!error && !*at) {
 		void *ram = page_alloc_device(length / PAGE);
 		error = ram ? 0 : -ENOMEM;
 		*at = ram ? physical(ram) : 0;
 	}
-	if (error)
-		return error;
+	if (error) return error;
 	for (u64 page = address; page < end; page += PAGE) {
 		u64 *pte = pte_make(page);
 		pte_clear(pte);

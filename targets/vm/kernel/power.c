@@ -6,10 +6,10 @@
 #include "kernel.h"
 #include "window.h"
 
-#define DEBUG_EXIT_PORT 0xf4
+#define DEBUG_EXIT_PORT     0xf4
 #define KEYBOARD_CONTROLLER 0x64
-#define KEYBOARD_RESET 0xfe
-#define RESET_CONTROL 0xcf9
+#define KEYBOARD_RESET      0xfe
+#define RESET_CONTROL       0xcf9
 
 static struct registered {
 	struct window_power how;
@@ -18,32 +18,24 @@ static struct registered {
 } registered[2]; /* off, reset */
 static bool ending;
 
-i64 power_configure(const struct window_power *how)
-{
-	if (how->action >= LENGTH(registered) || how->space > 1)
-		return -EINVAL;
-	if (how->width != 1 && how->width != 2 && how->width != 4)
-		return -EINVAL;
+i64 power_configure(const struct window_power *how) {
+	if (how->action >= LENGTH(registered) || how->space > 1) return -EINVAL;
+	if (how->width != 1 && how->width != 2 && how->width != 4) return -EINVAL;
 	struct registered new = {*how, NULL, true};
 	if (how->space == 0) {
-		if (how->address > 0x10000 - how->width)
-			return -EINVAL;
+		if (how->address > 0x10000 - how->width) return -EINVAL;
 	} else {
-		if (how->address % how->width || bootinfo_is_ram(how->address, how->width))
-			return -EINVAL;
+		if (how->address % how->width || bootinfo_is_ram(how->address, how->width)) return -EINVAL;
 		new.mapped = device_map(how->address, how->width);
-		if (!new.mapped)
-			return -ENOMEM;
+		if (!new.mapped) return -ENOMEM;
 	}
 	registered[how->action] = new;
 	return 0;
 }
 
-static void write_registered(u32 action)
-{
+static void write_registered(u32 action) {
 	const struct registered *r = &registered[action];
-	if (!r->present)
-		return;
+	if (!r->present) return;
 	u16 port = (u16)r->how.address;
 	if (r->mapped) {
 		if (r->how.width == 1)
@@ -62,19 +54,15 @@ static void write_registered(u32 action)
 }
 
 /* Some machines take a moment; a reset in it would start them again. Tens of milliseconds, by slow port reads. */
-static void wait_for_effect(void)
-{
-	for (u32 i = 0; i < 20000; i++)
-		in8(0x80);
+static void wait_for_effect(void) {
+	for (u32 i = 0; i < 20000; i++) in8(0x80);
 }
 
-void power_reset(void)
-{
+void power_reset(void) {
 	interrupts_off();
 	console_flush();
 	write_registered(1);
-	if (registered[1].present)
-		wait_for_effect();
+	if (registered[1].present) wait_for_effect();
 	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
 	out8(RESET_CONTROL, 0x06);
 	/* An exception with no table to handle it shuts the processor down, and that resets the machine. */
@@ -83,12 +71,10 @@ void power_reset(void)
 		u64 address;
 	} __attribute__((packed)) nothing = {0, 0};
 	asm volatile("lidt %0; int3" ::"m"(nothing));
-	for (;;)
-		asm volatile("cli; hlt");
+	for (;;) asm volatile("cli; hlt");
 }
 
-void power_off(int code)
-{
+void power_off(int code) {
 	interrupts_off();
 	/* A fault on this path comes back here through panic(): go on where it was, more quietly. */
 	if (!ending) {
@@ -97,8 +83,7 @@ void power_off(int code)
 		console_flush();
 		out8(DEBUG_EXIT_PORT, (u8)(code & 0x7f));
 		write_registered(0);
-		if (registered[0].present)
-			wait_for_effect();
+		if (registered[0].present) wait_for_effect();
 	}
 	out16(0x604, 0x2000);  /* QEMU's q35 and pc: PM1a control, SLP_EN, S5 */
 	out16(0xb004, 0x2000); /* older ones */

@@ -7,13 +7,13 @@
 struct cpu_features cpu;
 
 static u64 gdt[8] = {
-	0,
-	0x00af9b000000ffff, /* KERNEL_CODE */
-	0x00cf93000000ffff, /* KERNEL_DATA */
-	0,                  /* 32-bit program code, which there is none of; sysret wants the place */
-	0x00cff3000000ffff, /* USER_DATA */
-	0x00affb000000ffff, /* USER_CODE */
-	/* TASK_STATE takes two */
+    0,
+    0x00af9b000000ffff, /* KERNEL_CODE */
+    0x00cf93000000ffff, /* KERNEL_DATA */
+    0,                  /* 32-bit program code, which there is none of; sysret wants the place */
+    0x00cff3000000ffff, /* USER_DATA */
+    0x00affb000000ffff, /* USER_CODE */
+			/* TASK_STATE takes two */
 };
 
 static struct {
@@ -33,7 +33,7 @@ struct gate {
 	u32 offset_32, reserved;
 };
 static struct gate idt[256] __attribute__((aligned(16)));
-#define INTERRUPT_GATE 0x8e
+#define INTERRUPT_GATE  0x8e
 #define FOR_THE_PROGRAM 0x60 /* reachable with int3 and into */
 
 struct table_pointer {
@@ -52,16 +52,12 @@ struct smap_site {
 };
 extern const struct smap_site smap_sites[], smap_sites_end[];
 
-static void find_features(void)
-{
+static void find_features(void) {
 	struct cpuid basic = cpuid(1, 0), extended = {0}, state = {0}, power = {0};
 	u32 highest = cpuid(0, 0).eax;
-	if (highest >= 7)
-		extended = cpuid(7, 0);
-	if (highest >= 13)
-		state = cpuid(13, 1);
-	if (cpuid(0x80000000, 0).eax >= 0x80000007)
-		power = cpuid(0x80000007, 0);
+	if (highest >= 7) extended = cpuid(7, 0);
+	if (highest >= 13) state = cpuid(13, 1);
+	if (cpuid(0x80000000, 0).eax >= 0x80000007) power = cpuid(0x80000007, 0);
 
 	cpu.pge = basic.edx >> 13 & 1;
 	cpu.x2apic = basic.ecx >> 21 & 1;
@@ -81,8 +77,7 @@ static void find_features(void)
 	}
 }
 
-static void load_tables(void)
-{
+static void load_tables(void) {
 	u64 base = (u64)&task_state, limit = sizeof task_state - 1;
 	gdt[TASK_STATE / 8] = limit | (base & 0xffffff) << 16 | 0x89UL << 40 | (base >> 24 & 0xff) << 56;
 	gdt[TASK_STATE / 8 + 1] = base >> 32;
@@ -93,11 +88,11 @@ static void load_tables(void)
 	for (u32 vector = 0; vector < LENGTH(idt); vector++) {
 		u64 stub = (u64)trap_stubs + vector * 16;
 		idt[vector] = (struct gate){
-			.offset_0 = (u16)stub,
-			.offset_16 = (u16)(stub >> 16),
-			.offset_32 = (u32)(stub >> 32),
-			.selector = KERNEL_CODE,
-			.type = INTERRUPT_GATE,
+		    .offset_0 = (u16)stub,
+		    .offset_16 = (u16)(stub >> 16),
+		    .offset_32 = (u32)(stub >> 32),
+		    .selector = KERNEL_CODE,
+		    .type = INTERRUPT_GATE,
 		};
 	}
 	idt[TRAP_BREAKPOINT].type |= FOR_THE_PROGRAM;
@@ -113,8 +108,7 @@ static void load_tables(void)
 	asm volatile("lidt %0" ::"m"(idt_pointer));
 }
 
-static void enable_smap(void)
-{
+static void enable_smap(void) {
 	for (const struct smap_site *site = smap_sites; site < smap_sites_end; site++) {
 		site->code[1] = 0x01;
 		site->code[2] = (u8)site->last_byte;
@@ -122,25 +116,18 @@ static void enable_smap(void)
 	write_cr4(read_cr4() | CR4_SMAP);
 }
 
-void processor_init(void)
-{
+void processor_init(void) {
 	load_tables();
 	find_features();
-	if (!cpu.xsave)
-		fail(EXIT_PANIC, "[kernel] boot: the processor lacks XSAVE");
+	if (!cpu.xsave) fail(EXIT_PANIC, "[kernel] boot: the processor lacks XSAVE");
 
 	u64 cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-	if (cpu.pge)
-		cr4 |= CR4_PGE;
-	if (cpu.smep)
-		cr4 |= CR4_SMEP;
-	if (cpu.umip)
-		cr4 |= CR4_UMIP;
-	if (cpu.fsgsbase)
-		cr4 |= CR4_FSGSBASE;
+	if (cpu.pge) cr4 |= CR4_PGE;
+	if (cpu.smep) cr4 |= CR4_SMEP;
+	if (cpu.umip) cr4 |= CR4_UMIP;
+	if (cpu.fsgsbase) cr4 |= CR4_FSGSBASE;
 	write_cr4(cr4);
-	if (cpu.smap)
-		enable_smap();
+	if (cpu.smap) enable_smap();
 	write_cr0(read_cr0() | CR0_WP);
 
 	/* STAR: system calls enter with KERNEL_CODE; sysret adds 8 for the stack's selector, 16 for the code's. */
@@ -149,8 +136,7 @@ void processor_init(void)
 	write_msr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
 }
 
-void processor_set_kernel_stack(u64 top)
-{
+void processor_set_kernel_stack(u64 top) {
 	kernel_stack_top = top;
 	task_state.stack[0] = top;
 }

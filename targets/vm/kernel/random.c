@@ -7,9 +7,9 @@
  */
 #include "kernel.h"
 
-#define RESEED_BYTES (1 * MIB)
-#define RESEED_NANOSECONDS (60 * NANOSECONDS)
-#define JITTER_ROUNDS 256
+#define RESEED_BYTES        (1 * MIB)
+#define RESEED_NANOSECONDS  (60 * NANOSECONDS)
+#define JITTER_ROUNDS       256
 #define JITTER_ROUNDS_ALONE 4096 /* where the processor has no generator */
 
 const char *random_seed_source;
@@ -18,13 +18,9 @@ static u64 stirred[4]; /* times of interrupts, for the next reseed */
 static u32 stir_count;
 static u64 bytes_since_seed, seeded_at;
 
-static inline u32 rotate(u32 x, int n)
-{
-	return x << n | x >> (32 - n);
-}
+static inline u32 rotate(u32 x, int n) { return x << n | x >> (32 - n); }
 
-static inline __attribute__((always_inline)) void quarter_round(u32 *a, u32 *b, u32 *c, u32 *d)
-{
+static inline __attribute__((always_inline)) void quarter_round(u32 *a, u32 *b, u32 *c, u32 *d) {
 	*a += *b;
 	*d = rotate(*d ^ *a, 16);
 	*c += *d;
@@ -35,8 +31,7 @@ static inline __attribute__((always_inline)) void quarter_round(u32 *a, u32 *b, 
 	*b = rotate(*b ^ *c, 7);
 }
 
-static void chacha_block(const u32 with[8], u64 counter, u64 nonce, u32 out[16])
-{
+static void chacha_block(const u32 with[8], u64 counter, u64 nonce, u32 out[16]) {
 	u32 in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
 	memcpy(in + 4, with, 32);
 	in[12] = (u32)counter;
@@ -54,26 +49,22 @@ static void chacha_block(const u32 with[8], u64 counter, u64 nonce, u32 out[16])
 		quarter_round(&out[2], &out[7], &out[8], &out[13]);
 		quarter_round(&out[3], &out[4], &out[9], &out[14]);
 	}
-	for (int i = 0; i < 16; i++)
-		out[i] += in[i];
+	for (int i = 0; i < 16; i++) out[i] += in[i];
 }
 
 /* Forgets a secret in a way that the compiler must keep. */
-static void wipe(void *secret, size_t n)
-{
+static void wipe(void *secret, size_t n) {
 	memset(secret, 0, n);
 	asm volatile("" ::"r"(secret) : "memory");
 }
 
-void random_add(const void *entropy, size_t n)
-{
+void random_add(const void *entropy, size_t n) {
 	const u8 *from = entropy;
 	u32 block[16];
 	do {
 		size_t part = MIN(n, sizeof key);
 		u8 *key_bytes = (u8 *)key;
-		for (size_t i = 0; i < part; i++)
-			key_bytes[i] ^= from[i];
+		for (size_t i = 0; i < part; i++) key_bytes[i] ^= from[i];
 		chacha_block(key, part, read_tsc(), block);
 		memcpy(key, block, sizeof key);
 		from += part;
@@ -82,36 +73,31 @@ void random_add(const void *entropy, size_t n)
 	wipe(block, sizeof block);
 }
 
-void random_stir(void)
-{
+void random_stir(void) {
 	u64 *word = &stirred[stir_count++ % LENGTH(stirred)];
 	*word = (*word << 7 | *word >> 57) ^ read_tsc();
 }
 
 /* Both instructions may fail for a while, and some processors' answer the same for ever after a sleep. */
-static bool hardware_word(bool seed, u64 *word)
-{
+static bool hardware_word(bool seed, u64 *word) {
 	for (int tries = seed ? 100 : 10; tries; tries--) {
 		bool ok;
 		if (seed)
 			asm volatile("rdseed %0" : "=r"(*word), "=@ccc"(ok));
 		else
 			asm volatile("rdrand %0" : "=r"(*word), "=@ccc"(ok));
-		if (ok && *word && *word != ~0UL)
-			return true;
+		if (ok && *word && *word != ~0UL) return true;
 		cpu_pause();
 	}
 	return false;
 }
 
 /* True when 256 bits came that are not all the same. */
-static bool add_hardware(bool seed)
-{
+static bool add_hardware(bool seed) {
 	u64 words[8];
 	bool vary = false;
 	for (u32 i = 0; i < LENGTH(words); i++) {
-		if (!hardware_word(seed, &words[i]))
-			return false;
+		if (!hardware_word(seed, &words[i])) return false;
 		vary |= words[i] != words[0];
 	}
 	random_add(words, sizeof words);
@@ -120,8 +106,7 @@ static bool add_hardware(bool seed)
 }
 
 /* Caches, buses and the host's other work make the time of scattered memory accesses and device reads vary. */
-static void add_jitter(u32 rounds)
-{
+static void add_jitter(u32 rounds) {
 	static u8 field[16 * KIB];
 	u64 times[8], position = read_tsc();
 	for (u32 i = 0; i < rounds; i++) {
@@ -129,17 +114,14 @@ static void add_jitter(u32 rounds)
 			position = position * 6364136223846793005UL + 1442695040888963407UL;
 			field[position >> 40 & (sizeof field - 1)] += (u8)position;
 		}
-		if (i % 64 == 0)
-			in8(0x61); /* leaves the virtual machine, or at least the processor */
+		if (i % 64 == 0) in8(0x61); /* leaves the virtual machine, or at least the processor */
 		times[i % LENGTH(times)] = read_tsc();
 		position ^= times[i % LENGTH(times)];
-		if (i % LENGTH(times) == LENGTH(times) - 1)
-			random_add(times, sizeof times);
+		if (i % LENGTH(times) == LENGTH(times) - 1) random_add(times, sizeof times);
 	}
 }
 
-static void reseed(void)
-{
+static void reseed(void) {
 	if (cpu.rdseed)
 		add_hardware(true);
 	else if (cpu.rdrand)
@@ -149,27 +131,22 @@ static void reseed(void)
 	seeded_at = now();
 }
 
-void random_init(void)
-{
+void random_init(void) {
 	u64 date = wall_clock();
 	random_add(&date, sizeof date);
 	random_add(boot_info.map, boot_info.map_count * sizeof boot_info.map[0]);
 	random_add(boot_info.command_line, strlen(boot_info.command_line));
 	random_seed_source = "jitter";
-	if (cpu.rdrand && add_hardware(false))
-		random_seed_source = "rdrand";
-	if (cpu.rdseed && add_hardware(true))
-		random_seed_source = "rdseed";
+	if (cpu.rdrand && add_hardware(false)) random_seed_source = "rdrand";
+	if (cpu.rdseed && add_hardware(true)) random_seed_source = "rdseed";
 	add_jitter(random_seed_source[0] == 'j' ? JITTER_ROUNDS_ALONE : JITTER_ROUNDS);
 	seeded_at = now();
 }
 
-void random_bytes(void *to, size_t n)
-{
+void random_bytes(void *to, size_t n) {
 	u32 block[16], stream_key[8];
 	u8 *out = to;
-	if (bytes_since_seed >= RESEED_BYTES || now() - seeded_at >= RESEED_NANOSECONDS)
-		reseed();
+	if (bytes_since_seed >= RESEED_BYTES || now() - seeded_at >= RESEED_NANOSECONDS) reseed();
 	bytes_since_seed += n;
 
 	/* The time as nonce costs nothing, and parts two machines that were copied from one. */
@@ -190,8 +167,7 @@ void random_bytes(void *to, size_t n)
 	wipe(stream_key, sizeof stream_key);
 }
 
-u64 random_u64(void)
-{
+u64 random_u64(void) {
 	u64 value;
 	random_bytes(&value, sizeof value);
 	return value;

@@ -1,8 +1,7 @@
 /* Memory and strings. Eight bytes at a time: fast enough on silicon, and the fastest form under emulation. */
 #include "kernel.h"
 
-void *memcpy(void *to, const void *from, size_t n)
-{
+void *memcpy(void *to, const void *from, size_t n) {
 	u64 *to8 = to;
 	const u64 *from8 = from;
 	for (; n >= 32; n -= 32) {
@@ -16,15 +15,12 @@ void *memcpy(void *to, const void *from, size_t n)
 	}
 	u8 *to1 = (u8 *)to8;
 	const u8 *from1 = (const u8 *)from8;
-	while (n--)
-		*to1++ = *from1++;
+	while (n--) *to1++ = *from1++;
 	return to;
 }
 
-void *memmove(void *to, const void *from, size_t n)
-{
-	if ((u64)to - (u64)from >= n)
-		return memcpy(to, from, n);
+void *memmove(void *to, const void *from, size_t n) {
+	if ((u64)to - (u64)from >= n) return memcpy(to, from, n);
 	/* `to` lies inside [from, from + n): from the end, so that nothing is overwritten before it is read. */
 	u8 *to1 = (u8 *)to + n;
 	const u8 *from1 = (const u8 *)from + n;
@@ -33,13 +29,11 @@ void *memmove(void *to, const void *from, size_t n)
 		from1 -= 8;
 		*(u64 *)to1 = *(const u64 *)from1;
 	}
-	while (n--)
-		*--to1 = *--from1;
+	while (n--) *--to1 = *--from1;
 	return to;
 }
 
-void *memset(void *to, int byte, size_t n)
-{
+void *memset(void *to, int byte, size_t n) {
 	u64 *to8 = to;
 	u64 pattern = (u8)byte * 0x0101010101010101UL;
 	for (; n >= 32; n -= 32) {
@@ -50,44 +44,31 @@ void *memset(void *to, int byte, size_t n)
 		to8 += 4;
 	}
 	u8 *to1 = (u8 *)to8;
-	while (n--)
-		*to1++ = (u8)byte;
+	while (n--) *to1++ = (u8)byte;
 	return to;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
-{
+int memcmp(const void *a, const void *b, size_t n) {
 	const u8 *a1 = a, *b1 = b;
 	for (; n; n--, a1++, b1++) {
-		if (*a1 != *b1)
-			return *a1 - *b1;
+		if (*a1 != *b1) return *a1 - *b1;
 	}
 	return 0;
 }
 
-size_t strnlen(const char *s, size_t limit)
-{
+size_t strnlen(const char *s, size_t limit) {
 	size_t n = 0;
-	while (n < limit && s[n])
-		n++;
+	while (n < limit && s[n]) n++;
 	return n;
 }
 
-size_t strlen(const char *s)
-{
-	return strnlen(s, ~0UL);
-}
+size_t strlen(const char *s) { return strnlen(s, ~0UL); }
 
-int strncmp(const char *a, const char *b, size_t n)
-{
+int strncmp(const char *a, const char *b, size_t n) {
 	for (; n; n--, a++, b++) {
-		if (*a != *b || !*a)
-			return (u8)*a - (u8)*b;
+		if (*a != *b || !*a) return (u8)*a - (u8)*b;
 	}
 	return 0;
 }
 
-int strcmp(const char *a, const char *b)
-{
-	return strncmp(a, b, ~0UL);
-}
+int strcmp(const char *a, const char *b) { return strncmp(a, b, ~0UL); }

@@ -6,78 +6,66 @@
 /* How an exception of the program's looks to it (POSIX <signal.h>, as on Linux for x86-64). */
 static const struct exception {
 	const char *name;
-	int signal, code; /* signal 0: never the program's fault */
+	int signal, code;    /* signal 0: never the program's fault */
 	bool at_instruction; /* si_addr is the instruction */
 } exceptions[] = {
-	[TRAP_DIVIDE] = {"division error", SIGFPE, 1, true},
-	[TRAP_DEBUG] = {"debug trap", SIGTRAP, 2, true},
-	[TRAP_NMI] = {"non-maskable interrupt", 0, 0, false},
-	[TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL, false},
-	[TRAP_OVERFLOW] = {"overflow", SIGSEGV, SI_KERNEL, false},
-	[TRAP_BOUND] = {"bound range exceeded", SIGSEGV, SI_KERNEL, false},
-	[TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2, true},
-	[TRAP_NO_DEVICE] = {"floating point is off", 0, 0, false},
-	[TRAP_DOUBLE_FAULT] = {"double fault", 0, 0, false},
-	[TRAP_INVALID_TASK] = {"invalid task state", 0, 0, false},
-	[TRAP_NO_SEGMENT] = {"segment not present", SIGBUS, SI_KERNEL, false},
-	[TRAP_STACK] = {"stack segment fault", SIGBUS, SI_KERNEL, false},
-	[TRAP_PROTECTION] = {"general protection fault", SIGSEGV, SI_KERNEL, false},
-	[TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1, false},
-	[TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7, true},
-	[TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1, false},
-	[TRAP_MACHINE_CHECK] = {"machine check", 0, 0, false},
-	[TRAP_SIMD] = {"SIMD error", SIGFPE, 7, true},
+    [TRAP_DIVIDE] = {"division error", SIGFPE, 1, true},
+    [TRAP_DEBUG] = {"debug trap", SIGTRAP, 2, true},
+    [TRAP_NMI] = {"non-maskable interrupt", 0, 0, false},
+    [TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL, false},
+    [TRAP_OVERFLOW] = {"overflow", SIGSEGV, SI_KERNEL, false},
+    [TRAP_BOUND] = {"bound range exceeded", SIGSEGV, SI_KERNEL, false},
+    [TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2, true},
+    [TRAP_NO_DEVICE] = {"floating point is off", 0, 0, false},
+    [TRAP_DOUBLE_FAULT] = {"double fault", 0, 0, false},
+    [TRAP_INVALID_TASK] = {"invalid task state", 0, 0, false},
+    [TRAP_NO_SEGMENT] = {"segment not present", SIGBUS, SI_KERNEL, false},
+    [TRAP_STACK] = {"stack segment fault", SIGBUS, SI_KERNEL, false},
+    [TRAP_PROTECTION] = {"general protection fault", SIGSEGV, SI_KERNEL, false},
+    [TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1, false},
+    [TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7, true},
+    [TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1, false},
+    [TRAP_MACHINE_CHECK] = {"machine check", 0, 0, false},
+    [TRAP_SIMD] = {"SIMD error", SIGFPE, 7, true},
 };
 
-static const char *exception_name(u64 vector)
-{
-	if (vector < LENGTH(exceptions) && exceptions[vector].name)
-		return exceptions[vector].name;
+static const char *exception_name(u64 vector) {
+	if (vector < LENGTH(exceptions) && exceptions[vector].name) return exceptions[vector].name;
 	return "unknown exception";
 }
 
-static const char *access_name(u64 error)
-{
+static const char *access_name(u64 error) {
 	return error & FAULT_FETCH ? "jump to" : error & FAULT_WRITE ? "write to" : "read of";
 }
 
 /* Nobody handles it: one line says what the program did and where, and the machine ends as a shell would see it. */
-static void __attribute__((noreturn))
-program_died(struct trap_frame *frame, int signal, u64 address)
-{
+static void __attribute__((noreturn)) program_died(struct trap_frame *frame, int signal, u64 address) {
 	const struct area *area = area_find(frame->rip);
 	print("[kernel] program killed by signal %d: %s", signal, exception_name(frame->vector));
-	if (frame->vector == TRAP_PAGE_FAULT)
-		print(" (%s %lx)", access_name(frame->error), address);
+	if (frame->vector == TRAP_PAGE_FAULT) print(" (%s %lx)", access_name(frame->error), address);
 	print(" in thread %d (%s) at %lx", current->id, current->name, frame->rip);
-	if (area && area->file)
-		print(", %s+%lx", area->file->path, frame->rip - area->start + area->offset);
+	if (area && area->file) print(", %s+%lx", area->file->path, frame->rip - area->start + area->offset);
 	print("\n");
 	print_registers(frame);
 	power_off(MIN(EXIT_SIGNAL + signal, 127));
 }
 
-static void program_exception(struct trap_frame *frame)
-{
+static void program_exception(struct trap_frame *frame) {
 	const struct exception *exception = &exceptions[frame->vector];
 	int code = exception->code;
 	u64 address = exception->at_instruction ? frame->rip : 0;
 	if (frame->vector == TRAP_PAGE_FAULT) {
 		address = read_cr2();
-		if (page_fault(address, frame->error))
-			return;
+		if (page_fault(address, frame->error)) return;
 		code = area_find(address) ? 2 : 1; /* SEGV_ACCERR, SEGV_MAPERR */
 	}
-	if (!signal_fault(frame, exception->signal, code, address))
-		program_died(frame, exception->signal, address);
+	if (!signal_fault(frame, exception->signal, code, address)) program_died(frame, exception->signal, address);
 }
 
 /* A copy to or from the program met a page that is not there yet, or never will be. */
-static bool mend_copy(struct trap_frame *frame)
-{
+static bool mend_copy(struct trap_frame *frame) {
 	u64 resume = usercopy_fixup(frame->rip);
-	if (!resume)
-		return false;
+	if (!resume) return false;
 	if (frame->vector == TRAP_PAGE_FAULT) {
 		u64 address = read_cr2();
 		if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER))
@@ -89,10 +77,8 @@ static bool mend_copy(struct trap_frame *frame)
 	return true;
 }
 
-static void kernel_exception(struct trap_frame *frame)
-{
-	if (mend_copy(frame))
-		return;
+static void kernel_exception(struct trap_frame *frame) {
+	if (mend_copy(frame)) return;
 	/* A push that finds the guard page below the stack faults, and its fault finds it again. */
 	u64 below = frame->rsp - read_cr2();
 	if (frame->vector == TRAP_DOUBLE_FAULT && (below <= PAGE || -below <= PAGE))
@@ -100,25 +86,20 @@ static void kernel_exception(struct trap_frame *frame)
 	panic_frame(frame, exception_name(frame->vector));
 }
 
-static void interrupt(u8 vector)
-{
-	if (vector == VECTOR_SPURIOUS)
-		return; /* must not be acknowledged */
+static void interrupt(u8 vector) {
+	if (vector == VECTOR_SPURIOUS) return; /* must not be acknowledged */
 	/* First, so that a level-triggered line is masked by the time that it could fire again. */
-	if (vector >= VECTOR_FIRST_FREE)
-		window_interrupt(vector);
+	if (vector >= VECTOR_FIRST_FREE) window_interrupt(vector);
 	apic_acknowledge();
 	if (vector == VECTOR_TIMER) {
 		timer_tick();
 		return;
 	}
 	random_stir();
-	if (vector == VECTOR_CONSOLE)
-		console_interrupt();
+	if (vector == VECTOR_CONSOLE) console_interrupt();
 }
 
-void trap_dispatch(struct trap_frame *frame)
-{
+void trap_dispatch(struct trap_frame *frame) {
 	if (frame->vector >= VECTOR_TIMER)
 		interrupt((u8)frame->vector);
 	else if (from_user(frame) && frame->vector < LENGTH(exceptions) && exceptions[frame->vector].signal)
@@ -126,9 +107,7 @@ void trap_dispatch(struct trap_frame *frame)
 	else
 		kernel_exception(frame);
 
-	if (!from_user(frame))
-		return;
-	if (reschedule)
-		schedule();
+	if (!from_user(frame)) return;
+	if (reschedule) schedule();
 	signal_deliver_pending(frame);
 }

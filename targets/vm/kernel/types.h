@@ -14,16 +14,16 @@ typedef _Bool bool;
 #define false 0
 #define NULL ((void *)0)
 
-#define KIB 1024UL
-#define MIB (1024UL * KIB)
-#define GIB (1024UL * MIB)
-#define PAGE 4096UL
+#define KIB         1024UL
+#define MIB         (1024UL * KIB)
+#define GIB         (1024UL * MIB)
+#define PAGE        4096UL
 #define NANOSECONDS 1000000000UL
 
-#define ALIGN_UP(x, a) (((u64)(x) + (a) - 1) & ~((u64)(a) - 1))
-#define ALIGN_DOWN(x, a) ((u64)(x) & ~((u64)(a) - 1))
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ALIGN_UP(x, a)   (((u64)(x) + (a)-1) & ~((u64)(a)-1))
+#define ALIGN_DOWN(x, a) ((u64)(x) & ~((u64)(a)-1))
+#define LENGTH(array)    (sizeof(array) / sizeof((array)[0]))
+#define MIN(a, b)        ((a) < (b) ? (a) : (b))
+#define MAX(a, b)        ((a) > (b) ? (a) : (b))
 
 _Static_assert(sizeof(u64) == 8 && sizeof(void *) == 8, "x86-64 only");

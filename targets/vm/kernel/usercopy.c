@@ -7,32 +7,25 @@
  */
 #include "kernel.h"
 
-bool user_range(u64 address, u64 length)
-{
+bool user_range(u64 address, u64 length) {
 	return address >= USER_BOTTOM && length <= USER_TOP && address <= USER_TOP - length;
 }
 
-i64 copy_from_user(void *to, u64 from, size_t n)
-{
-	if (!n)
-		return 0;
+i64 copy_from_user(void *to, u64 from, size_t n) {
+	if (!n) return 0;
 	return user_range(from, n) ? copy_user(to, (const void *)from, n) : -EFAULT;
 }
 
-i64 copy_to_user(u64 to, const void *from, size_t n)
-{
-	if (!n)
-		return 0;
+i64 copy_to_user(u64 to, const void *from, size_t n) {
+	if (!n) return 0;
 	return user_range(to, n) ? copy_user((void *)to, from, n) : -EFAULT;
 }
 
-i64 clear_user(u64 to, size_t n)
-{
+i64 clear_user(u64 to, size_t n) {
 	while (n) {
 		size_t part = MIN(n, PAGE);
 		i64 error = copy_to_user(to, zero_page, part);
-		if (error)
-			return error;
+		if (error) return error;
 		to += part;
 		n -= part;
 	}
@@ -40,24 +33,20 @@ i64 clear_user(u64 to, size_t n)
 }
 
 /* Page by page: the string may end just before memory does. */
-i64 string_from_user(char *to, u64 from, size_t size)
-{
+i64 string_from_user(char *to, u64 from, size_t size) {
 	size_t length = 0;
 	while (length < size) {
 		size_t part = MIN(size - length, PAGE - ((from + length) & (PAGE - 1)));
 		i64 error = copy_from_user(to + length, from + length, part);
-		if (error)
-			return error;
+		if (error) return error;
 		size_t found = strnlen(to + length, part);
 		length += found;
-		if (found < part)
-			return (i64)length;
+		if (found < part) return (i64)length;
 	}
 	return -ENAMETOOLONG;
 }
 
-u64 usercopy_fixup(u64 rip)
-{
+u64 usercopy_fixup(u64 rip) {
 	bool inside = rip >= (u64)copy_user_start && rip < (u64)copy_user_end;
 	return inside ? (u64)copy_user_fault : 0;
 }

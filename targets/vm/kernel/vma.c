@@ -6,7 +6,7 @@
 
 #define FIRST_CAPACITY 256
 /* mmap_base lies in the topmost quarter. It is a multiple of what a leaf table maps: finer would cost tables. */
-#define BASE_STEP (2 * MIB)
+#define BASE_STEP  (2 * MIB)
 #define BASE_STEPS (1UL << 24)
 
 struct area **areas;
@@ -15,13 +15,9 @@ u64 mmap_base;
 static u32 capacity;
 static struct area *spare;
 
-void area_init(void)
-{
-	mmap_base = ALIGN_DOWN(USER_TOP, BASE_STEP) - GIB * 64 - random_u64() % BASE_STEPS * BASE_STEP;
-}
+void area_init(void) { mmap_base = ALIGN_DOWN(USER_TOP, BASE_STEP) - GIB * 64 - random_u64() % BASE_STEPS * BASE_STEP; }
 
-u32 area_index(u64 address)
-{
+u32 area_index(u64 address) {
 	u32 low = 0, high = area_count;
 	while (low < high) {
 		u32 middle = (low + high) / 2;
@@ -33,39 +29,30 @@ u32 area_index(u64 address)
 	return low;
 }
 
-struct area *area_find(u64 address)
-{
+struct area *area_find(u64 address) {
 	u32 i = area_index(address);
 	return i < area_count && areas[i]->start <= address ? areas[i] : NULL;
 }
 
-static bool array_grow(void)
-{
+static bool array_grow(void) {
 	u32 wanted = capacity ? 2 * capacity : FIRST_CAPACITY;
 	struct area **bigger = kmalloc(wanted * sizeof *bigger);
-	if (!bigger)
-		return false;
-	if (areas)
-		memcpy(bigger, areas, area_count * sizeof *areas);
+	if (!bigger) return false;
+	if (areas) memcpy(bigger, areas, area_count * sizeof *areas);
 	kfree(areas, capacity * sizeof *areas);
 	areas = bigger;
 	capacity = wanted;
 	return true;
 }
 
-bool area_reserve(void)
-{
-	if (area_count >= MAX_AREAS || (area_count == capacity && !array_grow()))
-		return false;
-	if (!spare)
-		spare = kmalloc(sizeof *spare);
+bool area_reserve(void) {
+	if (area_count >= MAX_AREAS || (area_count == capacity && !array_grow())) return false;
+	if (!spare) spare = kmalloc(sizeof *spare);
 	return spare != NULL;
 }
 
-static i64 insert(const struct area *area)
-{
-	if (!area_reserve())
-		return -ENOMEM;
+static i64 insert(const struct area *area) {
+	if (!area_reserve()) return -ENOMEM;
 	u32 i = area_index(area->start);
 	memmove(&areas[i + 1], &areas[i], (area_count - i) * sizeof *areas);
 	*spare = *area;
@@ -75,56 +62,42 @@ static i64 insert(const struct area *area)
 	return 0;
 }
 
-i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset)
-{
+i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset) {
 	ASSERT(start < end && (area_index(start) == area_count || areas[area_index(start)]->start >= end));
-	return insert(&(struct area){ start, end, protection, flags, file, offset });
+	return insert(&(struct area){start, end, protection, flags, file, offset});
 }
 
-static bool has_offset(const struct area *area)
-{
-	return area->file || area->flags & AREA_DEVICE;
-}
+static bool has_offset(const struct area *area) { return area->file || area->flags & AREA_DEVICE; }
 
-i64 area_split(u64 at)
-{
+i64 area_split(u64 at) {
 	struct area *area = area_find(at);
-	if (!area || area->start == at)
-		return 0;
-	if (!area_reserve())
-		return -ENOMEM;
+	if (!area || area->start == at) return 0;
+	if (!area_reserve()) return -ENOMEM;
 	struct area upper = *area;
 	upper.start = at;
-	if (has_offset(area))
-		upper.offset += at - area->start;
+	if (has_offset(area)) upper.offset += at - area->start;
 	area->end = at;
 	return insert(&upper);
 }
 
-static void remove(u32 first, u32 count)
-{
-	for (u32 i = first; i < first + count; i++)
-		kfree(areas[i], sizeof **areas);
+static void remove(u32 first, u32 count) {
+	for (u32 i = first; i < first + count; i++) kfree(areas[i], sizeof **areas);
 	memmove(&areas[first], &areas[first + count], (area_count - first - count) * sizeof *areas);
 	area_count -= count;
 }
 
-void area_remove(u64 start, u64 end)
-{
+void area_remove(u64 start, u64 end) {
 	u32 first = area_index(start), last = first;
-	while (last < area_count && areas[last]->start < end)
-		last++;
+	while (last < area_count && areas[last]->start < end) last++;
 	remove(first, last - first);
 }
 
-static bool can_join(const struct area *a, const struct area *b)
-{
+static bool can_join(const struct area *a, const struct area *b) {
 	return a->end == b->start && a->protection == b->protection && a->flags == b->flags && a->file == b->file &&
 	       (!has_offset(a) || a->offset + (a->end - a->start) == b->offset);
 }
 
-void area_merge(u64 start, u64 end)
-{
+void area_merge(u64 start, u64 end) {
 	u32 i = area_index(start ? start - 1 : 0);
 	while (i + 1 < area_count && areas[i]->end <= end) {
 		if (can_join(areas[i], areas[i + 1])) {
@@ -136,47 +109,41 @@ void area_merge(u64 start, u64 end)
 	}
 }
 
-u64 area_gap(u64 length, u64 alignment)
-{
+u64 area_gap(u64 length, u64 alignment) {
 	u64 top = mmap_base;
 	u32 i = area_index(top - 1);
-	if (i < area_count)
-		top = MIN(top, areas[i]->start);
+	if (i < area_count) top = MIN(top, areas[i]->start);
 	for (;;) {
 		u64 bottom = i ? areas[i - 1]->end : USER_BOTTOM;
 		if (top >= bottom + length && ALIGN_DOWN(top - length, alignment) >= bottom)
 			return ALIGN_DOWN(top - length, alignment);
-		if (!i)
-			return 0;
+		if (!i) return 0;
 		top = areas[--i]->start;
 	}
 }
 
-static const char *name_of(const struct area *area)
-{
-	if (area->file)
-		return area->file->path;
-	if (area->flags & AREA_DEVICE)
-		return "[device]";
-	if (area->flags & AREA_STACK)
-		return area->protection ? "[stack]" : "";
+static const char *name_of(const struct area *area) {
+	if (area->file) return area->file->path;
+	if (area->flags & AREA_DEVICE) return "[device]";
+	if (area->flags & AREA_STACK) return area->protection ? "[stack]" : "";
 	return area->start == brk_start ? "[heap]" : "";
 }
 
-size_t area_describe(char *to, size_t size)
-{
+size_t area_describe(char *to, size_t size) {
 	size_t length = 0;
 	for (u32 i = 0; i < area_count; i++) {
 		const struct area *a = areas[i];
 		char letters[] = {
-			a->protection & PROT_READ ? 'r' : '-', a->protection & PROT_WRITE ? 'w' : '-',
-			a->protection & PROT_EXEC ? 'x' : '-', a->flags & MAP_SHARED ? 's' : 'p', 0,
+		    a->protection & PROT_READ ? 'r' : '-',
+		    a->protection & PROT_WRITE ? 'w' : '-',
+		    a->protection & PROT_EXEC ? 'x' : '-',
+		    a->flags & MAP_SHARED ? 's' : 'p',
+		    0,
 		};
-		size_t n = (size_t)format(to + length, size - length, "%lx-%lx %s %08lx 00:01 %u %s\n",
-					  a->start, a->end, letters, has_offset(a) ? a->offset : 0,
-					  a->file ? a->file->inode : 0, name_of(a));
-		if (n >= size - length)
-			break; /* whole lines only */
+		size_t n =
+		    (size_t)format(to + length, size - length, "%lx-%lx %s %08lx 00:01 %u %s\n", a->start, a->end,
+				   letters, has_offset(a) ? a->offset : 0, a->file ? a->file->inode : 0, name_of(a));
+		if (n >= size - length) break; /* whole lines only */
 		length += n;
 	}
 	return length;
