@@ -7,6 +7,7 @@ import { createRandom } from "@tesserae/node/random";
 import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
 import { createTimers } from "@tesserae/node/timers";
 import { describeWords, parseCommandLine } from "./command-line.ts";
+import { withoutInterrupts } from "./console-input.ts";
 import { flagsFor, readFlags } from "./flags.ts";
 import { discover, type Machine } from "./machine.ts";
 import { createVmResolver } from "./resolver.ts";
@@ -71,9 +72,10 @@ async function open(
   }
   for (const device of disks) blocks.push(await started(() => createVirtioBlock({ device, onDead })));
   const unwatch = machine.onPowerButton(() => void process.emit("SIGTERM", "SIGTERM"));
+  const input = withoutInterrupts(process.stdin, () => void process.emit("SIGINT", "SIGINT"));
   let hasNodeApi = false;
   return {
-    base: { timers, random, console: createConsole() },
+    base: { timers, random, console: createConsole({ input }) },
     several: { netif: netifs, block: blocks },
     keys,
     made: ({ kind }, made) => {
@@ -86,6 +88,7 @@ async function open(
     close: async () => {
       for (const device of [...netifs, ...blocks]) await device.close();
       unwatch();
+      process.stdin.destroy();
       timers.close();
     },
   };

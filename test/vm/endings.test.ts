@@ -95,6 +95,21 @@ describe.skipIf(reason !== undefined)(`endings${reason === undefined ? "" : ` ($
   );
 
   test(
+    "at Ctrl-C on the console",
+    async () => {
+      machine = await TestMachine.start(await buildForVm(conduct), {
+        commandLine: "how=listen-for-sigterm",
+        networks: [],
+      });
+      await machine.waitFor("ending by");
+      machine.write("\x03");
+      expect(await machine.exited, machine.output).toBe(0);
+      expect(machine.output).toContain("the signal aborted");
+    },
+    patience,
+  );
+
+  test(
     "what is typed on the console is read",
     async () => {
       machine = await TestMachine.start(await buildForVm(conduct), { commandLine: "how=ask", networks: [] });
