@@ -1,15 +1,14 @@
 import { randomFillSync } from "node:crypto";
 import { MacAddress } from "@tesserae/device/address";
 import type { FrameHandler, Netif, NetifFeatures, NetifStatistics } from "@tesserae/device/netif";
-import { headroom, PagePool, type Page } from "@tesserae/device/page";
+import type { Page } from "@tesserae/device/page";
 import { holdClock, releaseClock } from "@tesserae/node/process-clock";
-import type { DmaMemory } from "../window/window.ts";
 import { VirtioDevice } from "./device.ts";
 import { netFeature } from "./features.ts";
 import { NetReceiver } from "./net-receiver.ts";
 import type { SplitQueue } from "./queue.ts";
 import { deviceType, type Transport } from "./transport.ts";
-import { TransmitChains } from "./transmit-chains.ts";
+import { longestSegmented, TransmitPages } from "./transmit-pages.ts";
 import type { VirtioError } from "./virtio-error.ts";
 
 const receiveQueue = 0;
@@ -18,6 +17,8 @@ const configurationMac = 0;
 const configurationMtu = 10;
 const ethernetHeader = 14;
 const leastMtu = 576;
+/** TCP payload in one frame for the device to cut: with the longest headers, still an IP packet. */
+const longestPayload = 65_535 - 80;
 /** Frames received in one turn of the event loop: then timers and everything else get theirs. */
 const batch = 64;
 /** Turns of the event loop without a frame after which the interrupt is armed. */
@@ -71,9 +72,7 @@ class VirtioNetif implements Netif, NetifStatistics {
   readonly #receiver: NetReceiver;
   readonly #receiveQueue: SplitQueue;
   readonly #transmitQueue: SplitQueue;
-  readonly #pool: PagePool;
-  readonly #poolMemory: DmaMemory;
-  readonly #chains: TransmitChains;
+  readonly #transmitPages: TransmitPages;
   #droppedToSend = 0;
   #polling = false;
   #inBatch = false;
@@ -99,7 +98,6 @@ class VirtioNetif implements Netif, NetifStatistics {
     try {
       this.mac = options.mac ?? (device.has(netFeature.mac) ? readMac(device.transport) : randomMac());
       this.mtu = chooseMtu(device, wantedMtu);
-      this.features = { transmitChecksum: device.has(netFeature.checksum), maxSegmentation: 0 };
       this.#longestFrame = this.mtu + ethernetHeader;
       this.#flushLater = () => {
         this.#flushQueued = false;
@@ -110,13 +108,11 @@ class VirtioNetif implements Netif, NetifStatistics {
       this.#receiveQueue = device.queue(receiveQueue, powerOfTwo(receiveBuffers));
       this.#transmitQueue = device.queue(transmitQueue, powerOfTwo(pages));
       this.#receiver = new NetReceiver(device, this.#receiveQueue, this.#longestFrame);
-      // A multiple of 64: no two pages share a cache line.
-      const pageSize = (headroom + this.mtu + 63) & ~63;
-      const capacity = Math.min(this.#transmitQueue.size, pages);
-      this.#poolMemory = device.memory(capacity * pageSize);
-      this.#pool = new PagePool(capacity, pageSize, this.#poolMemory.bytes);
-      const joins = device.has(netFeature.hostTso4) && device.has(netFeature.checksum);
-      this.#chains = new TransmitChains(this.#transmitQueue, this.#pool, this.#poolMemory.physical, joins);
+      const transmitChecksum = device.has(netFeature.checksum);
+      const segmented = transmitChecksum && device.has(netFeature.hostTso4);
+      this.#transmitPages = new TransmitPages(device, this.#transmitQueue, pages, this.mtu, segmented);
+      const maxSegmentation = this.#transmitPages.hasLong ? longestPayload : 0;
+      this.features = { transmitChecksum, maxSegmentation };
       this.#transmitQueue.disarm();
       this.#receiver.offerAll();
       device.start();
@@ -148,22 +144,25 @@ class VirtioNetif implements Netif, NetifStatistics {
     this.#receiver.handler = handler;
   }
 
-  allocate(): Page | undefined {
-    const page = this.#pool.take();
-    if (page !== undefined || !this.#device.isRunning) return this.#closed ? undefined : page;
+  allocate(length = this.mtu): Page | undefined {
+    if (this.#closed) return undefined;
+    const long = length > this.mtu;
+    const page = this.#transmitPages.take(long);
+    if (page !== undefined || !this.#device.isRunning) return page;
     // What is offered but not published would never come back.
     this.#flush();
-    this.#reap();
-    return this.#pool.take();
+    this.#transmitPages.reap();
+    return this.#transmitPages.take(long);
   }
 
   transmit(page: Page, offset: number, length: number): boolean {
-    if (length > this.#longestFrame || length < 0 || !this.#device.isRunning) {
+    const isCut = page.segmentSize > 0 && this.features.maxSegmentation > 0;
+    if (length < 0 || length > (isCut ? longestSegmented : this.#longestFrame) || !this.#device.isRunning) {
       this.#droppedToSend++;
-      this.#pool.release(page);
+      this.#transmitPages.release(page);
       return false;
     }
-    this.#chains.send(page, offset, length);
+    this.#transmitPages.send(page, offset, length);
     this.sentFrames++;
     this.sentBytes += length;
     // Inside a batch it is flushed at its end; else when whoever sends has returned to the event loop.
@@ -175,18 +174,15 @@ class VirtioNetif implements Netif, NetifStatistics {
   }
 
   release(page: Page): void {
-    this.#pool.release(page);
+    this.#transmitPages.release(page);
   }
 
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
       this.#flush();
-      this.#reap();
-      // A page that the stack still has may be written to: its memory goes to nobody else.
-      if (this.#pool.available + this.#chains.pages < this.#pool.capacity) {
-        this.#device.keep(this.#poolMemory);
-      }
+      this.#transmitPages.reap();
+      this.#transmitPages.abandon();
       this.#device.close();
     }
     return Promise.resolve();
@@ -219,7 +215,7 @@ class VirtioNetif implements Netif, NetifStatistics {
   /** Polls on while frames come, else arms the interrupt. */
   #pollAgain(count: number): void {
     if (!this.#device.isRunning) return;
-    if (this.#transmitQueue.inFlight >= reapFrom) this.#reap();
+    if (this.#transmitQueue.inFlight >= reapFrom) this.#transmitPages.reap();
     this.#idle = count === 0 ? this.#idle + 1 : 0;
     if (this.#idle < idleTurns || !this.#receiveQueue.arm()) {
       setImmediate(this.#pollLater);
@@ -233,14 +229,8 @@ class VirtioNetif implements Netif, NetifStatistics {
   #flush(): void {
     const device = this.#device;
     if (!device.isRunning) return;
-    this.#chains.flush();
     if (this.#transmitQueue.publish()) device.transport.notify(transmitQueue);
     if (this.#receiveQueue.publish()) device.transport.notify(receiveQueue);
-  }
-
-  /** Takes back the pages that the device has sent. */
-  #reap(): void {
-    if (!this.#chains.reap()) this.#device.breaks(this.#transmitQueue);
   }
 }
 
