@@ -14,91 +14,75 @@ struct termios {
 };
 _Static_assert(sizeof(struct termios) == 36, "ABI");
 
-static struct termios settings = { .input = ICRNL, .output = OPOST | ONLCR, .control = CS8 | CREAD | B115200 };
-static const struct { u16 rows, columns, width, height; } window_size = { .rows = 25, .columns = 80 };
+static struct termios settings = {.input = ICRNL, .output = OPOST | ONLCR, .control = CS8 | CREAD | B115200};
+static const struct { u16 rows, columns, width, height; } window_size = {.rows = 25, .columns = 80};
 static struct file *console; /* the only one: there is one queue of input, however often it is opened */
 
-static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position)
-{
+static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position) {
 	char bytes[SLICE];
 	(void)position;
 	while (n && !console_readable()) {
 		i64 result = file_wait(file);
-		if (result < 0)
-			return result;
+		if (result < 0) return result;
 	}
-	if (!user_range(to, n))
-		return -EFAULT;
+	if (!user_range(to, n)) return -EFAULT;
 	size_t count = console_read(bytes, MIN(n, sizeof bytes));
 	for (size_t i = 0; i < count; i++) {
-		if (bytes[i] == '\r' && settings.input & ICRNL)
-			bytes[i] = '\n';
+		if (bytes[i] == '\r' && settings.input & ICRNL) bytes[i] = '\n';
 	}
 	return copy_to_user(to, bytes, count) < 0 ? -EFAULT : (i64)count;
 }
 
-static i64 console_file_write(struct file *file, u64 from, size_t n, i64 position)
-{
+static i64 console_file_write(struct file *file, u64 from, size_t n, i64 position) {
 	char bytes[SLICE];
 	size_t done = 0;
 	(void)file, (void)position;
 	while (done < n) {
 		size_t count = MIN(n - done, sizeof bytes);
-		if (copy_from_user(bytes, from + done, count) < 0)
-			return done ? (i64)done : -EFAULT;
+		if (copy_from_user(bytes, from + done, count) < 0) return done ? (i64)done : -EFAULT;
 		console_write(bytes, count);
 		done += count;
-		if (reschedule)
-			schedule();
+		if (reschedule) schedule();
 	}
 	return done;
 }
 
-static u32 console_file_poll(struct file *file)
-{
+static u32 console_file_poll(struct file *file) {
 	(void)file;
 	return (console_readable() ? EPOLLIN : 0) | EPOLLOUT;
 }
 
-static i64 console_file_control(struct file *file, u32 request, u64 argument)
-{
+static i64 console_file_control(struct file *file, u32 request, u64 argument) {
 	(void)file;
 	switch (request) {
-	case TCGETS:
-		return put_user(settings, argument);
+	case TCGETS: return put_user(settings, argument);
 	case TCSETS:
 	case TCSETSW:
-	case TCSETSF:
-		return get_user(settings, argument);
-	case TIOCGWINSZ:
-		return put_user(window_size, argument);
+	case TCSETSF: return get_user(settings, argument);
+	case TIOCGWINSZ: return put_user(window_size, argument);
 	}
 	return -ENOTTY;
 }
 
-const struct file_operations console_operations = { .read = console_file_read, .write = console_file_write,
-						    .poll = console_file_poll, .control = console_file_control,
-						    .mode = S_IFCHR | 0620 };
+const struct file_operations console_operations = {.read = console_file_read,
+						   .write = console_file_write,
+						   .poll = console_file_poll,
+						   .control = console_file_control,
+						   .mode = S_IFCHR | 0620};
 
 /* No terminal to the program: what it prints is a log, which wants no colours, and Node.js starts sooner. */
-static const struct file_operations output_operations = { .write = console_file_write, .mode = S_IFCHR | 0620 };
+static const struct file_operations output_operations = {.write = console_file_write, .mode = S_IFCHR | 0620};
 
-struct file *console_open_output(void)
-{
+struct file *console_open_output(void) {
 	return file_new(&output_operations, O_WRONLY);
 }
 
-struct file *console_open(void)
-{
-	if (!console)
-		console = file_new(&console_operations, O_RDWR);
-	if (console)
-		console->references++;
+struct file *console_open(void) {
+	if (!console) console = file_new(&console_operations, O_RDWR);
+	if (console) console->references++;
 	return console;
 }
 
-void console_input_event(void)
-{
-	if (console)
-		file_event(console);
+void console_input_event(void) {
+	if (console) file_event(console);
 }

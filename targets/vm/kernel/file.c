@@ -12,35 +12,28 @@
 static struct file *descriptors[MAX_FILES];
 static bool closed_on_exec[MAX_FILES];
 
-struct file *file_new(const struct file_operations *operations, u32 flags)
-{
+struct file *file_new(const struct file_operations *operations, u32 flags) {
 	struct file *file = kmalloc(sizeof *file);
-	if (!file)
-		return NULL;
+	if (!file) return NULL;
 	file->operations = operations;
 	file->flags = flags & (O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECTORY);
 	file->references = 1;
 	return file;
 }
 
-struct file *file_get(int fd)
-{
+struct file *file_get(int fd) {
 	return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL;
 }
 
-struct file *file_hold(int fd)
-{
+struct file *file_hold(int fd) {
 	struct file *file = file_get(fd);
-	if (file)
-		file->references++;
+	if (file) file->references++;
 	return file;
 }
 
-i64 file_install(struct file *file, int lowest, bool close_on_exec)
-{
+i64 file_install(struct file *file, int lowest, bool close_on_exec) {
 	for (int fd = lowest; fd < MAX_FILES; fd++) {
-		if (descriptors[fd])
-			continue;
+		if (descriptors[fd]) continue;
 		descriptors[fd] = file;
 		closed_on_exec[fd] = close_on_exec;
 		return fd;
@@ -49,60 +42,44 @@ i64 file_install(struct file *file, int lowest, bool close_on_exec)
 	return -EMFILE;
 }
 
-void file_release(struct file *file)
-{
+void file_release(struct file *file) {
 	ASSERT(file->references > 0);
-	if (--file->references)
-		return;
+	if (--file->references) return;
 	epoll_forget(file);
-	if (file->operations->close)
-		file->operations->close(file);
+	if (file->operations->close) file->operations->close(file);
 	kfree(file, sizeof *file);
 }
 
-i64 file_close(int fd)
-{
+i64 file_close(int fd) {
 	struct file *file = file_get(fd);
-	if (!file)
-		return -EBADF;
+	if (!file) return -EBADF;
 	descriptors[fd] = NULL;
 	file_release(file);
 	return 0;
 }
 
-void file_event(struct file *file)
-{
+void file_event(struct file *file) {
 	wake(file);
 	epoll_event(file);
 }
 
-i64 file_wait(struct file *file)
-{
-	if (file->flags & O_NONBLOCK)
-		return -EAGAIN;
+i64 file_wait(struct file *file) {
+	if (file->flags & O_NONBLOCK) return -EAGAIN;
 	block_on(file, FOREVER);
 	return current->interrupted ? -ERESTART : 0;
 }
 
-u32 file_poll(struct file *file)
-{
+u32 file_poll(struct file *file) {
 	u32 ready = file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT;
 	return ready | (ready & EPOLLIN ? EPOLLRDNORM : 0) | (ready & EPOLLOUT ? EPOLLWRNORM : 0);
 }
 
-u32 file_mode(struct file *file)
-{
-	return file->node ? file->node->mode : file->operations->mode;
-}
+u32 file_mode(struct file *file) { return file->node ? file->node->mode : file->operations->mode; }
 
-u64 file_size(struct file *file)
-{
-	return file->operations->size ? file->operations->size(file) : 0;
-}
+u64 file_size(struct file *file) { return file->operations->size ? file->operations->size(file) : 0; }
 
 /* The program starts with the console as standard input, output and error, as after a login. */
-void file_init(void)
-{
+void file_init(void) {
 	for (int fd = 0; fd < 3; fd++) {
 		struct file *console = fd == 0 ? console_open() : console_open_output();
 		ASSERT(console);
@@ -116,44 +93,34 @@ enum { READ = 0, WRITE = 1, VECTOR = 2, POSITION = 4 };
  * Moves the parts one after the other until one comes up short. Having read something, a read returns rather than
  * sleep for more; having failed after a success, it reports the success.
  */
-static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 position)
-{
-	struct iovec part = { a[1], a[2] };
+static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 position) {
+	struct iovec part = {a[1], a[2]};
 	u64 count = kind & VECTOR ? a[2] : 1;
 	i64 total = 0;
 	for (u64 i = 0; i < count; i++) {
 		i64 result = kind & VECTOR ? get_user(part, a[1] + i * sizeof part) : 0;
-		if (result == 0 && kind & VECTOR && !part.length)
-			continue;
-		if (total && !(kind & WRITE) && !(file_poll(file) & EPOLLIN))
-			break;
+		if (result == 0 && kind & VECTOR && !part.length) continue;
+		if (total && !(kind & WRITE) && !(file_poll(file) & EPOLLIN)) break;
 		part.length = MIN(part.length, TRANSFER_MAX);
 		if (result == 0 && kind & WRITE)
 			result = file->operations->write(file, part.base, part.length, position);
 		else if (result == 0)
 			result = file->operations->read(file, part.base, part.length, position);
-		if (result < 0)
-			return total ? total : result;
+		if (result < 0) return total ? total : result;
 		total += result;
 		position += position >= 0 ? result : 0;
-		if ((u64)result < part.length)
-			break;
+		if ((u64)result < part.length) break;
 	}
 	return total;
 }
 
-static i64 transfer(const u64 *a, u32 kind)
-{
+static i64 transfer(const u64 *a, u32 kind) {
 	struct file *file = file_get(a[0]);
 	i64 position = kind & POSITION ? (i64)a[3] : -1;
-	if (!file || (file->flags & O_ACCMODE) == (kind & WRITE ? O_RDONLY : O_WRONLY))
-		return -EBADF;
-	if (kind & POSITION && !file->operations->positioned)
-		return -ESPIPE;
-	if (kind & WRITE ? !file->operations->write : !file->operations->read)
-		return -EINVAL;
-	if ((kind & POSITION && position < 0) || (kind & VECTOR && a[2] > IOV_MAX))
-		return -EINVAL;
+	if (!file || (file->flags & O_ACCMODE) == (kind & WRITE ? O_RDONLY : O_WRONLY)) return -EBADF;
+	if (kind & POSITION && !file->operations->positioned) return -ESPIPE;
+	if (kind & WRITE ? !file->operations->write : !file->operations->read) return -EINVAL;
+	if ((kind & POSITION && position < 0) || (kind & VECTOR && a[2] > IOV_MAX)) return -EINVAL;
 	file->references++;
 	i64 result = transfer_parts(file, a, kind, position);
 	file_release(file);
@@ -169,96 +136,69 @@ i64 sys_writev(const u64 *a) { return transfer(a, WRITE | VECTOR); }
 i64 sys_preadv(const u64 *a) { return transfer(a, READ | VECTOR | POSITION); }
 i64 sys_pwritev(const u64 *a) { return transfer(a, WRITE | VECTOR | POSITION); }
 
-i64 sys_lseek(const u64 *a)
-{
+i64 sys_lseek(const u64 *a) {
 	struct file *file = file_get(a[0]);
 	i64 target;
-	if (!file)
-		return -EBADF;
-	if (!file->operations->size)
-		return -ESPIPE;
-	const i64 base[] = { [SEEK_SET] = 0, [SEEK_CUR] = file->position, [SEEK_END] = file_size(file) };
-	if (a[2] > SEEK_END || __builtin_add_overflow(base[a[2]], (i64)a[1], &target) || target < 0)
-		return -EINVAL;
+	if (!file) return -EBADF;
+	if (!file->operations->size) return -ESPIPE;
+	const i64 base[] = {[SEEK_SET] = 0, [SEEK_CUR] = file->position, [SEEK_END] = file_size(file)};
+	if (a[2] > SEEK_END || __builtin_add_overflow(base[a[2]], (i64)a[1], &target) || target < 0) return -EINVAL;
 	file->position = target;
 	return target;
 }
 
 i64 sys_close(const u64 *a) { return file_close(a[0]); }
 
-static i64 duplicate(int fd, int lowest, bool close_on_exec)
-{
-	if (!file_get(fd))
-		return -EBADF;
-	if (lowest < 0 || lowest >= MAX_FILES)
-		return -EINVAL;
+static i64 duplicate(int fd, int lowest, bool close_on_exec) {
+	if (!file_get(fd)) return -EBADF;
+	if (lowest < 0 || lowest >= MAX_FILES) return -EINVAL;
 	return file_install(file_hold(fd), lowest, close_on_exec);
 }
 
-static i64 duplicate_onto(int fd, int target, bool close_on_exec)
-{
-	if (!file_get(fd) || target < 0 || target >= MAX_FILES)
-		return -EBADF;
+static i64 duplicate_onto(int fd, int target, bool close_on_exec) {
+	if (!file_get(fd) || target < 0 || target >= MAX_FILES) return -EBADF;
 	file_close(target);
 	return file_install(file_hold(fd), target, close_on_exec);
 }
 
 i64 sys_dup(const u64 *a) { return duplicate(a[0], 0, false); }
 
-i64 sys_dup2(const u64 *a)
-{
-	if ((int)a[0] == (int)a[1])
-		return file_get(a[0]) ? (i64)a[0] : -EBADF;
+i64 sys_dup2(const u64 *a) {
+	if ((int)a[0] == (int)a[1]) return file_get(a[0]) ? (i64)a[0] : -EBADF;
 	return duplicate_onto(a[0], a[1], false);
 }
 
-i64 sys_dup3(const u64 *a)
-{
-	if ((int)a[0] == (int)a[1] || a[2] & ~(u64)O_CLOEXEC)
-		return -EINVAL;
+i64 sys_dup3(const u64 *a) {
+	if ((int)a[0] == (int)a[1] || a[2] & ~(u64)O_CLOEXEC) return -EINVAL;
 	return duplicate_onto(a[0], a[1], a[2] & O_CLOEXEC);
 }
 
-i64 sys_fcntl(const u64 *a)
-{
+i64 sys_fcntl(const u64 *a) {
 	const u32 changeable = O_NONBLOCK | O_APPEND;
 	int fd = a[0];
 	struct file *file = file_get(fd);
-	if (!file)
-		return -EBADF;
+	if (!file) return -EBADF;
 	switch ((u32)a[1]) {
 	case F_DUPFD:
-	case F_DUPFD_CLOEXEC:
-		return duplicate(fd, a[2], a[1] == F_DUPFD_CLOEXEC);
-	case F_GETFD:
-		return closed_on_exec[fd] ? FD_CLOEXEC : 0;
-	case F_SETFD:
-		closed_on_exec[fd] = a[2] & FD_CLOEXEC;
-		return 0;
-	case F_GETFL:
-		return file->flags;
-	case F_SETFL:
-		file->flags = (file->flags & ~changeable) | (a[2] & changeable);
-		return 0;
+	case F_DUPFD_CLOEXEC: return duplicate(fd, a[2], a[1] == F_DUPFD_CLOEXEC);
+	case F_GETFD: return closed_on_exec[fd] ? FD_CLOEXEC : 0;
+	case F_SETFD: closed_on_exec[fd] = a[2] & FD_CLOEXEC; return 0;
+	case F_GETFL: return file->flags;
+	case F_SETFL: file->flags = (file->flags & ~changeable) | (a[2] & changeable); return 0;
 	}
 	return -EINVAL;
 }
 
-i64 sys_ioctl(const u64 *a)
-{
+i64 sys_ioctl(const u64 *a) {
 	int fd = a[0];
 	struct file *file = file_get(fd);
 	i32 on;
-	if (!file)
-		return -EBADF;
+	if (!file) return -EBADF;
 	switch ((u32)a[1]) {
 	case FIOCLEX:
-	case FIONCLEX:
-		closed_on_exec[fd] = a[1] == FIOCLEX;
-		return 0;
+	case FIONCLEX: closed_on_exec[fd] = a[1] == FIOCLEX; return 0;
 	case FIONBIO:
-		if (get_user(on, a[2]) < 0)
-			return -EFAULT;
+		if (get_user(on, a[2]) < 0) return -EFAULT;
 		file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK;
 		return 0;
 	}

@@ -18,21 +18,21 @@
  *   ffffc90000000000 …                   kernel stacks with guard pages
  *   ffffffff80100000 …                   the kernel: text (r-x), rodata (r--), data (rw-)
  */
-#define USER_BOTTOM 0x10000UL
-#define USER_TOP 0x00007ffffffff000UL
-#define DIRECT_MAP 0xffff800000000000UL
+#define USER_BOTTOM     0x10000UL
+#define USER_TOP        0x00007ffffffff000UL
+#define DIRECT_MAP      0xffff800000000000UL
 #define DIRECT_MAP_SIZE (1UL << 46)
 #define KERNEL_MAPPINGS 0xffffc90000000000UL
-#define KERNEL_BASE 0xffffffff80000000UL
+#define KERNEL_BASE     0xffffffff80000000UL
 
 static inline void *direct(u64 physical) { return (void *)(physical + DIRECT_MAP); }
 static inline u64 physical(const void *direct_address) { return (u64)direct_address - DIRECT_MAP; }
 
 /* Exit codes of the machine beside the program's own; see power.c. */
-#define EXIT_PANIC 101
+#define EXIT_PANIC         101
 #define EXIT_OUT_OF_MEMORY 102
-#define EXIT_BAD_IMAGE 103
-#define EXIT_SIGNAL 64
+#define EXIT_BAD_IMAGE     103
+#define EXIT_SIGNAL        64
 
 /* string.c */
 void *memcpy(void *to, const void *from, size_t n);
@@ -59,8 +59,8 @@ void console_write(const char *bytes, size_t n);
 size_t console_read(char *to, size_t n);
 bool console_readable(void);
 extern bool console_line_open; /* the last byte written was no newline */
-void console_interrupt(void); /* from trap.c */
-void console_flush(void);     /* waits, not for ever, until all that was written has left */
+void console_interrupt(void);  /* from trap.c */
+void console_flush(void);      /* waits, not for ever, until all that was written has left */
 
 /* panic.c: the end. Prints one line, then registers and a symbolised trace, and turns the machine off. */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -72,10 +72,9 @@ void fail(int code, const char *format, ...) __attribute__((noreturn, format(pri
 struct trap_frame;
 void panic_frame(struct trap_frame *frame, const char *what) __attribute__((noreturn));
 void print_registers(const struct trap_frame *frame);
-#define ASSERT(condition)                                                                                              \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition);                              \
+#define ASSERT(condition) \
+	do { \
+		if (!(condition)) panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition); \
 	} while (0)
 /* symbols.c, generated at build time: function names by offset from kernel_start, ascending. */
 struct symbol {
@@ -90,7 +89,7 @@ struct memory_range {
 	u64 address, size;
 	u32 type; /* E820 */
 };
-#define MEMORY_RAM 1
+#define MEMORY_RAM        1
 #define MAX_MEMORY_RANGES 128
 struct boot_info {
 	struct memory_range map[MAX_MEMORY_RANGES];
@@ -109,7 +108,7 @@ void pmem_init(void);
 bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it, or of the image */
 /* An image linked behind the kernel, for machines that load one file: the image builder fills this in. */
 struct embedded_image {
-	char magic[8]; /* "TSEMBED" */
+	char magic[8];      /* "TSEMBED" */
 	u64 physical, size; /* size 0: none */
 };
 extern const volatile struct embedded_image embedded_image;
@@ -135,28 +134,28 @@ struct trap_frame {
 	u64 rip, cs, rflags, rsp, ss;
 };
 /* Exceptions, Intel SDM volume 3, table 6-1. */
-#define TRAP_DIVIDE 0
-#define TRAP_DEBUG 1
-#define TRAP_NMI 2
-#define TRAP_BREAKPOINT 3
-#define TRAP_OVERFLOW 4
-#define TRAP_BOUND 5
+#define TRAP_DIVIDE         0
+#define TRAP_DEBUG          1
+#define TRAP_NMI            2
+#define TRAP_BREAKPOINT     3
+#define TRAP_OVERFLOW       4
+#define TRAP_BOUND          5
 #define TRAP_INVALID_OPCODE 6
-#define TRAP_NO_DEVICE 7
-#define TRAP_DOUBLE_FAULT 8
-#define TRAP_INVALID_TASK 10
-#define TRAP_NO_SEGMENT 11
-#define TRAP_STACK 12
-#define TRAP_PROTECTION 13
-#define TRAP_PAGE_FAULT 14
+#define TRAP_NO_DEVICE      7
+#define TRAP_DOUBLE_FAULT   8
+#define TRAP_INVALID_TASK   10
+#define TRAP_NO_SEGMENT     11
+#define TRAP_STACK          12
+#define TRAP_PROTECTION     13
+#define TRAP_PAGE_FAULT     14
 #define TRAP_FLOATING_POINT 16
-#define TRAP_ALIGNMENT 17
-#define TRAP_MACHINE_CHECK 18
-#define TRAP_SIMD 19
-#define VECTOR_TIMER 32
-#define VECTOR_CONSOLE 33
-#define VECTOR_FIRST_FREE 48
-#define VECTOR_SPURIOUS 255
+#define TRAP_ALIGNMENT      17
+#define TRAP_MACHINE_CHECK  18
+#define TRAP_SIMD           19
+#define VECTOR_TIMER        32
+#define VECTOR_CONSOLE      33
+#define VECTOR_FIRST_FREE   48
+#define VECTOR_SPURIOUS     255
 void trap_dispatch(struct trap_frame *frame); /* called by entry.S */
 static inline bool from_user(const struct trap_frame *frame) { return (frame->cs & 3) != 0; }
 
@@ -186,8 +185,8 @@ bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked)
 
 /* clock.c: nanoseconds. */
 void clock_init(void);
-u64 now(void);          /* since boot, monotonic */
-u64 wall_clock(void);   /* since 1970 */
+u64 now(void);        /* since boot, monotonic */
+u64 wall_clock(void); /* since 1970 */
 extern u64 tsc_frequency;
 extern const char *clock_source;
 #define FOREVER (~0UL)
@@ -207,12 +206,12 @@ void power_off(int code) __attribute__((noreturn));
 void power_reset(void) __attribute__((noreturn));
 
 /* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
-void page_init(void);                /* RAM below 4 GiB, which the loader's tables map */
-void page_init_high(void);           /* the rest, once it is mapped */
-void *page_alloc(u32 order);         /* zeroed, an address in the direct map */
-void *page_alloc_dirty(u32 order);   /* as it is */
+void page_init(void);              /* RAM below 4 GiB, which the loader's tables map */
+void page_init_high(void);         /* the rest, once it is mapped */
+void *page_alloc(u32 order);       /* zeroed, an address in the direct map */
+void *page_alloc_dirty(u32 order); /* as it is */
 void page_free(void *page, u32 order);
-void *page_alloc_device(u64 count);  /* contiguous, zeroed, for DMA; never freed */
+void *page_alloc_device(u64 count);     /* contiguous, zeroed, for DMA; never freed */
 bool dma_owns(u64 address, u64 length); /* wholly inside pages that page_alloc_device() gave */
 /* RAM above this is left alone. */
 #define RAM_LIMIT (1024 * GIB)
@@ -229,28 +228,28 @@ void *kmalloc(size_t n);
 void kfree(void *object, size_t n);
 
 /* pagetable.c */
-#define PTE_PRESENT 1UL
-#define PTE_WRITE 2UL
-#define PTE_USER 4UL
+#define PTE_PRESENT       1UL
+#define PTE_WRITE         2UL
+#define PTE_USER          4UL
 #define PTE_WRITE_THROUGH 8UL
-#define PTE_UNCACHED 16UL
-#define PTE_LARGE 128UL
-#define PTE_GLOBAL 256UL
-#define PTE_BORROWED (1UL << 9)  /* the frame is not the page allocator's to free */
-#define PTE_COPY (1UL << 10)     /* copy before the first write */
-#define PTE_NO_EXECUTE (1UL << 63)
-#define PTE_KIND (PTE_BORROWED | PTE_COPY | PTE_UNCACHED | PTE_WRITE_THROUGH)
-#define PTE_ADDRESS 0x000ffffffffff000UL
+#define PTE_UNCACHED      16UL
+#define PTE_LARGE         128UL
+#define PTE_GLOBAL        256UL
+#define PTE_BORROWED      (1UL << 9)  /* the frame is not the page allocator's to free */
+#define PTE_COPY          (1UL << 10) /* copy before the first write */
+#define PTE_NO_EXECUTE    (1UL << 63)
+#define PTE_KIND          (PTE_BORROWED | PTE_COPY | PTE_UNCACHED | PTE_WRITE_THROUGH)
+#define PTE_ADDRESS       0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
 void pagetable_init(void);
-u64 *pte_find(u64 address);                /* NULL when no table is there */
-u64 *pte_make(u64 address);                /* NULL when memory is out */
-u64 *pte_next(u64 *address, u64 end);      /* first entry at or after *address that a table exists for */
+u64 *pte_find(u64 address);           /* NULL when no table is there */
+u64 *pte_make(u64 address);           /* NULL when memory is out */
+u64 *pte_next(u64 *address, u64 end); /* first entry at or after *address that a table exists for */
 /* Points an entry at a frame. kind: of PTE_KIND. Flushes nothing. */
 void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection);
-void pte_clear(u64 *pte);                  /* frees the frame if it is ours; flushes nothing */
+void pte_clear(u64 *pte); /* frees the frame if it is ours; flushes nothing */
 void pte_protect(u64 start, u64 end, u32 protection);
-void pte_unmap(u64 start, u64 end);        /* frees frames that are ours and empty tables, flushes */
+void pte_unmap(u64 start, u64 end); /* frees frames that are ours and empty tables, flushes */
 void tlb_flush_all(void);
 /* Kernel mappings: n pages with a guard page below; NULL when memory is out. */
 void *kernel_stack_alloc(u32 pages);
@@ -262,27 +261,27 @@ volatile void *device_map(u64 address, u64 length);
 struct node;
 struct area {
 	u64 start, end;
-	u32 protection;   /* PROT_… */
-	u32 flags;        /* MAP_SHARED | AREA_… */
+	u32 protection;    /* PROT_… */
+	u32 flags;         /* MAP_SHARED | AREA_… */
 	struct node *file; /* NULL: anonymous */
-	u64 offset;       /* in the file, or physical address for AREA_DEVICE */
+	u64 offset;        /* in the file, or physical address for AREA_DEVICE */
 };
 #define AREA_DEVICE 0x10000000u /* bound through the device window: never freed, never paged */
-#define AREA_STACK 0x20000000u
-#define MAX_AREAS 65530
+#define AREA_STACK  0x20000000u
+#define MAX_AREAS   65530
 extern struct area **areas;
 extern u32 area_count;
-struct area *area_find(u64 address);              /* the one that holds it, or NULL */
-u32 area_index(u64 address);                      /* first area with end > address */
+struct area *area_find(u64 address); /* the one that holds it, or NULL */
+u32 area_index(u64 address);         /* first area with end > address */
 i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset);
 i64 area_split(u64 at);
-bool area_reserve(void);                          /* makes sure that the next area_insert() succeeds */
-void area_remove(u64 start, u64 end);             /* after splits at both ends */
-void area_merge(u64 start, u64 end);              /* joins what can be joined at the borders in [start, end] */
-u64 area_gap(u64 length, u64 alignment);          /* top down below mmap_base; 0 when there is none */
-void area_init(void);                             /* picks mmap_base (ASLR) */
+bool area_reserve(void);                 /* makes sure that the next area_insert() succeeds */
+void area_remove(u64 start, u64 end);    /* after splits at both ends */
+void area_merge(u64 start, u64 end);     /* joins what can be joined at the borders in [start, end] */
+u64 area_gap(u64 length, u64 alignment); /* top down below mmap_base; 0 when there is none */
+void area_init(void);                    /* picks mmap_base (ASLR) */
 extern u64 mmap_base, brk_start;
-size_t area_describe(char *to, size_t size);      /* as /proc/self/maps */
+size_t area_describe(char *to, size_t size); /* as /proc/self/maps */
 
 /* mmap.c: system calls on areas; negative errno. */
 i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset);
@@ -297,11 +296,11 @@ i64 user_bind(u64 address, u64 length, u64 *at);
 
 /* fault.c: true when the fault is mended and the instruction can run again. Out of memory ends the machine. */
 bool page_fault(u64 address, u64 error);
-#define FAULT_PRESENT 1
-#define FAULT_WRITE 2
-#define FAULT_USER 4
+#define FAULT_PRESENT  1
+#define FAULT_WRITE    2
+#define FAULT_USER     4
 #define FAULT_RESERVED 8
-#define FAULT_FETCH 16
+#define FAULT_FETCH    16
 extern u64 fault_count, fault_file_count, fault_copy_count;
 extern const u8 zero_page[];
 
@@ -315,10 +314,10 @@ i64 clear_user(u64 to, size_t n);
 /* Copies a NUL-terminated string of at most size-1 bytes: its length, -EFAULT or -ENAMETOOLONG. */
 i64 string_from_user(char *to, u64 from, size_t size);
 #define get_user(variable, address) copy_from_user(&(variable), (address), sizeof(variable))
-#define put_user(value, address)                                                                                       \
-	({                                                                                                             \
-		__typeof__(value) put_user_value = (value);                                                            \
-		copy_to_user((address), &put_user_value, sizeof put_user_value);                                       \
+#define put_user(value, address) \
+	({ \
+		__typeof__(value) put_user_value = (value); \
+		copy_to_user((address), &put_user_value, sizeof put_user_value); \
 	})
 bool user_range(u64 address, u64 length); /* inside the program's half */
 /* Where trap.c resumes when a copy faulted at `rip`; 0 when rip is no such place. */
@@ -331,11 +330,11 @@ struct node {
 	bool sparse;
 	u64 size, physical, stored;
 };
-void image_init(void);                                   /* fails with one line for a damaged or truncated image */
-struct node *image_lookup(const char *absolute_path);    /* follows symbolic links (at most 8) unless told not to */
+void image_init(void);                                /* fails with one line for a damaged or truncated image */
+struct node *image_lookup(const char *absolute_path); /* follows symbolic links (at most 8) unless told not to */
 struct node *image_lookup_link(const char *absolute_path);
-struct node *image_child(struct node *directory, u32 *cursor); /* NULL at the end; *cursor starts at 0 */
-u64 image_page(struct node *node, u64 offset);           /* physical address of the byte at the offset */
+struct node *image_child(struct node *directory, u32 *cursor);     /* NULL at the end; *cursor starts at 0 */
+u64 image_page(struct node *node, u64 offset);                     /* physical address of the byte at the offset */
 i64 image_read(struct node *node, u64 offset, void *to, size_t n); /* into kernel memory; bytes read */
 
 /* elf.c, program.c: loads /boot/argv's program at random addresses and never returns. */
@@ -356,31 +355,31 @@ struct thread {
 	void *extended_state; /* XSAVE area */
 	enum thread_state state;
 	i32 id;
-	u64 deadline;         /* of block_on(); FOREVER is none */
+	u64 deadline; /* of block_on(); FOREVER is none */
 	const void *channel;
 	bool timed_out, interrupted;
-	u64 futex;            /* address waited on, or 0 */
+	u64 futex; /* address waited on, or 0 */
 	u32 futex_bits;
-	u64 clear_tid;        /* user address to zero and wake at exit */
+	u64 clear_tid; /* user address to zero and wake at exit */
 	u64 robust_list;
 	u64 signal_mask, signal_pending;
-	u64 call_mask;        /* what signal_mask becomes when the call returns, if mask_changed */
+	u64 call_mask; /* what signal_mask becomes when the call returns, if mask_changed */
 	bool mask_changed;
 	u64 alternate_stack, alternate_stack_size;
-	u64 run_time;         /* nanoseconds on the processor */
+	u64 run_time; /* nanoseconds on the processor */
 	u64 switched_at;
 	u32 last_call;
 	char name[16];
 	struct thread *next, *run_next, *sleep_next, *futex_next;
 };
-#define MAX_THREADS 512
+#define MAX_THREADS        512
 #define KERNEL_STACK_PAGES 4
 extern struct thread *current, *threads;
-extern bool reschedule;  /* set by the timer: give way on the return to the program */
+extern bool reschedule;                               /* set by the timer: give way on the return to the program */
 extern u64 extended_state_size, extended_state_parts; /* bytes; bits of XCR0 */
 extern u32 extended_state_mxcsr_mask;
 void thread_init(void);
-struct thread *thread_new(void);                   /* blocked; NULL at MAX_THREADS or out of memory */
+struct thread *thread_new(void);                        /* blocked; NULL at MAX_THREADS or out of memory */
 struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
 struct thread *thread_find(i32 id);
 void thread_start(struct thread *thread);
@@ -392,11 +391,11 @@ bool block_on(const void *channel, u64 deadline);
 void wake(const void *channel);
 void thread_wake(struct thread *thread);
 void timer_tick(void);
-u64 process_time(void);                            /* of all threads, nanoseconds */
+u64 process_time(void); /* of all threads, nanoseconds */
 /* Areas are extended_state_size bytes at a multiple of 64. */
 void extended_state_save(void *to);
-void extended_state_load(const void *from);        /* faults the kernel on garbage: see clean_xstate() in signal.c */
-void extended_state_reset(void *area);             /* as a new thread has it */
+void extended_state_load(const void *from); /* faults the kernel on garbage: see clean_xstate() in signal.c */
+void extended_state_reset(void *area);      /* as a new thread has it */
 
 /* futex.c */
 void futex_wake(u64 address, u32 count);
@@ -405,8 +404,8 @@ void futex_thread_exit(void); /* the robust list and clear_tid of a thread that 
 /* signal.c */
 /* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
 bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
-void signal_send(struct thread *thread, int signal); /* thread NULL: to the process */
-void signal_deliver_pending(struct trap_frame *frame); /* on the way back to the program from a trap */
+void signal_send(struct thread *thread, int signal);          /* thread NULL: to the process */
+void signal_deliver_pending(struct trap_frame *frame);        /* on the way back to the program from a trap */
 void signal_after_call(struct trap_frame *frame, u64 number); /* and from a system call: restarts it or not */
 bool signal_is_pending(void);
 /* The mask argument of epoll_pwait, ppoll and their like: in force until the call returns. */
@@ -419,13 +418,13 @@ i64 signal_mask_for_call(u64 mask_address, u64 size);
  */
 void syscall_dispatch(struct trap_frame *frame);
 extern int trace_level;
-void trace_init(void);    /* kernel.trace=N */
-void trace_counts(void);  /* at exit */
+void trace_init(void);   /* kernel.trace=N */
+void trace_counts(void); /* at exit */
 
 /* time-calls.c: a timespec of the program as nanoseconds; -EFAULT or -EINVAL. Saturates below FOREVER. */
 i64 timespec_from_user(u64 *nanoseconds, u64 address);
-u64 deadline_after(u64 nanoseconds);           /* for block_on() */
-u64 deadline_at(u64 time, bool realtime);      /* time on the monotonic clock, or since 1970 */
+u64 deadline_after(u64 nanoseconds);      /* for block_on() */
+u64 deadline_at(u64 time, bool realtime); /* time on the monotonic clock, or since 1970 */
 
 /* file.c: open files and descriptors. */
 struct file;
@@ -438,25 +437,25 @@ struct file_operations {
 	i64 (*control)(struct file *file, u32 request, u64 argument); /* ioctl; NULL: ENOTTY */
 	u64 (*size)(struct file *file); /* of the contents, in bytes; NULL: the file has none and cannot seek */
 	void (*close)(struct file *file);
-	bool positioned;                /* pread and pwrite make sense */
-	u32 mode;                       /* for stat */
+	bool positioned; /* pread and pwrite make sense */
+	u32 mode;        /* for stat */
 };
 struct file {
 	const struct file_operations *operations;
 	u32 references;
-	u32 flags;         /* O_… */
+	u32 flags; /* O_… */
 	u64 position;
-	struct node *node; /* image files and directories */
-	void *state;       /* what the operations keep */
+	struct node *node;           /* image files and directories */
+	void *state;                 /* what the operations keep */
 	struct epoll_item *watchers; /* epoll.c's */
 };
-#define MAX_FILES 1024
+#define MAX_FILES  1024
 #define COPY_SLICE (256 * KIB) /* long copies look for a reason to give way this often */
 /* With one reference and no descriptor; NULL when memory is out. */
 struct file *file_new(const struct file_operations *operations, u32 flags);
-struct file *file_get(int fd);                                             /* NULL: EBADF */
+struct file *file_get(int fd);  /* NULL: EBADF */
 struct file *file_hold(int fd); /* the same with a reference: for calls that may sleep; file_release() afterwards */
-i64 file_install(struct file *file, int lowest, bool close_on_exec);        /* takes the reference; on error drops it */
+i64 file_install(struct file *file, int lowest, bool close_on_exec); /* takes the reference; on error drops it */
 void file_release(struct file *file);
 /* Readiness changed: wakes threads that sleep in file_wait() and all that poll the file. */
 void file_event(struct file *file);
@@ -466,13 +465,13 @@ u32 file_poll(struct file *file);
 u32 file_mode(struct file *file);
 u64 file_size(struct file *file);
 i64 file_close(int fd);
-void file_init(void);                                                      /* descriptors 0, 1, 2 */
+void file_init(void); /* descriptors 0, 1, 2 */
 
 /* console-file.c */
 extern const struct file_operations console_operations;
 struct file *console_open_output(void);
 struct file *console_open(void); /* the same file each time, with a reference */
-void console_input_event(void); /* from console.c's interrupt, after it queued input */
+void console_input_event(void);  /* from console.c's interrupt, after it queued input */
 
 /* image-file.c */
 extern const struct file_operations image_operations;

@@ -2,7 +2,7 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define PIPE_SIZE (64 * KIB)
+#define PIPE_SIZE   (64 * KIB)
 #define PIPE_ATOMIC 4096 /* PIPE_BUF: writes up to this are not split */
 
 struct pipe {
@@ -15,89 +15,73 @@ struct pipe {
 static u32 held(const struct pipe *pipe) { return pipe->put - pipe->taken; }
 static bool is_writable(const struct pipe *pipe) { return PIPE_SIZE - held(pipe) >= PIPE_ATOMIC; }
 
-static u32 pipe_read_poll(struct file *file)
-{
+static u32 pipe_read_poll(struct file *file) {
 	struct pipe *pipe = file->state;
 	return (held(pipe) ? EPOLLIN : 0) | (pipe->writer ? 0 : EPOLLHUP);
 }
 
-static u32 pipe_write_poll(struct file *file)
-{
+static u32 pipe_write_poll(struct file *file) {
 	struct pipe *pipe = file->state;
 	return (is_writable(pipe) ? EPOLLOUT : 0) | (pipe->reader ? 0 : EPOLLERR);
 }
 
-static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position)
-{
+static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position) {
 	struct pipe *pipe = file->state;
 	size_t done = 0;
 	(void)position;
 	while (n && !held(pipe)) {
 		i64 result = pipe->writer ? file_wait(file) : 0;
-		if (result < 0 || (!pipe->writer && !held(pipe)))
-			return result;
+		if (result < 0 || (!pipe->writer && !held(pipe))) return result;
 	}
 	bool was_writable = is_writable(pipe);
 	n = MIN(n, held(pipe));
 	while (done < n) {
 		u32 at = pipe->taken % PIPE_SIZE;
 		u32 count = MIN(n - done, PIPE_SIZE - at);
-		if (copy_to_user(to + done, pipe->ring + at, count) < 0)
-			break;
+		if (copy_to_user(to + done, pipe->ring + at, count) < 0) break;
 		pipe->taken += count;
 		done += count;
 	}
-	if (pipe->writer && !was_writable && is_writable(pipe))
-		file_event(pipe->writer);
+	if (pipe->writer && !was_writable && is_writable(pipe)) file_event(pipe->writer);
 	return done || !n ? (i64)done : -EFAULT;
 }
 
 /* Moves what fits now. 0: nothing fits, or less than all of a write that must not be split. */
-static i64 pipe_put(struct pipe *pipe, u64 from, size_t n)
-{
+static i64 pipe_put(struct pipe *pipe, u64 from, size_t n) {
 	u32 room = PIPE_SIZE - held(pipe);
 	size_t done = 0;
-	if (n <= PIPE_ATOMIC && room < n)
-		return 0;
+	if (n <= PIPE_ATOMIC && room < n) return 0;
 	n = MIN(n, room);
 	while (done < n) {
 		u32 at = pipe->put % PIPE_SIZE;
 		u32 count = MIN(n - done, PIPE_SIZE - at);
-		if (copy_from_user(pipe->ring + at, from + done, count) < 0)
-			break;
+		if (copy_from_user(pipe->ring + at, from + done, count) < 0) break;
 		pipe->put += count;
 		done += count;
 	}
-	if (done)
-		file_event(pipe->reader);
+	if (done) file_event(pipe->reader);
 	return done || !n ? (i64)done : -EFAULT;
 }
 
-static i64 pipe_write(struct file *file, u64 from, size_t n, i64 position)
-{
+static i64 pipe_write(struct file *file, u64 from, size_t n, i64 position) {
 	struct pipe *pipe = file->state;
 	size_t done = 0;
 	(void)position;
-	if (!pipe->ring)
-		pipe->ring = kmalloc(PIPE_SIZE);
-	if (!pipe->ring)
-		return -ENOMEM;
+	if (!pipe->ring) pipe->ring = kmalloc(PIPE_SIZE);
+	if (!pipe->ring) return -ENOMEM;
 	while (done < n) {
 		i64 result = pipe->reader ? pipe_put(pipe, from + done, n - done) : -EPIPE;
 		if (result == 0)
 			result = file_wait(file);
 		else if (result > 0)
 			done += result;
-		if (result == -EPIPE && !done)
-			signal_send(current, SIGPIPE);
-		if (result < 0)
-			return done ? (i64)done : result;
+		if (result == -EPIPE && !done) signal_send(current, SIGPIPE);
+		if (result < 0) return done ? (i64)done : result;
 	}
 	return done;
 }
 
-static void pipe_close(struct file *file)
-{
+static void pipe_close(struct file *file) {
 	struct pipe *pipe = file->state;
 	struct file **end = file == pipe->reader ? &pipe->reader : &pipe->writer;
 	struct file *other = file == pipe->reader ? pipe->writer : pipe->reader;
@@ -110,18 +94,16 @@ static void pipe_close(struct file *file)
 	kfree(pipe, sizeof *pipe);
 }
 
-static i64 pipe_control(struct file *file, u32 request, u64 argument)
-{
+static i64 pipe_control(struct file *file, u32 request, u64 argument) {
 	return request == FIONREAD ? put_user(held(file->state), argument) : -ENOTTY;
 }
 
-static const struct file_operations read_end = { .read = pipe_read, .poll = pipe_read_poll, .control = pipe_control,
-						 .close = pipe_close, .mode = S_IFIFO | 0600 };
-static const struct file_operations write_end = { .write = pipe_write, .poll = pipe_write_poll, .control = pipe_control,
-						  .close = pipe_close, .mode = S_IFIFO | 0600 };
+static const struct file_operations read_end = {
+    .read = pipe_read, .poll = pipe_read_poll, .control = pipe_control, .close = pipe_close, .mode = S_IFIFO | 0600};
+static const struct file_operations write_end = {
+    .write = pipe_write, .poll = pipe_write_poll, .control = pipe_control, .close = pipe_close, .mode = S_IFIFO | 0600};
 
-static i64 pipe_open(u64 to, u32 flags)
-{
+static i64 pipe_open(u64 to, u32 flags) {
 	struct pipe *pipe = kmalloc(sizeof *pipe);
 	struct file *reader = pipe ? file_new(&read_end, O_RDONLY | (flags & O_NONBLOCK)) : NULL;
 	struct file *writer = reader ? file_new(&write_end, O_WRONLY | (flags & O_NONBLOCK)) : NULL;
@@ -130,10 +112,10 @@ static i64 pipe_open(u64 to, u32 flags)
 		kfree(pipe, sizeof *pipe);
 		return -ENOMEM;
 	}
-	*pipe = (struct pipe){ .reader = reader, .writer = writer };
+	*pipe = (struct pipe){.reader = reader, .writer = writer};
 	reader->state = writer->state = pipe;
 	i64 result = file_install(reader, 0, flags & O_CLOEXEC);
-	i32 fds[2] = { result };
+	i32 fds[2] = {result};
 	if (result >= 0)
 		result = file_install(writer, 0, flags & O_CLOEXEC);
 	else
@@ -143,14 +125,12 @@ static i64 pipe_open(u64 to, u32 flags)
 		file_close(fds[1]);
 		result = -EFAULT;
 	}
-	if (result < 0)
-		file_close(fds[0]);
+	if (result < 0) file_close(fds[0]);
 	return MIN(result, 0);
 }
 
 i64 sys_pipe(const u64 *a) { return pipe_open(a[0], 0); }
 
-i64 sys_pipe2(const u64 *a)
-{
+i64 sys_pipe2(const u64 *a) {
 	return a[1] & ~(u64)(O_CLOEXEC | O_NONBLOCK | O_DIRECT) ? -EINVAL : pipe_open(a[0], a[1]);
 }

@@ -5,10 +5,10 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define SLICE 256
-#define AREA_LINE 384 /* as area_describe() prints one: addresses, and a path of the image */
-#define WINDOW_INFO (512 + MAX_MEMORY_RANGES * 64)
-#define CLOCK_TICK (NANOSECONDS / 100) /* as AT_CLKTCK says */
+#define SLICE         256
+#define AREA_LINE     384 /* as area_describe() prints one: addresses, and a path of the image */
+#define WINDOW_INFO   (512 + MAX_MEMORY_RANGES * 64)
+#define CLOCK_TICK    (NANOSECONDS / 100) /* as AT_CLKTCK says */
 #define KIB_OF(pages) ((pages) * (PAGE / KIB))
 
 struct text {
@@ -16,36 +16,29 @@ struct text {
 	char bytes[];
 };
 
-static i64 text_read(struct file *file, u64 to, size_t n, i64 position)
-{
+static i64 text_read(struct file *file, u64 to, size_t n, i64 position) {
 	struct text *text = file->state;
 	u64 offset = position < 0 ? file->position : (u64)position;
 	n = offset < text->size ? MIN(n, text->size - offset) : 0;
-	if (copy_to_user(to, text->bytes + offset, n) < 0)
-		return -EFAULT;
-	if (position < 0)
-		file->position = offset + n;
+	if (copy_to_user(to, text->bytes + offset, n) < 0) return -EFAULT;
+	if (position < 0) file->position = offset + n;
 	return n;
 }
 
 static u64 text_size(struct file *file) { return ((struct text *)file->state)->size; }
 
-static void text_close(struct file *file)
-{
+static void text_close(struct file *file) {
 	struct text *text = file->state;
 	kfree(text, sizeof *text + text->capacity);
 }
 
-static const struct file_operations text_operations = { .read = text_read, .size = text_size, .close = text_close,
-							.positioned = true, .mode = S_IFREG | 0444 };
+static const struct file_operations text_operations = {
+    .read = text_read, .size = text_size, .close = text_close, .positioned = true, .mode = S_IFREG | 0444};
 
-static struct file *text_open(size_t (*write)(char *to, size_t size))
-{
+static struct file *text_open(size_t (*write)(char *to, size_t size)) {
 	size_t capacity = PAGE - sizeof(struct text);
-	if (write == area_describe)
-		capacity = (area_count + 1) * AREA_LINE;
-	if (write == window_info)
-		capacity = WINDOW_INFO;
+	if (write == area_describe) capacity = (area_count + 1) * AREA_LINE;
+	if (write == window_info) capacity = WINDOW_INFO;
 	struct text *text = kmalloc(sizeof *text + capacity);
 	struct file *file = text ? file_new(&text_operations, O_RDONLY) : NULL;
 	if (!file) {
@@ -58,95 +51,80 @@ static struct file *text_open(size_t (*write)(char *to, size_t size))
 	return file;
 }
 
-static i64 null_read(struct file *file, u64 to, size_t n, i64 position)
-{
+static i64 null_read(struct file *file, u64 to, size_t n, i64 position) {
 	(void)file, (void)to, (void)n, (void)position;
 	return 0;
 }
 
-static i64 null_write(struct file *file, u64 from, size_t n, i64 position)
-{
+static i64 null_write(struct file *file, u64 from, size_t n, i64 position) {
 	(void)file, (void)from, (void)position;
 	return n;
 }
 
-static i64 random_read(struct file *file, u64 to, size_t n, i64 position)
-{
+static i64 random_read(struct file *file, u64 to, size_t n, i64 position) {
 	u8 bytes[SLICE];
 	size_t done = 0;
 	(void)file, (void)position;
 	while (done < n) {
 		size_t count = MIN(n - done, sizeof bytes);
 		random_bytes(bytes, count);
-		if (copy_to_user(to + done, bytes, count) < 0)
-			return done ? (i64)done : -EFAULT;
+		if (copy_to_user(to + done, bytes, count) < 0) return done ? (i64)done : -EFAULT;
 		done += count;
-		if (reschedule)
-			schedule();
+		if (reschedule) schedule();
 	}
 	return done;
 }
 
-static i64 random_write(struct file *file, u64 from, size_t n, i64 position)
-{
+static i64 random_write(struct file *file, u64 from, size_t n, i64 position) {
 	u8 bytes[SLICE];
 	(void)file, (void)position;
 	n = MIN(n, sizeof bytes); /* whoever has more entropy writes again */
-	if (copy_from_user(bytes, from, n) < 0)
-		return -EFAULT;
+	if (copy_from_user(bytes, from, n) < 0) return -EFAULT;
 	random_add(bytes, n);
 	return n;
 }
 
-static const struct file_operations null_operations = { .read = null_read, .write = null_write, .positioned = true,
-							.mode = S_IFCHR | 0666 };
-static const struct file_operations random_operations = { .read = random_read, .write = random_write,
-							  .positioned = true, .mode = S_IFCHR | 0666 };
+static const struct file_operations null_operations = {
+    .read = null_read, .write = null_write, .positioned = true, .mode = S_IFCHR | 0666};
+static const struct file_operations random_operations = {
+    .read = random_read, .write = random_write, .positioned = true, .mode = S_IFCHR | 0666};
 
 /* What the program has taken of the memory that was free for it. */
 static u64 pages_used(void) { return pages_usable - pages_free; }
 
-static size_t write_meminfo(char *to, size_t size)
-{
+static size_t write_meminfo(char *to, size_t size) {
 	return format(to, size, "MemTotal: %8lu kB\nMemFree: %8lu kB\nMemAvailable: %8lu kB\n", KIB_OF(pages_usable),
 		      KIB_OF(pages_free), KIB_OF(pages_free));
 }
 
 /* Field 10 counts faults, 14 is the time used, 20 the threads, 23 and 24 the memory, virtual and real. */
-static size_t write_process_stat(char *to, size_t size)
-{
+static size_t write_process_stat(char *to, size_t size) {
 	u32 count = 0;
-	for (struct thread *thread = threads; thread; thread = thread->next)
-		count++;
+	for (struct thread *thread = threads; thread; thread = thread->next) count++;
 	return format(to, size, "1 (program) R 0 1 1 0 -1 0 %lu 0 0 0 %lu 0 0 0 20 0 %u 0 0 %lu %lu 0\n", fault_count,
 		      process_time() / CLOCK_TICK, count, pages_used() * PAGE, pages_used());
 }
 
-static size_t write_statm(char *to, size_t size)
-{
+static size_t write_statm(char *to, size_t size) {
 	return format(to, size, "%lu %lu 0 0 0 %lu 0\n", pages_used(), pages_used(), pages_used());
 }
 
-static size_t write_status(char *to, size_t size)
-{
+static size_t write_status(char *to, size_t size) {
 	return format(to, size, "Name:\tprogram\nState:\tR (running)\nPid:\t1\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n",
 		      KIB_OF(pages_usable - pages_lowest), KIB_OF(pages_used()));
 }
 
-static size_t write_uptime(char *to, size_t size)
-{
+static size_t write_uptime(char *to, size_t size) {
 	u64 up = now() / CLOCK_TICK, busy = process_time() / CLOCK_TICK, idle = up - MIN(up, busy);
 	return format(to, size, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
 }
 
-static size_t write_stat(char *to, size_t size)
-{
+static size_t write_stat(char *to, size_t size) {
 	u64 up = now() / CLOCK_TICK, busy = process_time() / CLOCK_TICK, idle = up - MIN(up, busy);
 	return format(to, size, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\ncpu0 %lu 0 0 %lu 0 0 0 0 0 0\n", busy, idle, busy, idle);
 }
 
-static size_t write_cpuinfo(char *to, size_t size)
-{
+static size_t write_cpuinfo(char *to, size_t size) {
 	return format(to, size, "processor\t: 0\nmodel name\t: x86-64 %s\ncpu MHz\t\t: %lu.000\n\n", cpu.hypervisor,
 		      tsc_frequency / 1000000);
 }
@@ -159,57 +137,51 @@ struct special {
 	size_t (*write)(char *to, size_t size); /* of a text file */
 };
 static const struct special specials[] = {
-	{ "/dev/null", &null_operations, NULL },
-	{ "/dev/random", &random_operations, NULL },
-	{ "/dev/urandom", &random_operations, NULL },
-	{ "/dev/console", &console_operations, NULL },
-	{ "/dev/tty", &console_operations, NULL },
-	{ "/dev/stdin", &console_operations, NULL },
-	{ "/dev/stdout", &console_operations, NULL },
-	{ "/dev/stderr", &console_operations, NULL },
-	{ "/dev/window/info", &text_operations, window_info },
-	{ "/dev/window/memory", &window_memory_operations, NULL },
-	{ "/dev/window/port", &window_port_operations, NULL },
-	{ "/dev/window/dma", &window_dma_operations, NULL },
-	{ "/dev/window/interrupt", &window_interrupt_operations, NULL },
-	{ "/dev/window/power", &window_power_operations, NULL },
-	{ "/proc/self/maps", &text_operations, area_describe },
-	{ "/proc/self/stat", &text_operations, write_process_stat },
-	{ "/proc/self/statm", &text_operations, write_statm },
-	{ "/proc/self/status", &text_operations, write_status },
-	{ "/proc/meminfo", &text_operations, write_meminfo },
-	{ "/proc/cpuinfo", &text_operations, write_cpuinfo },
-	{ "/proc/cmdline", &text_operations, write_command_line },
-	{ "/proc/stat", &text_operations, write_stat },
-	{ "/proc/uptime", &text_operations, write_uptime },
+    {"/dev/null", &null_operations, NULL},
+    {"/dev/random", &random_operations, NULL},
+    {"/dev/urandom", &random_operations, NULL},
+    {"/dev/console", &console_operations, NULL},
+    {"/dev/tty", &console_operations, NULL},
+    {"/dev/stdin", &console_operations, NULL},
+    {"/dev/stdout", &console_operations, NULL},
+    {"/dev/stderr", &console_operations, NULL},
+    {"/dev/window/info", &text_operations, window_info},
+    {"/dev/window/memory", &window_memory_operations, NULL},
+    {"/dev/window/port", &window_port_operations, NULL},
+    {"/dev/window/dma", &window_dma_operations, NULL},
+    {"/dev/window/interrupt", &window_interrupt_operations, NULL},
+    {"/dev/window/power", &window_power_operations, NULL},
+    {"/proc/self/maps", &text_operations, area_describe},
+    {"/proc/self/stat", &text_operations, write_process_stat},
+    {"/proc/self/statm", &text_operations, write_statm},
+    {"/proc/self/status", &text_operations, write_status},
+    {"/proc/meminfo", &text_operations, write_meminfo},
+    {"/proc/cpuinfo", &text_operations, write_cpuinfo},
+    {"/proc/cmdline", &text_operations, write_command_line},
+    {"/proc/stat", &text_operations, write_stat},
+    {"/proc/uptime", &text_operations, write_uptime},
 };
 
-static const struct special *find(const char *path)
-{
+static const struct special *find(const char *path) {
 	bool possible = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
 	for (u32 i = 0; possible && i < LENGTH(specials); i++) {
-		if (strcmp(path, specials[i].path) == 0)
-			return &specials[i];
+		if (strcmp(path, specials[i].path) == 0) return &specials[i];
 	}
 	return NULL;
 }
 
-bool special_exists(const char *path, u32 *mode)
-{
+bool special_exists(const char *path, u32 *mode) {
 	const struct special *special = find(path);
 	bool link = strcmp(path, "/proc/self/exe") == 0; /* path.c knows where it leads */
 	*mode = special ? special->operations->mode : S_IFLNK | 0777;
 	return special || link;
 }
 
-struct file *special_open(const char *path, u32 flags, i64 *error)
-{
+struct file *special_open(const char *path, u32 flags, i64 *error) {
 	const struct special *special = find(path);
 	*error = special ? -EROFS : -ENOENT;
-	if (!special || (special->write && flags & O_ACCMODE))
-		return NULL;
+	if (!special || (special->write && flags & O_ACCMODE)) return NULL;
 	*error = -ENOMEM;
-	if (special->write)
-		return text_open(special->write);
+	if (special->write) return text_open(special->write);
 	return special->operations == &console_operations ? console_open() : file_new(special->operations, flags);
 }

@@ -2,79 +2,67 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define DEVICE 1
-#define SECTOR 512
+#define DEVICE      1
+#define SECTOR      512
 #define RAMFS_MAGIC 0x858458f6
-#define NAME_MAX 255
+#define NAME_MAX    255
 
 /*
  * The image carries no times. All files are as old as the machine, so that a validator made of time and size is never
  * that of another image's file.
  */
-static i64 fill(struct stat *stat, const struct node *node, u32 mode, u64 size)
-{
+static i64 fill(struct stat *stat, const struct node *node, u32 mode, u64 size) {
 	static u64 boot_second;
-	if (!boot_second)
-		boot_second = (wall_clock() - now()) / NANOSECONDS;
-	*stat = (struct stat){ .dev = DEVICE, .nlink = 1, .mode = mode, .size = size, .blksize = PAGE };
+	if (!boot_second) boot_second = (wall_clock() - now()) / NANOSECONDS;
+	*stat = (struct stat){.dev = DEVICE, .nlink = 1, .mode = mode, .size = size, .blksize = PAGE};
 	stat->ino = node ? node->inode : 0;
 	stat->blocks = node ? ALIGN_UP(node->stored, SECTOR) / SECTOR : 0;
 	stat->atime = stat->mtime = stat->ctime = boot_second;
 	return 0;
 }
 
-static i64 stat_descriptor(int fd, struct stat *stat)
-{
+static i64 stat_descriptor(int fd, struct stat *stat) {
 	struct file *file = file_get(fd);
 	return file ? fill(stat, file->node, file_mode(file), file_size(file)) : -EBADF;
 }
 
-static i64 stat_path(int directory, u64 path, u32 flags, struct stat *stat)
-{
+static i64 stat_path(int directory, u64 path, u32 flags, struct stat *stat) {
 	struct place place;
 	char first;
-	if (flags & AT_EMPTY_PATH && get_user(first, path) == 0 && first == 0)
-		return stat_descriptor(directory, stat);
+	if (flags & AT_EMPTY_PATH && get_user(first, path) == 0 && first == 0) return stat_descriptor(directory, stat);
 	i64 result = path_find(directory, path, !(flags & AT_SYMLINK_NOFOLLOW), &place);
 	return result < 0 ? result : fill(stat, place.node, place.mode, place.node ? place.node->size : 0);
 }
 
-static i64 put_stat(u64 to, const struct stat *stat, i64 result)
-{
+static i64 put_stat(u64 to, const struct stat *stat, i64 result) {
 	return result < 0 ? result : copy_to_user(to, stat, sizeof *stat);
 }
 
-i64 sys_stat(const u64 *a)
-{
+i64 sys_stat(const u64 *a) {
 	struct stat stat;
 	return put_stat(a[1], &stat, stat_path(AT_FDCWD, a[0], 0, &stat));
 }
 
-i64 sys_lstat(const u64 *a)
-{
+i64 sys_lstat(const u64 *a) {
 	struct stat stat;
 	return put_stat(a[1], &stat, stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, &stat));
 }
 
-i64 sys_fstat(const u64 *a)
-{
+i64 sys_fstat(const u64 *a) {
 	struct stat stat;
 	return put_stat(a[1], &stat, stat_descriptor(a[0], &stat));
 }
 
-i64 sys_newfstatat(const u64 *a)
-{
+i64 sys_newfstatat(const u64 *a) {
 	struct stat stat;
 	return put_stat(a[2], &stat, stat_path(a[0], a[1], a[3], &stat));
 }
 
-i64 sys_statx(const u64 *a)
-{
+i64 sys_statx(const u64 *a) {
 	struct stat stat;
 	i64 result = stat_path(a[0], a[1], a[2], &stat);
-	if (result < 0)
-		return result;
-	struct statx statx = { .mask = STATX_BASIC_STATS, .blksize = PAGE, .nlink = 1, .dev_minor = DEVICE };
+	if (result < 0) return result;
+	struct statx statx = {.mask = STATX_BASIC_STATS, .blksize = PAGE, .nlink = 1, .dev_minor = DEVICE};
 	statx.mode = stat.mode;
 	statx.ino = stat.ino;
 	statx.size = stat.size;
@@ -83,15 +71,13 @@ i64 sys_statx(const u64 *a)
 	return copy_to_user(a[4], &statx, sizeof statx);
 }
 
-static i64 put_statfs(u64 to)
-{
-	struct statfs statfs = { .type = RAMFS_MAGIC, .bsize = PAGE, .frsize = PAGE, .namelen = NAME_MAX };
+static i64 put_statfs(u64 to) {
+	struct statfs statfs = {.type = RAMFS_MAGIC, .bsize = PAGE, .frsize = PAGE, .namelen = NAME_MAX};
 	statfs.blocks = boot_info.image_size / PAGE;
 	return copy_to_user(to, &statfs, sizeof statfs);
 }
 
-i64 sys_statfs(const u64 *a)
-{
+i64 sys_statfs(const u64 *a) {
 	struct place place;
 	i64 result = path_find(AT_FDCWD, a[0], true, &place);
 	return result < 0 ? result : put_statfs(a[1]);

@@ -9,58 +9,47 @@
  */
 #include "kernel.h"
 
-#define SLICE 10000000UL
-#define SHORT_SLICE 1000000UL /* while a thread waits that an event has woken */
+#define SLICE          10000000UL
+#define SHORT_SLICE    1000000UL /* while a thread waits that an event has woken */
 #define SHORTEST_TIMER 1000UL
-#define MAX_THREAD_ID 0x3fffff
+#define MAX_THREAD_ID  0x3fffff
 
 /* What the XSAVE area holds: x87, SSE, AVX, and AVX-512 if all its three parts are there. */
-#define XSTATE_BASE 7UL
+#define XSTATE_BASE   7UL
 #define XSTATE_AVX512 0xe0UL
-#define XSAVE_HEADER 512
+#define XSAVE_HEADER  512
 
-static struct thread boot_thread = { .state = THREAD_DEAD, .name = "boot" };
+static struct thread boot_thread = {.state = THREAD_DEAD, .name = "boot"};
 struct thread *current = &boot_thread, *threads;
 bool reschedule;
 u64 extended_state_size, extended_state_parts;
 u32 extended_state_mxcsr_mask;
 
-static struct run_queue {
-	struct thread *head, *tail;
-} woken, preempted; /* the ready threads */
+static struct run_queue { struct thread *head, *tail; } woken, preempted; /* the ready threads */
 static struct thread *sleepers, *zombies;
 static u32 thread_count;
 static i32 last_id;
 static u64 slice_end, exited_time;
 static u64 timer_at = FOREVER; /* when the timer will fire */
 
-static inline u64 read_fs_base(void)
-{
+static inline u64 read_fs_base(void) {
 	u64 value;
 	asm volatile("rdfsbase %0" : "=r"(value));
 	return value;
 }
 
-static inline u64 read_gs_base(void)
-{
+static inline u64 read_gs_base(void) {
 	u64 value;
 	asm volatile("rdgsbase %0" : "=r"(value));
 	return value;
 }
 
-static inline void write_fs_base(u64 value)
-{
-	asm volatile("wrfsbase %0" ::"r"(value));
-}
+static inline void write_fs_base(u64 value) { asm volatile("wrfsbase %0" ::"r"(value)); }
 
-static inline void write_gs_base(u64 value)
-{
-	asm volatile("wrgsbase %0" ::"r"(value));
-}
+static inline void write_gs_base(u64 value) { asm volatile("wrgsbase %0" ::"r"(value)); }
 
 /* The bits of MXCSR that may be set; loading others faults. */
-static u32 read_mxcsr_mask(void)
-{
+static u32 read_mxcsr_mask(void) {
 	static u8 area[512] __attribute__((aligned(16)));
 	u32 mask;
 	asm volatile("fxsave64 %0" : "=m"(area));
@@ -68,72 +57,53 @@ static u32 read_mxcsr_mask(void)
 	return mask ? mask : 0xffbf;
 }
 
-void thread_init(void)
-{
+void thread_init(void) {
 	struct cpuid leaf = cpuid(13, 0);
 	extended_state_parts = leaf.eax & (XSTATE_BASE | XSTATE_AVX512);
-	if ((extended_state_parts & XSTATE_AVX512) != XSTATE_AVX512)
-		extended_state_parts &= XSTATE_BASE;
+	if ((extended_state_parts & XSTATE_AVX512) != XSTATE_AVX512) extended_state_parts &= XSTATE_BASE;
 	write_xcr0(extended_state_parts);
 	extended_state_size = cpuid(13, 0).ebx;
 	ASSERT(extended_state_size > XSAVE_HEADER && extended_state_size <= PAGE);
 	extended_state_mxcsr_mask = read_mxcsr_mask();
 }
 
-void extended_state_save(void *to)
-{
-	asm volatile("xsave64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory");
-}
+void extended_state_save(void *to) { asm volatile("xsave64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory"); }
 
 /* As above, but leaves out what has not changed since extended_state_load() of the same area. */
-static void extended_state_update(void *to)
-{
+static void extended_state_update(void *to) {
 	if (cpu.xsaveopt)
 		asm volatile("xsaveopt64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory");
 	else
 		extended_state_save(to);
 }
 
-void extended_state_load(const void *from)
-{
-	asm volatile("xrstor64 (%0)" ::"r"(from), "a"(~0u), "d"(~0u) : "memory");
-}
+void extended_state_load(const void *from) { asm volatile("xrstor64 (%0)" ::"r"(from), "a"(~0u), "d"(~0u) : "memory"); }
 
-void extended_state_reset(void *area)
-{
+void extended_state_reset(void *area) {
 	memset(area, 0, extended_state_size);
-	*(u16 *)area = 0x37f;               /* x87: all exceptions masked, as after finit */
+	*(u16 *)area = 0x37f;                 /* x87: all exceptions masked, as after finit */
 	*(u32 *)((char *)area + 24) = 0x1f80; /* MXCSR likewise */
 }
 
-static u64 stack_top(const struct thread *thread)
-{
-	return thread->kernel_stack + KERNEL_STACK_PAGES * PAGE;
-}
+static u64 stack_top(const struct thread *thread) { return thread->kernel_stack + KERNEL_STACK_PAGES * PAGE; }
 
-struct trap_frame *thread_frame(struct thread *thread)
-{
+struct trap_frame *thread_frame(struct thread *thread) {
 	return (struct trap_frame *)stack_top(thread) - 1;
 }
 
-struct thread *thread_find(i32 id)
-{
+struct thread *thread_find(i32 id) {
 	struct thread *thread = threads;
-	while (thread && thread->id != id)
-		thread = thread->next;
+	while (thread && thread->id != id) thread = thread->next;
 	return thread;
 }
 
-static void thread_free(struct thread *thread)
-{
-	if (thread->kernel_stack)
-		kernel_stack_free((void *)thread->kernel_stack, KERNEL_STACK_PAGES);
+static void thread_free(struct thread *thread) {
+	if (thread->kernel_stack) kernel_stack_free((void *)thread->kernel_stack, KERNEL_STACK_PAGES);
 	kfree(thread->extended_state, extended_state_size);
 	kfree(thread, sizeof *thread);
 }
 
-static void bury_zombies(void)
-{
+static void bury_zombies(void) {
 	while (zombies) {
 		struct thread *thread = zombies;
 
@@ -143,30 +113,24 @@ static void bury_zombies(void)
 }
 
 /* The first switch to a thread returns to trap_return, which pops the frame at the top of its stack. */
-static void prepare_stack(struct thread *thread)
-{
+static void prepare_stack(struct thread *thread) {
 	u64 *stack = (u64 *)thread_frame(thread);
 	*--stack = (u64)trap_return;
 	thread->kernel_sp = (u64)(stack - 6);
 }
 
-static i32 new_id(void)
-{
-	do
-		last_id = last_id == MAX_THREAD_ID ? 1 : last_id + 1;
+static i32 new_id(void) {
+	do last_id = last_id == MAX_THREAD_ID ? 1 : last_id + 1;
 	while (thread_find(last_id));
 	return last_id;
 }
 
-struct thread *thread_new(void)
-{
+struct thread *thread_new(void) {
 	struct thread *thread;
 	bury_zombies();
-	if (thread_count >= MAX_THREADS)
-		return NULL;
+	if (thread_count >= MAX_THREADS) return NULL;
 	thread = kmalloc(sizeof *thread);
-	if (!thread)
-		return NULL;
+	if (!thread) return NULL;
 	thread->kernel_stack = (u64)kernel_stack_alloc(KERNEL_STACK_PAGES);
 	thread->extended_state = kmalloc(extended_state_size);
 	if (!thread->kernel_stack || !thread->extended_state) {
@@ -187,21 +151,17 @@ struct thread *thread_new(void)
 }
 
 /* An interrupt too early costs less than setting the timer again: only ever bring it forward. */
-static void arm_timer(void)
-{
+static void arm_timer(void) {
 	u64 at = sleepers ? sleepers->deadline : FOREVER;
 	u64 time;
-	if ((woken.head || preempted.head) && slice_end < at)
-		at = slice_end;
-	if (at >= timer_at)
-		return;
+	if ((woken.head || preempted.head) && slice_end < at) at = slice_end;
+	if (at >= timer_at) return;
 	timer_at = at;
 	time = now();
 	apic_timer(at > time + SHORTEST_TIMER ? at - time : SHORTEST_TIMER);
 }
 
-static void run_push(struct run_queue *queue, struct thread *thread)
-{
+static void run_push(struct run_queue *queue, struct thread *thread) {
 	thread->state = THREAD_READY;
 	thread->run_next = NULL;
 	if (queue->head)
@@ -212,40 +172,30 @@ static void run_push(struct run_queue *queue, struct thread *thread)
 }
 
 /* NULL when no thread is ready. */
-static struct thread *run_pop(u64 time)
-{
+static struct thread *run_pop(u64 time) {
 	bool overdue = preempted.head && time - preempted.head->switched_at >= SLICE;
 	struct run_queue *queue = woken.head && !overdue ? &woken : &preempted;
 	struct thread *thread = queue->head;
-	if (thread)
-		queue->head = thread->run_next;
+	if (thread) queue->head = thread->run_next;
 	return thread;
 }
 
-static void sleep_insert(struct thread *thread)
-{
+static void sleep_insert(struct thread *thread) {
 	struct thread **link = &sleepers;
-	while (*link && (*link)->deadline <= thread->deadline)
-		link = &(*link)->sleep_next;
+	while (*link && (*link)->deadline <= thread->deadline) link = &(*link)->sleep_next;
 	thread->sleep_next = *link;
 	*link = thread;
 }
 
-static void sleep_remove(struct thread *thread)
-{
+static void sleep_remove(struct thread *thread) {
 	struct thread **link = &sleepers;
-	while (*link && *link != thread)
-		link = &(*link)->sleep_next;
-	if (*link)
-		*link = thread->sleep_next;
+	while (*link && *link != thread) link = &(*link)->sleep_next;
+	if (*link) *link = thread->sleep_next;
 }
 
-void thread_wake(struct thread *thread)
-{
-	if (thread->state != THREAD_BLOCKED)
-		return;
-	if (thread->deadline != FOREVER)
-		sleep_remove(thread);
+void thread_wake(struct thread *thread) {
+	if (thread->state != THREAD_BLOCKED) return;
+	if (thread->deadline != FOREVER) sleep_remove(thread);
 	thread->deadline = FOREVER;
 	thread->channel = NULL;
 	run_push(&woken, thread);
@@ -253,33 +203,25 @@ void thread_wake(struct thread *thread)
 	arm_timer();
 }
 
-void thread_start(struct thread *thread)
-{
-	thread_wake(thread);
-}
+void thread_start(struct thread *thread) { thread_wake(thread); }
 
-void wake(const void *channel)
-{
+void wake(const void *channel) {
 	for (struct thread *thread = threads; thread; thread = thread->next)
-		if (thread->state == THREAD_BLOCKED && thread->channel == channel)
-			thread_wake(thread);
+		if (thread->state == THREAD_BLOCKED && thread->channel == channel) thread_wake(thread);
 }
 
-void timer_tick(void)
-{
+void timer_tick(void) {
 	u64 time = now();
 	timer_at = FOREVER;
 	while (sleepers && sleepers->deadline <= time) {
 		sleepers->timed_out = true;
 		thread_wake(sleepers);
 	}
-	if ((woken.head || preempted.head) && time >= slice_end)
-		reschedule = true;
+	if ((woken.head || preempted.head) && time >= slice_end) reschedule = true;
 	arm_timer();
 }
 
-static void switch_to(struct thread *next)
-{
+static void switch_to(struct thread *next) {
 	struct thread *old = current;
 	if (old->state != THREAD_DEAD) {
 		extended_state_update(old->extended_state);
@@ -304,15 +246,13 @@ static void switch_to(struct thread *next)
 }
 
 /* Gives way to the next ready thread. `current` goes on later if it is still running or somebody wakes it. */
-void schedule(void)
-{
+void schedule(void) {
 	struct thread *next;
 	u64 time = now();
 	reschedule = false;
 	current->run_time += time - current->switched_at;
 	current->switched_at = time;
-	if (current->state == THREAD_RUNNING)
-		run_push(&preempted, current);
+	if (current->state == THREAD_RUNNING) run_push(&preempted, current);
 	while (!(next = run_pop(time))) {
 		arm_timer();
 		wait_for_interrupt();
@@ -323,33 +263,26 @@ void schedule(void)
 	slice_end = time + (woken.head ? SHORT_SLICE : SLICE);
 	reschedule = false;
 	arm_timer();
-	if (next != current)
-		switch_to(next);
+	if (next != current) switch_to(next);
 }
 
-bool block_on(const void *channel, u64 deadline)
-{
+bool block_on(const void *channel, u64 deadline) {
 	current->timed_out = false;
 	current->interrupted = signal_is_pending();
-	if (current->interrupted)
-		return false;
-	if (deadline != FOREVER && deadline <= now())
-		return true;
+	if (current->interrupted) return false;
+	if (deadline != FOREVER && deadline <= now()) return true;
 	current->channel = channel;
 	current->deadline = deadline;
 	current->state = THREAD_BLOCKED;
-	if (deadline != FOREVER)
-		sleep_insert(current);
+	if (deadline != FOREVER) sleep_insert(current);
 	schedule();
 	return current->timed_out;
 }
 
-void thread_exit(void)
-{
+void thread_exit(void) {
 	struct thread **link = &threads;
 	futex_thread_exit();
-	while (*link != current)
-		link = &(*link)->next;
+	while (*link != current) link = &(*link)->next;
 	*link = current->next;
 	thread_count--;
 	exited_time += current->run_time + now() - current->switched_at;
@@ -360,16 +293,13 @@ void thread_exit(void)
 	panic("thread %d runs after its end", current->id);
 }
 
-void thread_exit_all(int code)
-{
+void thread_exit_all(int code) {
 	trace_counts();
 	power_off(code & 0xff);
 }
 
-u64 process_time(void)
-{
+u64 process_time(void) {
 	u64 total = exited_time + now() - current->switched_at;
-	for (struct thread *thread = threads; thread; thread = thread->next)
-		total += thread->run_time;
+	for (struct thread *thread = threads; thread; thread = thread->next) total += thread->run_time;
 	return total;
 }
