@@ -22,6 +22,9 @@ export const prerequisites = [
   { command: "qemu-system-x86_64", debian: "qemu-system-x86", suites: "virtual machines: test/vm, tool/qemu" },
   { command: "/usr/share/OVMF/OVMF_CODE.fd", debian: "ovmf", suites: "disks that boot by UEFI: tool/vm-image" },
   { command: "fsck.fat", debian: "dosfstools", suites: "disks that boot by UEFI: tool/vm-image" },
+  { command: "sfdisk", debian: "fdisk", suites: "disks that boot: tool/vm-image" },
+  { command: "virt-xml-validate", debian: "libvirt-clients", suites: "libvirt's XML: tool/vm-image" },
+  { command: "xmllint", debian: "libxml2-utils", suites: "libvirt's XML: tool/vm-image" },
   { command: "mdir", debian: "mtools", suites: "disks that boot by UEFI: tool/vm-image" },
 ];
 
