@@ -1,9 +1,9 @@
-// Opens COUNT connections to HOST PORT at once, keeps all of them open, asks for a page on each of them twice, and prints
-// what came of it as JSON. On a bad path some connect late: the others ask for the second time without them, lest the
+// Opens COUNT connections to HOST PORT at once, or OPENING of them at a time, keeps all of them open, asks for a page on
+// each of them twice, and prints what came of it as JSON. On a bad path some connect late: the others ask for the second time without them, lest the
 // server take them for idle.
 import net from "node:net";
 
-const [host = "", port, count] = process.argv.slice(2);
+const [host = "", port, count, opening = count] = process.argv.slice(2);
 const wanted = Number(count);
 const request = `GET /robots.txt HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 let connected = 0;
@@ -14,11 +14,13 @@ let answers = 0;
 const errors = [];
 /** @type {net.Socket[]} */
 const sockets = [];
+/** What is asked for the second time. @type {Promise<unknown>[]} */
+const seconds = [];
 /** @type {(value?: unknown) => void} */
 let allConnected = () => undefined;
 const together = Promise.race([
   new Promise((resolve) => (allConnected = resolve)),
-  new Promise((resolve) => setTimeout(resolve, 20_000).unref()),
+  new Promise((resolve) => setTimeout(resolve, Number(opening) < wanted ? 600_000 : 20_000).unref()),
 ]);
 
 /** @param {net.Socket} socket */
@@ -60,10 +62,18 @@ async function visit() {
   socket.once("close", () => open--);
   if (++connected === wanted) allConnected();
   await ask(socket);
-  await together;
-  await ask(socket);
+  seconds.push(together.then(() => ask(socket)));
 }
 
-await Promise.all(Array.from({ length: wanted }, visit));
+let begun = 0;
+async function visitor() {
+  while (begun < wanted) {
+    begun++;
+    await visit();
+  }
+}
+
+await Promise.all(Array.from({ length: Math.min(wanted, Number(opening)) }, visitor));
+await Promise.all(seconds);
 console.log(JSON.stringify({ connected, mostOpen, answers, errors }));
 for (const socket of sockets) socket.destroy();

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -16,6 +17,22 @@ export interface Client {
   readonly base: string;
   /** The command line that runs `command` where the client is. */
   shell(command: string): Promise<{ readonly status: number; readonly stdout: Buffer; readonly stderr: string }>;
+}
+
+/** A client on this host. */
+export function hostClient(base: string): Client {
+  return {
+    base,
+    shell: (command) =>
+      new Promise((resolve) => {
+        const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "pipe"] });
+        const stdout: Buffer[] = [];
+        let stderr = "";
+        child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+        child.once("close", (status) => resolve({ status: status ?? -1, stdout: Buffer.concat(stdout), stderr }));
+      }),
+  };
 }
 
 async function output(client: Client, command: string): Promise<Buffer> {
@@ -88,11 +105,11 @@ export async function checkKeepAlive(client: Client): Promise<void> {
   expect(connects.trim().split(" ")).toEqual(["1", ...files.slice(1).map(() => "0")]);
 }
 
-/** `count` connections open at once, each asked twice. */
-export async function checkConcurrent(client: Client, count: number): Promise<void> {
+/** `count` connections open at once, each asked twice; `opening` of them are opened at a time. */
+export async function checkConcurrent(client: Client, count: number, opening = count): Promise<void> {
   const script = path.join(import.meta.dirname, "concurrent.mjs");
   const { hostname, port } = new URL(client.base);
-  expect(JSON.parse(await text(client, `node ${script} ${hostname} ${port} ${count}`))).toEqual({
+  expect(JSON.parse(await text(client, `node ${script} ${hostname} ${port} ${count} ${opening}`))).toEqual({
     connected: count,
     mostOpen: count,
     answers: 2 * count,
@@ -127,17 +144,37 @@ export async function checkLoad(client: Client, seconds: number): Promise<string
   return report;
 }
 
+/** How much is asked of the site. */
+export interface SiteExtent {
+  /** Open at once. */
+  readonly connections: number;
+  /** Opened at a time. Default: all. */
+  readonly opening?: number;
+  /** Bytes of the large download and upload. */
+  readonly transferBytes: number;
+  /** Seconds of load. */
+  readonly loadSeconds: number;
+}
+
 /** Everything that the site must do on a good path. */
-export function siteTests(client: () => Client): void {
+export function siteTests(
+  client: () => Client,
+  extent: SiteExtent = { connections: 1000, transferBytes, loadSeconds },
+): void {
+  const { connections, opening } = extent;
   test("every page", () => checkPages(client()), patience);
   test("ranges and conditions", () => checkRanges(client()), patience);
   test("keep-alive", () => checkKeepAlive(client()), patience);
-  test("1,000 connections at once", () => checkConcurrent(client(), 1000), patience);
   test(
-    "a large download",
-    async () => checkDownload(client(), transferBytes, await noiseDigest(transferBytes)),
+    `${connections.toLocaleString("en")} connections at once`,
+    () => checkConcurrent(client(), connections, opening),
     patience,
   );
-  test("a large upload", () => checkUpload(client(), transferBytes), patience);
-  test("load", async () => console.log(await checkLoad(client(), loadSeconds)), patience);
+  test(
+    "a large download",
+    async () => checkDownload(client(), extent.transferBytes, await noiseDigest(extent.transferBytes)),
+    patience,
+  );
+  test("a large upload", () => checkUpload(client(), extent.transferBytes), patience);
+  test("load", async () => console.log(await checkLoad(client(), extent.loadSeconds)), patience);
 }
