@@ -126,6 +126,15 @@ describe("RFC 1035 §4: messages", () => {
     );
   });
 
+  test("nothing read refers to the message, be it a Buffer of Node's", () => {
+    const text: RecordData = { type: "TXT", strings: [Uint8Array.of(1, 2, 3)] };
+    const message = { ...empty, answers: [{ name: "a", class: 1, ttl: 0, data: text }] };
+    const bytes = Buffer.from(emitted(message));
+    const parsed = parseMessage(bytes);
+    bytes.fill(255);
+    expect(parsed).toEqual({ ok: true, value: message });
+  });
+
   test("a message that is cut anywhere is refused", () => {
     fc.assert(
       fc.property(message, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (each, share) => {

@@ -58,7 +58,9 @@ export class RecordParser {
 
   /** A copy, so that no message is held on to for one record of it. */
   bytes(length: number, field: string): Uint8Array {
-    return this.#take(length, field) ? this.#data.slice(this.at - length, this.at) : new Uint8Array(0);
+    if (!this.#take(length, field)) return new Uint8Array(0);
+    // Not `slice`, which for a Buffer of Node's would be a view.
+    return new Uint8Array(this.#data.subarray(this.at - length, this.at));
   }
 
   /** A string with its length in front (RFC 1035 §3.3). */

@@ -3,9 +3,6 @@ import type { Errno } from "./errno.ts";
 import type { Host } from "./host.ts";
 import type { ReadSink } from "./read-pump.ts";
 
-/** Reads up to this size are copied into Node's pool of small buffers, bytes. */
-const smallRead = 2048;
-
 /** Gives what is read to a handle's `onread`, as libuv's streams do. */
 export class HandleSink implements ReadSink {
   readonly #handle: TcpHandle;
@@ -35,9 +32,9 @@ export class HandleSink implements ReadSink {
       if (next instanceof Uint8Array) this.#next(next as Uint8Array<ArrayBuffer>);
       return false;
     }
-    // A short read must not hold on to a large buffer; one that fills half of it may have it.
-    const isKept = length > smallRead && length * 2 >= into.length;
-    const bytes = isKept ? into : copy(into, length);
+    // As from libuv, each chunk has an ArrayBuffer of its own, of its length: programs look into it.
+    const isKept = length === into.length;
+    const bytes = isKept ? into : copyOf(into, length);
     streamBaseState[kReadBytesOrError] = length;
     streamBaseState[kArrayBufferOffset] = bytes.byteOffset;
     this.#handle.onread?.(bytes.buffer);
@@ -51,8 +48,9 @@ export class HandleSink implements ReadSink {
   }
 }
 
-function copy(from: Uint8Array, length: number): Uint8Array {
-  const bytes = length <= smallRead ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
+/** Not `slice`, which for a Buffer would be a view. */
+function copyOf(from: Uint8Array, length: number): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(length);
   bytes.set(from.subarray(0, length));
   return bytes;
 }

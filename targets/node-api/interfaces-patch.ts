@@ -16,10 +16,10 @@ export function patchInterfaces(stack: Stack & Described, patches: Patches): voi
     value: (): NodeJS.Dict<os.NetworkInterfaceInfo[]> => {
       const loopback = describe(new Prefix(IpAddress.loopback4, 8), MacAddress.zero);
       const { netif, ip, addresses } = stack;
+      const prefix = ip?.prefix;
       const own = addresses.map((address) => {
-        const isPrefix = ip?.prefix?.address.toString() === address.toString();
-        const whole = address.family === 4 ? 32 : 128;
-        return describe(new Prefix(address, isPrefix ? (ip?.prefix?.length ?? whole) : whole), netif?.mac);
+        if (prefix?.address.equals(address) === true) return describe(prefix, netif?.mac);
+        return describe(new Prefix(address, address.family === 4 ? 32 : 128), netif?.mac);
       });
       // An interface without an address is not listed.
       return { lo: [loopback], ...(own.length === 0 ? {} : { [netif?.name ?? "eth0"]: own }) };

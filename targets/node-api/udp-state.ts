@@ -157,7 +157,8 @@ export class UdpState {
       this.#sender = source;
       this.#senderText = source.toString();
     }
-    const bytes = Buffer.allocUnsafe(length);
+    // As from libuv, an ArrayBuffer of its own.
+    const bytes = Buffer.allocUnsafeSlow(length);
     bytes.set(datagram.bytes.subarray(offset, offset + length));
     const family = source.family === 4 ? "IPv4" : "IPv6";
     const from = { address: this.#senderText, family, port: sourcePort, size: length };

@@ -53,7 +53,11 @@ class TestFlow implements Flow {
 class PromptTestFlow extends TestFlow {
   room = 0;
 
-  writeNow(bytes: Uint8Array): number {
+  /** Whether the last write said that more was to come. */
+  more = false;
+
+  writeNow(bytes: Uint8Array, more = false): number {
+    this.more = more;
     if (this.error !== undefined) throw this.error;
     const count = Math.min(bytes.length, this.room);
     this.room -= count;
@@ -107,6 +111,14 @@ describe("WriteQueue", () => {
     expect([queue.pending, queue.queued, changes() > 0]).toEqual([false, 0, true]);
   });
 
+  test("the flow is told that more comes, but not behind the last byte", () => {
+    const { flow, queue, complete } = setup(10);
+    queue.write([bytes(1), bytes(2), bytes()], complete);
+    expect([flow.taken, flow.more]).toEqual([[1, 2], false]);
+    queue.write([bytes(3), bytes(), bytes(4), bytes(5)], complete);
+    expect([flow.taken, flow.more]).toEqual([[1, 2, 3, 4, 5], false]);
+  });
+
   test("large writes go part by part, so that they can be called back", async () => {
     const { flow, queue, done, complete } = setup();
     const large = new Uint8Array(200_000);
@@ -121,7 +133,7 @@ describe("WriteQueue", () => {
 
   test("what is borrowed is copied before it waits", async () => {
     const { flow, queue, complete } = setup(1);
-    const borrowed = bytes(1, 2, 3);
+    const borrowed = Buffer.from([1, 2, 3]);
     queue.write([borrowed], complete, true);
     borrowed.fill(9);
     await flow.take();

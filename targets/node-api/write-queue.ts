@@ -9,10 +9,13 @@ export type Completion = (status: number) => void;
 /** A write that waits for room in the flow. */
 interface Waiting {
   readonly chunks: readonly Uint8Array[];
+  readonly count: number;
   index: number;
   offset: number;
   readonly complete: Completion;
 }
+
+const nothing = new Uint8Array(0);
 
 /** How much of a large write is given to the flow at a time, bytes: what is left can be called back when we close. */
 const largestPart = 65_536;
@@ -55,8 +58,14 @@ export class WriteQueue {
    */
   write(chunks: readonly Uint8Array[], complete: Completion, isBorrowed = false): number {
     let total = 0;
-    for (const chunk of chunks) total += chunk.length;
-    let write: Waiting = { chunks, index: 0, offset: 0, complete };
+    // How many there are up to the last that is not empty: behind it nothing more is to come.
+    let count = 0;
+    for (let at = 0; at < chunks.length; at++) {
+      const { length } = chunks[at] ?? nothing;
+      total += length;
+      if (length > 0) count = at + 1;
+    }
+    let write: Waiting = { chunks, count, index: 0, offset: 0, complete };
     try {
       if (this.#waiting.length === 0 && this.#takeNow(write)) {
         this.bytes += total;
@@ -66,7 +75,8 @@ export class WriteQueue {
       return this.#errno.of(error);
     }
     this.bytes += total;
-    if (isBorrowed) write = { ...write, chunks: chunks.map((chunk) => chunk.slice()) };
+    // Not `slice`, which for a Buffer would be a view.
+    if (isBorrowed) write = { ...write, chunks: chunks.map((chunk) => new Uint8Array(chunk)) };
     this.#waiting.push(write);
     this.queued = this.#count();
     if (this.#waiting.length === 1) this.#feed(write);
@@ -95,13 +105,13 @@ export class WriteQueue {
 
   /** Takes what there is room for. @returns whether that was all. @throws FlowError */
   #takeNow(write: Waiting): boolean {
-    const { chunks } = write;
-    for (; write.index < chunks.length; write.index++, write.offset = 0) {
+    const { chunks, count } = write;
+    for (; write.index < count; write.index++, write.offset = 0) {
       const chunk = chunks[write.index];
       if (chunk === undefined || chunk.length === 0) continue;
       if (this.#prompt === undefined) return false;
       const rest = write.offset === 0 ? chunk : chunk.subarray(write.offset);
-      write.offset += this.#prompt.writeNow(rest, write.index + 1 < chunks.length);
+      write.offset += this.#prompt.writeNow(rest, write.index + 1 < count);
       if (write.offset < chunk.length) return false;
     }
     return true;
@@ -112,7 +122,7 @@ export class WriteQueue {
     const chunk = write.chunks[write.index];
     if (chunk === undefined) return;
     const part = chunk.subarray(write.offset, write.offset + largestPart);
-    const isLast = write.index + 1 === write.chunks.length && write.offset + part.length === chunk.length;
+    const isLast = write.index + 1 === write.count && write.offset + part.length === chunk.length;
     this.#flow.write(part, !isLast).then(
       () => this.#taken(write, part.length),
       (error: unknown) => this.#fail(error),

@@ -9,6 +9,7 @@ import { describeError } from "./transcript.ts";
 parity("dgram: questions and answers, addresses, sizes", async (transcript) => {
   const server = dgram.createSocket("udp4");
   server.on("message", (message, from) => {
+    transcript.log("server", message.byteOffset, message.buffer.byteLength === message.length);
     transcript.log("server", message.length, from.address, from.family, from.size);
     server.send(message, from.port, from.address);
   });

@@ -328,6 +328,27 @@ parity("net: pause and resume inside data", async (transcript) => {
   await close(server);
 });
 
+parity("net: each chunk has memory of its own", async (transcript) => {
+  const server = net.createServer((socket) => {
+    socket.on("data", (data) => {
+      transcript.log("server", data.byteOffset, data.buffer.byteLength === data.length);
+      socket.write(data);
+    });
+  });
+  const port = await listen(server);
+  const client = net.connect(port, host);
+  const kept: Buffer[] = [];
+  client.on("data", (data) => kept.push(data));
+  for (const length of [1, 100, 3000, 4096]) {
+    client.write(Buffer.alloc(length, length));
+    while (kept.reduce((total, { length: each }) => total + each, 0) < length) await once(client, "data");
+    transcript.log("client", Buffer.concat(kept.splice(0)).equals(Buffer.alloc(length, length)));
+  }
+  client.end();
+  await closed(client);
+  await close(server);
+});
+
 parity("net: timeouts", async (transcript) => {
   const server = net.createServer((socket) => socket.on("data", () => undefined));
   const port = await listen(server);
