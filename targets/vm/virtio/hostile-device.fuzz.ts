@@ -35,7 +35,8 @@ export const fuzz: FuzzTarget = {
       if (++deaths > 1) throw new Error("the device ended twice");
     };
     const isDisk = (choice & 2) !== 0;
-    const features = (choice & 1) === 0 ? [] : [netFeature.mergeableBuffers, netFeature.guestTso4, netFeature.checksum];
+    const offloads = [netFeature.mergeableBuffers, netFeature.guestTso4, netFeature.hostTso4, netFeature.checksum];
+    const features = (choice & 1) === 0 ? [] : offloads;
     const device = isDisk
       ? new SimulatedBlock({ window, contents: new Uint8Array(64 * 512) })
       : new SimulatedNet({ window, station: 1, features, queueSize: 16, noEventIndex: (choice & 4) !== 0 });
