@@ -4,30 +4,13 @@
  */
 #include "kernel.h"
 
-#define APIC_BASE_ENABLE (1UL << 11)
-#define APIC_BASE_X2APIC (1UL << 10)
-#define X2APIC_MSR       0x800
-
-/* Registers, as offsets in memory. */
-#define APIC_ID               0x20
-#define APIC_TASK_PRIORITY    0x80
-#define APIC_END_OF_INTERRUPT 0xb0
-#define APIC_SPURIOUS         0xf0
-#define APIC_TIMER            0x320
-#define APIC_LINT0            0x350
-#define APIC_LINT1            0x360
-#define APIC_ERROR            0x370
-#define APIC_TIMER_INITIAL    0x380
-#define APIC_TIMER_CURRENT    0x390
-#define APIC_TIMER_DIVIDE     0x3e0
-#define DELIVER_NMI           (4u << 8)
-#define MASKED                (1u << 16)
-#define TIMER_TSC_DEADLINE    (2u << 17)
-#define DIVIDE_BY_1           0xb
-
-#define IOAPIC_VERSION     1
-#define IOAPIC_REDIRECTION 0x10
-#define MAX_LINES          240
+enum { APIC_BASE_ENABLE = 1 << 11, APIC_BASE_X2APIC = 1 << 10, X2APIC_MSR = 0x800 };
+/* Registers, as offsets in memory, and what goes into them. */
+enum { APIC_ID = 0x20, APIC_TASK_PRIORITY = 0x80, APIC_END_OF_INTERRUPT = 0xb0, APIC_SPURIOUS = 0xf0 };
+enum { APIC_TIMER = 0x320, APIC_TIMER_INITIAL = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0 };
+enum { APIC_LINT0 = 0x350, APIC_LINT1 = 0x360, APIC_ERROR = 0x370 };
+enum { DELIVER_NMI = 4 << 8, ACTIVE_LOW = 1 << 13, LEVEL = 1 << 15, MASKED = 1 << 16, DIVIDE_BY_1 = 0xb };
+enum { IOAPIC_VERSION = 1, IOAPIC_REDIRECTION = 0x10, MAX_LINES = 240 };
 
 static const u64 ioapic_addresses[] = {0xfec00000, 0xfec10000};
 static struct ioapic {
@@ -62,8 +45,7 @@ static void find_ioapics(void) {
 	for (u32 i = 0; i < LENGTH(ioapics); i++) {
 		struct ioapic *ioapic = &ioapics[i];
 		ioapic->registers = device_map(ioapic_addresses[i], PAGE);
-		if (!ioapic->registers) continue;
-		u32 version = ioapic_read(ioapic, IOAPIC_VERSION);
+		u32 version = ioapic->registers ? ioapic_read(ioapic, IOAPIC_VERSION) : 0;
 		u32 lines = (version >> 16 & 0xff) + 1;
 		if (version == 0 || version == ~0u || lines > MAX_LINES) continue;
 		ioapic->first = first;
@@ -76,10 +58,11 @@ static void find_ioapics(void) {
 bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked) {
 	for (u32 i = 0; i < LENGTH(ioapics); i++) {
 		const struct ioapic *ioapic = &ioapics[i];
-		if (line < ioapic->first || line - ioapic->first >= ioapic->lines) continue;
+		if (line - ioapic->first >= ioapic->lines) continue;
 		u32 reg = IOAPIC_REDIRECTION + 2 * (line - ioapic->first);
 		ioapic_write(ioapic, reg + 1, apic_id() << 24);
-		ioapic_write(ioapic, reg, vector | (u32)active_low << 13 | (u32)level << 15 | (masked ? MASKED : 0));
+		u32 mode = (level ? LEVEL : 0) | (active_low ? ACTIVE_LOW : 0) | (masked ? MASKED : 0);
+		ioapic_write(ioapic, reg, vector | mode);
 		return true;
 	}
 	return false;
@@ -102,15 +85,12 @@ void apic_init(void) {
 	out8(0x21, 0xff);
 	out8(0xa1, 0xff);
 
-	u64 base = read_msr(MSR_APIC_BASE);
-	if (cpu.x2apic) {
-		write_msr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-		write_msr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-	} else {
-		write_msr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-		local = device_map(base & PTE_ADDRESS, PAGE);
-		if (!local) fail(EXIT_OUT_OF_MEMORY, "[kernel] boot: no memory to map the local APIC");
-	}
+	u64 base = read_msr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+	write_msr(MSR_APIC_BASE, base);
+	if (cpu.x2apic)
+		write_msr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+	else if (!(local = device_map(base & PTE_ADDRESS, PAGE)))
+		fail(EXIT_OUT_OF_MEMORY, "[kernel] boot: no memory to map the local APIC");
 	local_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
 	local_write(APIC_TASK_PRIORITY, 0);
 	local_write(APIC_LINT0, MASKED);
@@ -118,10 +98,8 @@ void apic_init(void) {
 	local_write(APIC_ERROR, MASKED);
 	local_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	local_write(APIC_TIMER, VECTOR_TIMER | MASKED);
-	if (!cpu.tsc_deadline) measure_timer();
-	local_write(APIC_TIMER, VECTOR_TIMER | (cpu.tsc_deadline ? TIMER_TSC_DEADLINE : 0));
-	/* The mode must have been stored before the first deadline is. */
-	asm volatile("mfence" ::: "memory");
+	measure_timer();
+	local_write(APIC_TIMER, VECTOR_TIMER);
 	find_ioapics();
 }
 
@@ -131,13 +109,6 @@ void apic_acknowledge(void) { local_write(APIC_END_OF_INTERRUPT, 0); }
 
 void apic_timer(u64 nanoseconds) {
 	/* A deadline further off is reached in several ticks: timer_tick() sets the next. */
-	nanoseconds = MIN(nanoseconds, 2 * NANOSECONDS);
-	if (cpu.tsc_deadline) {
-		u64 ticks = nanoseconds * (tsc_frequency / 1000) / (NANOSECONDS / 1000);
-		write_msr(MSR_TSC_DEADLINE, nanoseconds ? read_tsc() + ticks : 0);
-		return;
-	}
-	u64 ticks = nanoseconds * (timer_frequency / 1000) / (NANOSECONDS / 1000);
-	if (nanoseconds) ticks = MAX(MIN(ticks, 0xffffffffUL), 1UL);
-	local_write(APIC_TIMER_INITIAL, (u32)ticks);
+	u64 ticks = MIN(nanoseconds, NANOSECONDS) * (timer_frequency / 1000) / (NANOSECONDS / 1000);
+	local_write(APIC_TIMER_INITIAL, nanoseconds ? (u32)MAX(MIN(ticks, 0xffffffffUL), 1UL) : 0);
 }

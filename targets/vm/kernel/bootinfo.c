@@ -15,13 +15,11 @@ struct start_info {
 struct start_module {
 	u64 address, size, command_line, reserved;
 };
-struct start_range {
-	u64 address, size;
-	u32 type, reserved;
-};
 
 struct boot_info boot_info;
 const volatile struct embedded_image embedded_image __attribute__((section(".embedded"))) = {"TSEMBED", 0, 0};
+
+_Static_assert(sizeof(struct memory_range) == 24, "PVH");
 
 static const void *loader_data(u64 address, u64 size, const char *what) {
 	if (!address || address >= BOOT_MAPPED || size > BOOT_MAPPED - address)
@@ -30,32 +28,28 @@ static const void *loader_data(u64 address, u64 size, const char *what) {
 }
 
 /* Keeps the map sorted by address. */
-static void add_range(const struct start_range *range) {
+static void add_range(const struct memory_range *range) {
 	struct memory_range *map = boot_info.map;
 	if (!range->size || range->address + range->size < range->address) return;
 	u32 i = boot_info.map_count++;
 	for (; i > 0 && map[i - 1].address > range->address; i--) map[i] = map[i - 1];
-	map[i] = (struct memory_range){range->address, range->size, range->type};
+	map[i] = *range;
 }
 
 void bootinfo_init(u64 address) {
 	const struct start_info *info = loader_data(address, sizeof *info, "start information");
-	if (info->magic != START_INFO_MAGIC)
-		fail(EXIT_PANIC, "[kernel] boot: no PVH start information (magic %x)", info->magic);
-	if (info->version < 1 || !info->memory_map_entries)
-		fail(EXIT_PANIC, "[kernel] boot: the loader gave no memory map");
-	if (info->memory_map_entries > MAX_MEMORY_RANGES)
-		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, %u are supported", info->memory_map_entries,
+	if (info->magic != START_INFO_MAGIC || info->version < 1)
+		fail(EXIT_PANIC, "[kernel] boot: no PVH start information (magic %x, version %u)", info->magic,
+		     info->version);
+	u32 count = info->memory_map_entries;
+	if (!count || count > MAX_MEMORY_RANGES)
+		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, 1 to %u are supported", count,
 		     MAX_MEMORY_RANGES);
-
-	const struct start_range *map =
-	    loader_data(info->memory_map, info->memory_map_entries * sizeof *map, "memory map");
-	for (u32 i = 0; i < info->memory_map_entries; i++) add_range(&map[i]);
-
+	const struct memory_range *map = loader_data(info->memory_map, count * sizeof *map, "memory map");
+	for (u32 i = 0; i < count; i++) add_range(&map[i]);
 	if (info->command_line) {
 		const char *text = loader_data(info->command_line, sizeof boot_info.command_line, "command line");
-		size_t length = strnlen(text, sizeof boot_info.command_line - 1);
-		memcpy(boot_info.command_line, text, length);
+		memcpy(boot_info.command_line, text, strnlen(text, sizeof boot_info.command_line - 1));
 	}
 	if (info->module_count) {
 		const struct start_module *module = loader_data(info->modules, sizeof *module, "list of modules");
@@ -70,37 +64,19 @@ void bootinfo_init(u64 address) {
 	if (!boot_info.image_size) pmem_init();
 }
 
-/* Copies a word's value up to its end, quotes removed, and returns where it ended. */
-static const char *take_value(const char *from, char *value, size_t size) {
-	char quote = '\0';
-	size_t length = 0;
-	for (; *from && (quote || *from != ' '); from++) {
-		if (quote ? *from == quote : *from == '"' || *from == '\'')
-			quote = quote ? '\0' : *from;
-		else if (length + 1 < size)
-			value[length++] = *from;
-	}
-	if (size) value[length] = '\0';
-	return from;
-}
-
 bool bootinfo_option(const char *key, char *value, size_t size) {
-	size_t key_length = strlen(key);
-	const char *word = boot_info.command_line;
-	while (*word) {
-		if (*word == ' ') {
-			word++;
-			continue;
+	size_t key_length = strlen(key), length = 0;
+	char quote = 0, before = ' ';
+	for (const char *at = boot_info.command_line; *at; before = *at++) {
+		const char *after = at + key_length;
+		if (before == ' ' && !quote && !strncmp(at, key, key_length) &&
+		    (!*after || *after == ' ' || *after == '=')) {
+			after += *after == '=';
+			for (; *after && *after != ' ' && length + 1 < size; after++) value[length++] = *after;
+			value[length] = 0;
+			return true;
 		}
-		if (strncmp(word, key, key_length) == 0) {
-			const char *after = word + key_length;
-			if (*after == '=' || *after == ' ' || *after == '\0') {
-				/* What follows a lone key is a space or nothing: an empty value. */
-				take_value(*after == '=' ? after + 1 : after, value, size);
-				return true;
-			}
-		}
-		word = take_value(word, NULL, 0);
+		if (quote ? *at == quote : *at == '"' || *at == '\'') quote = quote ? 0 : *at;
 	}
 	return false;
 }

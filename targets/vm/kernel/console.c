@@ -4,14 +4,11 @@
  */
 #include "kernel.h"
 
-#define COM1      0x3f8
-#define COM1_LINE 4 /* of the I/O APIC */
+#define COM1 0x3f8
 enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, SCRATCH = 7 };
-#define RECEIVED_DATA  0x01
-#define TRANSMIT_EMPTY 0x20
-#define FIFO_BYTES     16
-#define PATIENCE       2000000 /* polls, each a microsecond or more */
-#define QUEUE_BYTES    4096
+enum { RECEIVED_DATA = 0x01, TRANSMIT_EMPTY = 0x20, SHIFTED_OUT = 0x40 };
+enum { COM1_LINE = 4, FIFO_BYTES = 16, QUEUE_BYTES = 4096 }; /* the line is the I/O APIC's */
+#define PATIENCE 2000000                                     /* polls, each a microsecond or more */
 
 bool console_line_open; /* the last byte written was no newline */
 static bool present, stalled;
@@ -41,22 +38,16 @@ void console_start(void) {
 }
 
 /* After a wait in vain each call asks once: what cannot be written is dropped until the far end reads again. */
-static bool wait_for_room(void) {
-	for (u32 polls = stalled ? 1 : PATIENCE; polls; polls--) {
-		if (in8(COM1 + LINE_STATUS) & TRANSMIT_EMPTY) {
-			stalled = false;
-			return true;
-		}
-	}
-	stalled = true;
-	return false;
+static bool wait_for(u8 status) {
+	u32 polls = stalled ? 1 : PATIENCE;
+	while (polls && !(in8(COM1 + LINE_STATUS) & status)) polls--;
+	stalled = !polls;
+	return polls;
 }
 
 static void put(char c) {
-	if (!room) {
-		if (!wait_for_room()) return;
-		room = FIFO_BYTES;
-	}
+	if (!room && wait_for(TRANSMIT_EMPTY)) room = FIFO_BYTES;
+	if (!room) return;
 	room--;
 	set(DATA, (u8)c);
 }
@@ -72,11 +63,7 @@ void console_write(const char *bytes, size_t n) {
 }
 
 void console_flush(void) {
-	if (!present) return;
-	for (u32 polls = stalled ? 1 : PATIENCE; polls; polls--) {
-		if (in8(COM1 + LINE_STATUS) & 0x40) /* the shift register as well */
-			return;
-	}
+	if (present) wait_for(SHIFTED_OUT);
 }
 
 void console_interrupt(void) {

@@ -23,16 +23,13 @@
 	.endr
 	.endm
 
-/* A three-byte no-operation that processor_init() replaces by stac or clac where the processor has SMAP. */
-	.macro SMAP_SITE last_byte
-771:	.byte 0x0f, 0x1f, 0x00
-	.pushsection .smap_sites, "a"
-	.quad 771b
-	.quad \last_byte
-	.popsection
+/* stac and clac are invalid where the processor has no SMAP. cpu_features.smap is the first byte. */
+	.macro WITH_SMAP instruction
+	testb $1, cpu(%rip)
+	jz 771f
+	\instruction
+771:
 	.endm
-#define ALLOW_USER_ACCESS SMAP_SITE 0xcb
-#define FORBID_USER_ACCESS SMAP_SITE 0xca
 
 	.text
 	FUNCTION syscall_entry
@@ -69,7 +66,7 @@
 	sysretq
 
 	FUNCTION trap_common
-	FORBID_USER_ACCESS                      /* a fault inside copy_user comes here with access allowed */
+	WITH_SMAP clac                          /* a fault inside copy_user comes here with access allowed */
 	SAVE_REGISTERS
 	cld
 	testb $3, 120+24(%rsp)                  /* from the program: its frame pointer means nothing here */
@@ -102,48 +99,32 @@
 /* i64 copy_user(void *to, const void *from, size_t n) */
 	.globl copy_user_start, copy_user_end, copy_user_fault
 	FUNCTION copy_user
-	ALLOW_USER_ACCESS
+	WITH_SMAP stac
 copy_user_start:
 	movq %rdx, %rcx
-	shrq $5, %rcx
+	shrq $3, %rcx
 	jz 2f
 1:	movq (%rsi), %rax
-	movq 8(%rsi), %r8
-	movq 16(%rsi), %r9
-	movq 24(%rsi), %r10
-	movq %rax, (%rdi)
-	movq %r8, 8(%rdi)
-	movq %r9, 16(%rdi)
-	movq %r10, 24(%rdi)
-	addq $32, %rsi
-	addq $32, %rdi
-	decq %rcx
-	jnz 1b
-2:	movl %edx, %ecx
-	andl $31, %ecx
-	shrl $3, %ecx
-	jz 4f
-3:	movq (%rsi), %rax
 	movq %rax, (%rdi)
 	addq $8, %rsi
 	addq $8, %rdi
-	decl %ecx
-	jnz 3b
-4:	andl $7, %edx
-	jz 6f
-5:	movb (%rsi), %al
+	decq %rcx
+	jnz 1b
+2:	andl $7, %edx
+	jz 4f
+3:	movb (%rsi), %al
 	movb %al, (%rdi)
 	incq %rsi
 	incq %rdi
 	decl %edx
-	jnz 5b
-6:
+	jnz 3b
+4:
 copy_user_end:
-	FORBID_USER_ACCESS
+	WITH_SMAP clac
 	xorl %eax, %eax
 	ret
 copy_user_fault:
-	FORBID_USER_ACCESS
+	WITH_SMAP clac
 	movq $-14, %rax                         /* -EFAULT */
 	ret
 

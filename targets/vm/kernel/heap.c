@@ -1,6 +1,6 @@
 /*
- * Kernel objects in size classes. A kind takes whole pages and never gives them back; what is bigger than the biggest
- * kind is pages by itself. A free object carries a seal, so that freeing it twice or writing to it later is noticed.
+ * Kernel objects in size classes. A class takes whole pages and never gives them back; what is bigger than the biggest
+ * class is pages by itself. A free object carries a seal, so that freeing it twice or writing to it later is noticed.
  */
 #include "kernel.h"
 
@@ -14,7 +14,7 @@ static struct free_object *classes[LENGTH(class_sizes)];
 
 static u64 seal_of(const struct free_object *object) { return (u64)object ^ 0xf7ee0b1ec7f7ee0bUL; }
 
-/* The index of the kind, or LENGTH(class_sizes) for whole pages. */
+/* The index of the class, or LENGTH(class_sizes) for whole pages. */
 static u32 class_of(size_t n) {
 	u32 kind = 0;
 	while (kind < LENGTH(class_sizes) && class_sizes[kind] < n) kind++;

@@ -46,10 +46,10 @@ int strncmp(const char *a, const char *b, size_t n);
 
 /* print.c: %s %c %d %u %x %p, l for 64 bits, width, 0 and - flags. Returns the length that it would have had. */
 typedef __builtin_va_list va_list;
-int vformat(char *to, size_t size, const char *format, va_list arguments);
 int format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Prints on the console, a line of the kernel's own begins with "[kernel] ". */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void vprint(const char *format, va_list arguments);
 
 /* console.c: the 16550 at COM1. Output is polled, input comes by interrupt once console_start() has run. */
 void console_init(void);
@@ -87,7 +87,7 @@ extern const u32 kernel_symbol_count;
 /* bootinfo.c: what the loader handed over. */
 struct memory_range {
 	u64 address, size;
-	u32 type; /* E820 */
+	u32 type, reserved; /* E820 */
 };
 #define MEMORY_RAM        1
 #define MAX_MEMORY_RANGES 128
@@ -102,7 +102,7 @@ struct boot_info {
 extern struct boot_info boot_info;
 /* Copies all out of the loader's structures; fails with one line when they make no sense. */
 void bootinfo_init(u64 start_info);
-/* The value of word `key=value` (quotes allowed) of the command line; false when absent. `key` alone is "". */
+/* The value of the word `key=value`, not in quotes, of the command line; false when absent. `key` alone is "". */
 bool bootinfo_option(const char *key, char *value, size_t size);
 void pmem_init(void);
 bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it, or of the image */
@@ -115,7 +115,7 @@ extern const volatile struct embedded_image embedded_image;
 
 /* processor.c: GDT, TSS, IDT, control registers, features. */
 struct cpu_features {
-	bool smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, rdseed, x2apic, tsc_deadline, invariant_tsc, pge;
+	bool smap, smep, umip, fsgsbase, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
 	char hypervisor[13];
 };
 extern struct cpu_features cpu;
@@ -169,7 +169,7 @@ extern char trap_stubs[]; /* 256 entries of 16 bytes */
 void run_on_stack(u64 top, void (*function)(void)) __attribute__((noreturn));
 /*
  * Copies n bytes with access to the program's pages allowed: 0, or -EFAULT from copy_user_fault, where
- * usercopy_fixup() sends faults in [copy_user_start, copy_user_end). It checks no range.
+ * trap.c sends faults in [copy_user_start, copy_user_end). It checks no range.
  */
 i64 copy_user(void *to, const void *from, size_t n);
 extern char copy_user_start[], copy_user_end[], copy_user_fault[];
@@ -320,8 +320,6 @@ i64 string_from_user(char *to, u64 from, size_t size);
 		copy_to_user((address), &put_user_value, sizeof put_user_value); \
 	})
 bool user_range(u64 address, u64 length); /* inside the program's half */
-/* Where trap.c resumes when a copy faulted at `rip`; 0 when rip is no such place. */
-u64 usercopy_fixup(u64 rip);
 
 /* image.c: the read-only tree of files that came with the kernel. */
 struct node {

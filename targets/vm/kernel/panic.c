@@ -5,25 +5,14 @@
 
 static bool panicking;
 
-/* The symbol that an address lies in, or NULL. */
-static const struct symbol *symbol_at(u64 address) {
-	if (address < (u64)kernel_start || address >= (u64)kernel_text_end) return NULL;
-	u64 offset = address - (u64)kernel_start;
-	u32 low = 0, high = kernel_symbol_count;
-	while (low < high) {
-		u32 middle = (low + high) / 2;
-		if (kernel_symbols[middle].offset <= offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? &kernel_symbols[low - 1] : NULL;
-}
+static bool is_text(u64 address) { return address >= (u64)kernel_start && address < (u64)kernel_text_end; }
 
 static void print_place(u64 address) {
-	const struct symbol *symbol = symbol_at(address);
+	u64 offset = address - (u64)kernel_start;
+	u32 i = kernel_symbol_count;
+	while (i > 0 && kernel_symbols[i - 1].offset > offset) i--;
 	print("[kernel]   at %016lx", address);
-	if (symbol) print(" %s+%lx", symbol->name, address - (u64)kernel_start - symbol->offset);
+	if (is_text(address) && i) print(" %s+%lx", kernel_symbols[i - 1].name, offset - kernel_symbols[i - 1].offset);
 	print("\n");
 }
 
@@ -32,11 +21,9 @@ static void print_place(u64 address) {
  * address, must lead upwards, and at most MAX_FRAMES are followed.
  */
 static void backtrace(u64 frame_pointer) {
-	for (int i = 0; i < MAX_FRAMES; i++) {
-		u64 link[2]; /* the caller's frame pointer, the return address */
-		if (frame_pointer < DIRECT_MAP || frame_pointer % 8) return;
-		if (copy_user(link, (const void *)frame_pointer, sizeof link) != 0) return;
-		if (link[1] < (u64)kernel_start || link[1] >= (u64)kernel_text_end) return;
+	u64 link[2]; /* the caller's frame pointer, the return address */
+	for (int i = 0; i < MAX_FRAMES && frame_pointer >= DIRECT_MAP && frame_pointer % 8 == 0; i++) {
+		if (copy_user(link, (const void *)frame_pointer, sizeof link) || !is_text(link[1])) return;
 		print_place(link[1] - 1); /* in the call, not after it: that may be the next function */
 		if (link[0] <= frame_pointer) return;
 		frame_pointer = link[0];
@@ -52,54 +39,46 @@ void print_registers(const struct trap_frame *f) {
 	print("[kernel]   r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
 }
 
-/* A panic while one is reported must not report for ever. */
-static void enter_panic(void) {
-	interrupts_off();
-	if (panicking) {
-		print("[kernel] panic while reporting a panic\n");
-		power_off(EXIT_PANIC);
-	}
-	panicking = true;
-}
-
-static void print_thread(void) {
+static void __attribute__((noreturn)) end_panic(u64 frame_pointer) {
 	if (current)
 		print("[kernel]   thread %d (%s), last system call %u\n", current->id, current->name,
 		      current->last_call);
+	backtrace(frame_pointer);
+	power_off(EXIT_PANIC);
+}
+
+/* A panic while one is reported must not report for ever. */
+static void enter_panic(void) {
+	interrupts_off();
+	if (panicking) fail(EXIT_PANIC, "[kernel] panic while reporting a panic");
+	panicking = true;
 }
 
 void panic(const char *format, ...) {
-	char message[256];
 	va_list arguments;
 	enter_panic();
 	__builtin_va_start(arguments, format);
-	vformat(message, sizeof message, format, arguments);
-	__builtin_va_end(arguments);
-	print("[kernel] panic: %s\n", message);
-	print_thread();
-	backtrace((u64)__builtin_frame_address(0));
-	power_off(EXIT_PANIC);
+	print("[kernel] panic: ");
+	vprint(format, arguments);
+	print("\n");
+	end_panic((u64)__builtin_frame_address(0));
 }
 
 void panic_frame(struct trap_frame *frame, const char *what) {
 	enter_panic();
 	print("[kernel] panic: %s (vector %lu, error %lx, address %lx)\n", what, frame->vector, frame->error,
 	      read_cr2());
-	print_thread();
 	print_registers(frame);
 	print_place(frame->rip);
-	backtrace(frame->rbp);
-	power_off(EXIT_PANIC);
+	end_panic(frame->rbp);
 }
 
 void fail(int code, const char *format, ...) {
-	char message[400];
 	va_list arguments;
 	interrupts_off();
 	__builtin_va_start(arguments, format);
-	vformat(message, sizeof message, format, arguments);
-	__builtin_va_end(arguments);
-	print("%s\n", message);
+	vprint(format, arguments);
+	print("\n");
 	power_off(code);
 }
 

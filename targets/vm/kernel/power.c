@@ -6,51 +6,25 @@
 #include "kernel.h"
 #include "window.h"
 
-#define DEBUG_EXIT_PORT     0xf4
-#define KEYBOARD_CONTROLLER 0x64
-#define KEYBOARD_RESET      0xfe
-#define RESET_CONTROL       0xcf9
+enum { DEBUG_EXIT_PORT = 0xf4, KEYBOARD_CONTROLLER = 0x64, KEYBOARD_RESET = 0xfe, RESET_CONTROL = 0xcf9 };
 
 static struct registered {
-	struct window_power how;
-	volatile void *mapped; /* of a register in memory */
-	bool present;
-} registered[2]; /* off, reset */
+	struct window_power how; /* width 0: there is none */
+	volatile void *mapped;   /* of a register in memory */
+} registered[2];                 /* off, reset */
 static bool ending;
 
 i64 power_configure(const struct window_power *how) {
+	bool port = how->space == 0;
 	if (how->action >= LENGTH(registered) || how->space > 1) return -EINVAL;
 	if (how->width != 1 && how->width != 2 && how->width != 4) return -EINVAL;
-	struct registered new = {*how, NULL, true};
-	if (how->space == 0) {
-		if (how->address > 0x10000 - how->width) return -EINVAL;
-	} else {
-		if (how->address % how->width || bootinfo_is_ram(how->address, how->width)) return -EINVAL;
-		new.mapped = device_map(how->address, how->width);
-		if (!new.mapped) return -ENOMEM;
-	}
+	if (port ? how->address > 0x10000 - how->width
+		 : how->address % how->width || bootinfo_is_ram(how->address, how->width))
+		return -EINVAL;
+	struct registered new = {*how, port ? NULL : device_map(how->address, how->width)};
+	if (!port && !new.mapped) return -ENOMEM;
 	registered[how->action] = new;
 	return 0;
-}
-
-static void write_registered(u32 action) {
-	const struct registered *r = &registered[action];
-	if (!r->present) return;
-	u16 port = (u16)r->how.address;
-	if (r->mapped) {
-		if (r->how.width == 1)
-			*(volatile u8 *)r->mapped = (u8)r->how.value;
-		else if (r->how.width == 2)
-			*(volatile u16 *)r->mapped = (u16)r->how.value;
-		else
-			*(volatile u32 *)r->mapped = r->how.value;
-	} else if (r->how.width == 1) {
-		out8(port, (u8)r->how.value);
-	} else if (r->how.width == 2) {
-		out16(port, (u16)r->how.value);
-	} else {
-		out32(port, r->how.value);
-	}
 }
 
 /* Some machines take a moment; a reset in it would start them again. Tens of milliseconds, by slow port reads. */
@@ -58,11 +32,25 @@ static void wait_for_effect(void) {
 	for (u32 i = 0; i < 20000; i++) in8(0x80);
 }
 
+static void write_registered(const struct registered *r) {
+	u16 port = (u16)r->how.address;
+	u32 value = r->how.value;
+	if (!r->how.width) return;
+	switch (r->how.width + (r->mapped ? 8 : 0)) {
+	case 1: out8(port, (u8)value); break;
+	case 2: out16(port, (u16)value); break;
+	case 4: out32(port, value); break;
+	case 8 + 1: *(volatile u8 *)r->mapped = (u8)value; break;
+	case 8 + 2: *(volatile u16 *)r->mapped = (u16)value; break;
+	case 8 + 4: *(volatile u32 *)r->mapped = value; break;
+	}
+	wait_for_effect();
+}
+
 void power_reset(void) {
 	interrupts_off();
 	console_flush();
-	write_registered(1);
-	if (registered[1].present) wait_for_effect();
+	write_registered(&registered[1]);
 	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
 	out8(RESET_CONTROL, 0x06);
 	/* An exception with no table to handle it shuts the processor down, and that resets the machine. */
@@ -82,8 +70,7 @@ void power_off(int code) {
 		print("[kernel] exit %d\n", code);
 		console_flush();
 		out8(DEBUG_EXIT_PORT, (u8)(code & 0x7f));
-		write_registered(0);
-		if (registered[0].present) wait_for_effect();
+		write_registered(&registered[0]);
 	}
 	out16(0x604, 0x2000);  /* QEMU's q35 and pc: PM1a control, SLP_EN, S5 */
 	out16(0xb004, 0x2000); /* older ones */

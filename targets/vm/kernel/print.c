@@ -1,4 +1,4 @@
-/* Formatted text: the part of printf that the kernel uses. */
+/* Formatted text: the part of printf that the kernel uses. Formats are the kernel's own, checked by the compiler. */
 #include "kernel.h"
 
 struct output {
@@ -11,74 +11,38 @@ static void put(struct output *out, char c) {
 	out->length++;
 }
 
-static void put_field(struct output *out, const char *text, int length, int width, bool left, bool zeros) {
-	int padding = width - length;
-	/* Zeros go between the sign and the digits. */
-	if (zeros && !left && length && *text == '-') {
-		put(out, *text++);
-		length--;
-	}
-	for (; !left && padding > 0; padding--) put(out, zeros ? '0' : ' ');
-	for (int i = 0; i < length; i++) put(out, text[i]);
-	for (; padding > 0; padding--) put(out, ' ');
+static void put_number(struct output *out, u64 value, u32 base, int width, char padding) {
+	char digits[20];
+	int count = 0;
+	do digits[count++] = "0123456789abcdef"[value % base];
+	while (value /= base);
+	for (; width > count; width--) put(out, padding);
+	while (count) put(out, digits[--count]);
 }
 
-/* Writes the digits so that they end before `end`; returns where they begin. */
-static char *number(char *end, u64 value, u32 base, bool negative) {
-	do {
-		*--end = "0123456789abcdef"[value % base];
-		value /= base;
-	} while (value);
-	if (negative) *--end = '-';
-	return end;
-}
-
-int vformat(char *to, size_t size, const char *format, va_list arguments) {
+static int vformat(char *to, size_t size, const char *format, va_list arguments) {
 	struct output out = {to, size, 0};
 	for (; *format; format++) {
 		if (*format != '%') {
 			put(&out, *format);
 			continue;
 		}
-		bool left = false, zeros = false, wide = false;
+		char padding = *++format == '0' ? '0' : ' ';
 		int width = 0;
-		for (format++; *format == '-' || *format == '0'; format++) {
-			left |= *format == '-';
-			zeros |= *format == '0';
+		for (; *format >= '0' && *format <= '9'; format++) width = width * 10 + (*format - '0');
+		bool wide = *format == 'l';
+		format += wide;
+		if (*format == 's') {
+			for (const char *text = __builtin_va_arg(arguments, char *); *text; text++) put(&out, *text);
+			continue;
 		}
-		for (; *format >= '0' && *format <= '9'; format++) width = MIN(width * 10 + (*format - '0'), 256);
-		for (; *format == 'l'; format++) wide = true;
-
-		char digits[24], *end = digits + sizeof digits, *text = digits;
-		int length = 1;
-		u64 value;
-		switch (*format) {
-		case 's':
-			text = __builtin_va_arg(arguments, char *);
-			if (!text) text = "(null)";
-			length = (int)strlen(text);
-			break;
-		case 'c': digits[0] = (char)__builtin_va_arg(arguments, int); break;
-		case 'd':
-			value = wide ? __builtin_va_arg(arguments, u64) : (u64) __builtin_va_arg(arguments, int);
-			text = number(end, (i64)value < 0 ? -value : value, 10, (i64)value < 0);
-			length = (int)(end - text);
-			break;
-		case 'u':
-		case 'x':
-		case 'p':
-			wide |= *format == 'p';
-			value = wide ? __builtin_va_arg(arguments, u64) : __builtin_va_arg(arguments, u32);
-			text = number(end, value, *format == 'u' ? 10 : 16, false);
-			length = (int)(end - text);
-			break;
-		case '\0':
-			format--;
-			length = 0;
-			break;
-		default: digits[0] = *format;
+		u64 value = wide ? __builtin_va_arg(arguments, u64) : __builtin_va_arg(arguments, u32);
+		if (*format == 'd') {
+			i64 number = wide ? (i64)value : (i32)value;
+			if (number < 0) put(&out, '-');
+			value = (u64)(number < 0 ? -number : number);
 		}
-		put_field(&out, text, length, width, left, zeros);
+		put_number(&out, value, *format == 'x' ? 16 : 10, width, padding);
 	}
 	if (size) to[MIN(out.length, size - 1)] = '\0';
 	return (int)out.length;
@@ -92,13 +56,17 @@ int format(char *to, size_t size, const char *format, ...) {
 	return length;
 }
 
-void print(const char *format, ...) {
+void vprint(const char *format, va_list arguments) {
 	char line[512];
-	va_list arguments;
-	__builtin_va_start(arguments, format);
 	int length = vformat(line, sizeof line, format, arguments);
-	__builtin_va_end(arguments);
 	if (console_line_open && strncmp(line, "[kernel]", 8) == 0)
 		console_write("\n", 1); /* the program's output may end anywhere */
 	console_write(line, MIN((size_t)length, sizeof line - 1));
+}
+
+void print(const char *format, ...) {
+	va_list arguments;
+	__builtin_va_start(arguments, format);
+	vprint(format, arguments);
+	__builtin_va_end(arguments);
 }

@@ -7,34 +7,29 @@
 struct cpu_features cpu;
 
 static u64 gdt[8] = {
-    0,
-    0x00af9b000000ffff, /* KERNEL_CODE */
-    0x00cf93000000ffff, /* KERNEL_DATA */
-    0,                  /* 32-bit program code, which there is none of; sysret wants the place */
-    0x00cff3000000ffff, /* USER_DATA */
-    0x00affb000000ffff, /* USER_CODE */
-			/* TASK_STATE takes two */
+	0,
+	0x00af9b000000ffff, /* KERNEL_CODE */
+	0x00cf93000000ffff, /* KERNEL_DATA */
+	0,                  /* 32-bit program code, which there is none of; sysret wants the place */
+	0x00cff3000000ffff, /* USER_DATA */
+	0x00affb000000ffff, /* USER_CODE */
+			    /* TASK_STATE takes two */
 };
 
 static struct {
 	u32 reserved0;
-	u64 stack[3]; /* by ring */
-	u64 reserved1;
-	u64 interrupt_stack[7];
-	u64 reserved2;
+	u64 stack[3], reserved1, interrupt_stack[7], reserved2; /* stack: by ring */
 	u16 reserved3, port_bitmap;
 } __attribute__((packed)) task_state;
 
 struct gate {
-	u16 offset_0;
-	u16 selector;
+	u16 offset_0, selector;
 	u8 interrupt_stack, type;
 	u16 offset_16;
 	u32 offset_32, reserved;
 };
 static struct gate idt[256] __attribute__((aligned(16)));
-#define INTERRUPT_GATE  0x8e
-#define FOR_THE_PROGRAM 0x60 /* reachable with int3 and into */
+enum { INTERRUPT_GATE = 0x8e, FOR_THE_PROGRAM = 0x60 }; /* the latter: reachable with int3 */
 
 struct table_pointer {
 	u16 limit;
@@ -42,39 +37,21 @@ struct table_pointer {
 } __attribute__((packed));
 
 /* A double fault may mean a stack without room, and the two others come at any time: they have stacks of their own. */
-static u8 double_fault_stack[8192] __attribute__((aligned(16)));
-static u8 emergency_stack[8192] __attribute__((aligned(16)));
-
-/* Each site in entry.S: three bytes to become stac or clac (0f 01 last_byte). */
-struct smap_site {
-	u8 *code;
-	u64 last_byte;
-};
-extern const struct smap_site smap_sites[], smap_sites_end[];
+static u8 double_fault_stack[8192] __attribute__((aligned(16))), emergency_stack[8192] __attribute__((aligned(16)));
 
 static void find_features(void) {
-	struct cpuid basic = cpuid(1, 0), extended = {0}, state = {0}, power = {0};
-	u32 highest = cpuid(0, 0).eax;
-	if (highest >= 7) extended = cpuid(7, 0);
-	if (highest >= 13) state = cpuid(13, 1);
-	if (cpuid(0x80000000, 0).eax >= 0x80000007) power = cpuid(0x80000007, 0);
-
-	cpu.pge = basic.edx >> 13 & 1;
+	struct cpuid basic = cpuid(1, 0), extended = cpuid(7, 0), who = cpuid(0x40000000, 0);
+	/* Each that has XSAVE has leaf 13, and 7 with it. */
+	if (cpuid(0, 0).eax < 13 || !(basic.ecx >> 26 & 1))
+		fail(EXIT_PANIC, "[kernel] boot: the processor lacks XSAVE");
 	cpu.x2apic = basic.ecx >> 21 & 1;
-	cpu.tsc_deadline = basic.ecx >> 24 & 1;
-	cpu.xsave = highest >= 13 && basic.ecx >> 26 & 1; /* without leaf 13 nobody knows its sizes */
 	cpu.rdrand = basic.ecx >> 30 & 1;
 	cpu.fsgsbase = extended.ebx >> 0 & 1;
 	cpu.smep = extended.ebx >> 7 & 1;
-	cpu.rdseed = extended.ebx >> 18 & 1;
 	cpu.smap = extended.ebx >> 20 & 1;
 	cpu.umip = extended.ecx >> 2 & 1;
-	cpu.xsaveopt = state.eax & 1;
-	cpu.invariant_tsc = power.edx >> 8 & 1;
-	if (basic.ecx >> 31) {
-		struct cpuid who = cpuid(0x40000000, 0);
-		memcpy(cpu.hypervisor, &who.ebx, 12);
-	}
+	cpu.xsaveopt = cpuid(13, 1).eax & 1;
+	if (basic.ecx >> 31) memcpy(cpu.hypervisor, &who.ebx, 12);
 }
 
 static void load_tables(void) {
@@ -87,47 +64,30 @@ static void load_tables(void) {
 
 	for (u32 vector = 0; vector < LENGTH(idt); vector++) {
 		u64 stub = (u64)trap_stubs + vector * 16;
-		idt[vector] = (struct gate){
-		    .offset_0 = (u16)stub,
-		    .offset_16 = (u16)(stub >> 16),
-		    .offset_32 = (u32)(stub >> 32),
-		    .selector = KERNEL_CODE,
-		    .type = INTERRUPT_GATE,
-		};
+		idt[vector] = (struct gate){.offset_0 = (u16)stub, .selector = KERNEL_CODE, .type = INTERRUPT_GATE};
+		idt[vector].offset_16 = (u16)(stub >> 16);
+		idt[vector].offset_32 = (u32)(stub >> 32);
 	}
 	idt[TRAP_BREAKPOINT].type |= FOR_THE_PROGRAM;
-	idt[TRAP_OVERFLOW].type |= FOR_THE_PROGRAM;
 	idt[TRAP_DOUBLE_FAULT].interrupt_stack = 1;
 	idt[TRAP_NMI].interrupt_stack = 2;
 	idt[TRAP_MACHINE_CHECK].interrupt_stack = 2;
 
-	struct table_pointer gdt_pointer = {sizeof gdt - 1, (u64)gdt};
-	struct table_pointer idt_pointer = {sizeof idt - 1, (u64)idt};
+	struct table_pointer gdt_pointer = {sizeof gdt - 1, (u64)gdt}, idt_pointer = {sizeof idt - 1, (u64)idt};
 	asm volatile("lgdt %0" ::"m"(gdt_pointer));
 	asm volatile("ltr %w0" ::"r"(TASK_STATE));
 	asm volatile("lidt %0" ::"m"(idt_pointer));
 }
 
-static void enable_smap(void) {
-	for (const struct smap_site *site = smap_sites; site < smap_sites_end; site++) {
-		site->code[1] = 0x01;
-		site->code[2] = (u8)site->last_byte;
-	}
-	write_cr4(read_cr4() | CR4_SMAP);
-}
-
 void processor_init(void) {
 	load_tables();
 	find_features();
-	if (!cpu.xsave) fail(EXIT_PANIC, "[kernel] boot: the processor lacks XSAVE");
-
-	u64 cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-	if (cpu.pge) cr4 |= CR4_PGE;
+	u64 cr4 = read_cr4() | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
 	if (cpu.smep) cr4 |= CR4_SMEP;
+	if (cpu.smap) cr4 |= CR4_SMAP;
 	if (cpu.umip) cr4 |= CR4_UMIP;
 	if (cpu.fsgsbase) cr4 |= CR4_FSGSBASE;
 	write_cr4(cr4);
-	if (cpu.smap) enable_smap();
 	write_cr0(read_cr0() | CR0_WP);
 
 	/* STAR: system calls enter with KERNEL_CODE; sysret adds 8 for the stack's selector, 16 for the code's. */

@@ -7,10 +7,9 @@
  */
 #include "kernel.h"
 
-#define RESEED_BYTES        (1 * MIB)
-#define RESEED_NANOSECONDS  (60 * NANOSECONDS)
-#define JITTER_ROUNDS       256
-#define JITTER_ROUNDS_ALONE 4096 /* where the processor has no generator */
+#define RESEED_BYTES       (1 * MIB)
+#define RESEED_NANOSECONDS (60 * NANOSECONDS)
+enum { JITTER_ROUNDS = 256, JITTER_ROUNDS_ALONE = 4096 }; /* alone: where the processor has no generator */
 
 const char *random_seed_source;
 static u32 key[8];
@@ -34,10 +33,8 @@ static inline __attribute__((always_inline)) void quarter_round(u32 *a, u32 *b, 
 static void chacha_block(const u32 with[8], u64 counter, u64 nonce, u32 out[16]) {
 	u32 in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
 	memcpy(in + 4, with, 32);
-	in[12] = (u32)counter;
-	in[13] = (u32)(counter >> 32);
-	in[14] = (u32)nonce;
-	in[15] = (u32)(nonce >> 32);
+	memcpy(in + 12, &counter, 8);
+	memcpy(in + 14, &nonce, 8);
 	memcpy(out, in, sizeof in);
 	for (int i = 0; i < 10; i++) {
 		quarter_round(&out[0], &out[4], &out[8], &out[12]);
@@ -78,29 +75,19 @@ void random_stir(void) {
 	*word = (*word << 7 | *word >> 57) ^ read_tsc();
 }
 
-/* Both instructions may fail for a while, and some processors' answer the same for ever after a sleep. */
-static bool hardware_word(bool seed, u64 *word) {
-	for (int tries = seed ? 100 : 10; tries; tries--) {
-		bool ok;
-		if (seed)
-			asm volatile("rdseed %0" : "=r"(*word), "=@ccc"(ok));
-		else
-			asm volatile("rdrand %0" : "=r"(*word), "=@ccc"(ok));
-		if (ok && *word && *word != ~0UL) return true;
-		cpu_pause();
-	}
-	return false;
-}
-
-/* True when 256 bits came that are not all the same. */
-static bool add_hardware(bool seed) {
+/* True when 256 bits came that are not all the same. The instruction may fail for a while, or after a sleep for ever. */
+static bool add_hardware(void) {
 	u64 words[8];
 	bool vary = false;
-	for (u32 i = 0; i < LENGTH(words); i++) {
-		if (!hardware_word(seed, &words[i])) return false;
-		vary |= words[i] != words[0];
+	u32 count = 0;
+	for (u32 tries = 100; cpu.rdrand && count < LENGTH(words) && tries; tries--) {
+		bool ok;
+		asm volatile("rdrand %0" : "=r"(words[count]), "=@ccc"(ok));
+		if (!ok) continue;
+		vary |= words[count++] != words[0];
 	}
-	random_add(words, sizeof words);
+	vary &= count == LENGTH(words);
+	if (vary) random_add(words, sizeof words);
 	wipe(words, sizeof words);
 	return vary;
 }
@@ -115,17 +102,13 @@ static void add_jitter(u32 rounds) {
 			field[position >> 40 & (sizeof field - 1)] += (u8)position;
 		}
 		if (i % 64 == 0) in8(0x61); /* leaves the virtual machine, or at least the processor */
-		times[i % LENGTH(times)] = read_tsc();
-		position ^= times[i % LENGTH(times)];
+		position ^= times[i % LENGTH(times)] = read_tsc();
 		if (i % LENGTH(times) == LENGTH(times) - 1) random_add(times, sizeof times);
 	}
 }
 
 static void reseed(void) {
-	if (cpu.rdseed)
-		add_hardware(true);
-	else if (cpu.rdrand)
-		add_hardware(false);
+	add_hardware();
 	random_add(stirred, sizeof stirred);
 	bytes_since_seed = 0;
 	seeded_at = now();
@@ -136,10 +119,9 @@ void random_init(void) {
 	random_add(&date, sizeof date);
 	random_add(boot_info.map, boot_info.map_count * sizeof boot_info.map[0]);
 	random_add(boot_info.command_line, strlen(boot_info.command_line));
-	random_seed_source = "jitter";
-	if (cpu.rdrand && add_hardware(false)) random_seed_source = "rdrand";
-	if (cpu.rdseed && add_hardware(true)) random_seed_source = "rdseed";
-	add_jitter(random_seed_source[0] == 'j' ? JITTER_ROUNDS_ALONE : JITTER_ROUNDS);
+	bool hardware = add_hardware();
+	random_seed_source = hardware ? "rdrand" : "jitter";
+	add_jitter(hardware ? JITTER_ROUNDS : JITTER_ROUNDS_ALONE);
 	seeded_at = now();
 }
 

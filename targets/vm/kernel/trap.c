@@ -6,32 +6,26 @@
 /* How an exception of the program's looks to it (POSIX <signal.h>, as on Linux for x86-64). */
 static const struct exception {
 	const char *name;
-	int signal, code;    /* signal 0: never the program's fault */
-	bool at_instruction; /* si_addr is the instruction */
+	int signal, code; /* signal 0: never the program's fault */
 } exceptions[] = {
-    [TRAP_DIVIDE] = {"division error", SIGFPE, 1, true},
-    [TRAP_DEBUG] = {"debug trap", SIGTRAP, 2, true},
-    [TRAP_NMI] = {"non-maskable interrupt", 0, 0, false},
-    [TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL, false},
-    [TRAP_OVERFLOW] = {"overflow", SIGSEGV, SI_KERNEL, false},
-    [TRAP_BOUND] = {"bound range exceeded", SIGSEGV, SI_KERNEL, false},
-    [TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2, true},
-    [TRAP_NO_DEVICE] = {"floating point is off", 0, 0, false},
-    [TRAP_DOUBLE_FAULT] = {"double fault", 0, 0, false},
-    [TRAP_INVALID_TASK] = {"invalid task state", 0, 0, false},
-    [TRAP_NO_SEGMENT] = {"segment not present", SIGBUS, SI_KERNEL, false},
-    [TRAP_STACK] = {"stack segment fault", SIGBUS, SI_KERNEL, false},
-    [TRAP_PROTECTION] = {"general protection fault", SIGSEGV, SI_KERNEL, false},
-    [TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1, false},
-    [TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7, true},
-    [TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1, false},
-    [TRAP_MACHINE_CHECK] = {"machine check", 0, 0, false},
-    [TRAP_SIMD] = {"SIMD error", SIGFPE, 7, true},
+	[TRAP_DIVIDE] = {"division error", SIGFPE, 1},
+	[TRAP_DEBUG] = {"debug trap", SIGTRAP, 2},
+	[TRAP_NMI] = {"non-maskable interrupt", 0, 0},
+	[TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL},
+	[TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2},
+	[TRAP_DOUBLE_FAULT] = {"double fault", 0, 0},
+	[TRAP_NO_SEGMENT] = {"segment not present", SIGBUS, SI_KERNEL},
+	[TRAP_STACK] = {"stack segment fault", SIGBUS, SI_KERNEL},
+	[TRAP_PROTECTION] = {"general protection fault", SIGSEGV, SI_KERNEL},
+	[TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1},
+	[TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7},
+	[TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1},
+	[TRAP_MACHINE_CHECK] = {"machine check", 0, 0},
+	[TRAP_SIMD] = {"SIMD error", SIGFPE, 7},
 };
 
 static const char *exception_name(u64 vector) {
-	if (vector < LENGTH(exceptions) && exceptions[vector].name) return exceptions[vector].name;
-	return "unknown exception";
+	return vector < LENGTH(exceptions) && exceptions[vector].name ? exceptions[vector].name : "unknown exception";
 }
 
 static const char *access_name(u64 error) {
@@ -53,7 +47,7 @@ static void __attribute__((noreturn)) program_died(struct trap_frame *frame, int
 static void program_exception(struct trap_frame *frame) {
 	const struct exception *exception = &exceptions[frame->vector];
 	int code = exception->code;
-	u64 address = exception->at_instruction ? frame->rip : 0;
+	u64 address = code == SI_KERNEL ? 0 : frame->rip;
 	if (frame->vector == TRAP_PAGE_FAULT) {
 		address = read_cr2();
 		if (page_fault(address, frame->error)) return;
@@ -64,16 +58,12 @@ static void program_exception(struct trap_frame *frame) {
 
 /* A copy to or from the program met a page that is not there yet, or never will be. */
 static bool mend_copy(struct trap_frame *frame) {
-	u64 resume = usercopy_fixup(frame->rip);
-	if (!resume) return false;
-	if (frame->vector == TRAP_PAGE_FAULT) {
-		u64 address = read_cr2();
-		if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER))
-			return true; /* with the saved flags, which allow the access again */
-	} else if (frame->vector != TRAP_PROTECTION) {
-		return false;
-	}
-	frame->rip = resume;
+	if (frame->rip < (u64)copy_user_start || frame->rip >= (u64)copy_user_end) return false;
+	if (frame->vector != TRAP_PAGE_FAULT && frame->vector != TRAP_PROTECTION) return false;
+	u64 address = frame->vector == TRAP_PAGE_FAULT ? read_cr2() : USER_TOP;
+	if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER))
+		return true; /* with the saved flags, which allow the access again */
+	frame->rip = (u64)copy_user_fault;
 	return true;
 }
 
@@ -91,10 +81,7 @@ static void interrupt(u8 vector) {
 	/* First, so that a level-triggered line is masked by the time that it could fire again. */
 	if (vector >= VECTOR_FIRST_FREE) window_interrupt(vector);
 	apic_acknowledge();
-	if (vector == VECTOR_TIMER) {
-		timer_tick();
-		return;
-	}
+	if (vector == VECTOR_TIMER) return timer_tick();
 	random_stir();
 	if (vector == VECTOR_CONSOLE) console_interrupt();
 }

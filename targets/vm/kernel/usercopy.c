@@ -12,13 +12,11 @@ bool user_range(u64 address, u64 length) {
 }
 
 i64 copy_from_user(void *to, u64 from, size_t n) {
-	if (!n) return 0;
-	return user_range(from, n) ? copy_user(to, (const void *)from, n) : -EFAULT;
+	return !n ? 0 : user_range(from, n) ? copy_user(to, (const void *)from, n) : -EFAULT;
 }
 
 i64 copy_to_user(u64 to, const void *from, size_t n) {
-	if (!n) return 0;
-	return user_range(to, n) ? copy_user((void *)to, from, n) : -EFAULT;
+	return !n ? 0 : user_range(to, n) ? copy_user((void *)to, from, n) : -EFAULT;
 }
 
 i64 clear_user(u64 to, size_t n) {
@@ -44,9 +42,4 @@ i64 string_from_user(char *to, u64 from, size_t size) {
 		if (found < part) return (i64)length;
 	}
 	return -ENAMETOOLONG;
-}
-
-u64 usercopy_fixup(u64 rip) {
-	bool inside = rip >= (u64)copy_user_start && rip < (u64)copy_user_end;
-	return inside ? (u64)copy_user_fault : 0;
 }

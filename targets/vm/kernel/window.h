@@ -4,7 +4,7 @@
  *
  *   /dev/window/info       Read: one line of JSON about the machine:
  *                          {"window":1,"rsdp":ADDRESS,"memory":BYTES,"free":BYTES,"tsc":HZ,"clock":"kvmclock"|"cpuid"|"pit",
- *                           "hypervisor":"KVMKVMKVM"|"TCGTCGTCGTCG"|"XenVMMXenVMM"|…|"","apic":ID,"seed":"rdseed"|"rdrand"|"jitter",
+ *                           "hypervisor":"KVMKVMKVM"|"TCGTCGTCGTCG"|"XenVMMXenVMM"|…|"","apic":ID,"seed":"rdrand"|"jitter",
  *                           "map":[[ADDRESS,BYTES,TYPE],…]}     TYPE as in E820: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, …
  *
  *   /dev/window/memory     pread and pwrite at a physical address. 1, 2, 4 and 8 bytes, naturally aligned, are one

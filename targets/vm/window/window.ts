@@ -18,7 +18,7 @@ export interface WindowInformation {
   readonly hypervisor: string;
   /** Identity of the processor's local APIC. */
   readonly apic: number;
-  /** Where the kernel's generator got its seed: `rdseed`, `rdrand` or `jitter`. */
+  /** Where the kernel's generator got its seed: `rdrand` or `jitter`. */
   readonly seed: string;
   /** The firmware's memory map, with types as in E820: 1 is RAM. */
   readonly map: readonly MemoryRange[];
