@@ -17,54 +17,54 @@
 #define LENGTH_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Where calls may map, unmap and write as they like. */
-#define ARENA 0x200000000000UL
+#define ARENA      0x200000000000UL
 #define ARENA_SIZE (4 * MIB)
-#define USER_TOP 0x00007ffffffff000UL
+#define USER_TOP   0x00007ffffffff000UL
 
-#define WORKER_SIZE (128 * KIB) /* with its stacks */
-#define MAX_WORKERS 24
+#define WORKER_SIZE       (128 * KIB) /* with its stacks */
+#define MAX_WORKERS       24
 #define SIGNAL_STACK_SIZE (32 * KIB)
-#define XSTATE_SIZE PAGE
-#define STALL_TICKS 3
-#define TICK 3000000L /* nanoseconds */
+#define XSTATE_SIZE       PAGE
+#define STALL_TICKS       3
+#define TICK              3000000L /* nanoseconds */
 
-#define SYS_mmap 9
-#define SYS_mprotect 10
-#define SYS_munmap 11
-#define SYS_brk 12
-#define SYS_rt_sigaction 13
-#define SYS_rt_sigprocmask 14
-#define SYS_rt_sigreturn 15
-#define SYS_mremap 25
-#define SYS_madvise 28
-#define SYS_nanosleep 35
-#define SYS_clone 56
-#define SYS_exit 60
-#define SYS_kill 62
-#define SYS_sigaltstack 131
-#define SYS_arch_prctl 158
-#define SYS_tkill 200
-#define SYS_rt_sigsuspend 130
+#define SYS_mmap            9
+#define SYS_mprotect        10
+#define SYS_munmap          11
+#define SYS_brk             12
+#define SYS_rt_sigaction    13
+#define SYS_rt_sigprocmask  14
+#define SYS_rt_sigreturn    15
+#define SYS_mremap          25
+#define SYS_madvise         28
+#define SYS_nanosleep       35
+#define SYS_clone           56
+#define SYS_exit            60
+#define SYS_kill            62
+#define SYS_sigaltstack     131
+#define SYS_arch_prctl      158
+#define SYS_tkill           200
+#define SYS_rt_sigsuspend   130
 #define SYS_set_tid_address 218
-#define SYS_exit_group 231
-#define SYS_tgkill 234
-#define SYS_openat 257
-#define SYS_ppoll 271
-#define SYS_epoll_pwait 281
-#define SYS_clone3 435
-#define SYS_epoll_create1 291
-#define SYS_epoll_pwait2 441
+#define SYS_exit_group      231
+#define SYS_tgkill          234
+#define SYS_openat          257
+#define SYS_ppoll           271
+#define SYS_epoll_pwait     281
+#define SYS_clone3          435
+#define SYS_epoll_create1   291
+#define SYS_epoll_pwait2    441
 
 struct worker {
 	struct worker *self;
-	u64 loop_stack;     /* offset 8: resume_loop takes it for rsp */
+	u64 loop_stack; /* offset 8: resume_loop takes it for rsp */
 	u64 random;
 	u64 calls;
-	u64 number, a[6];   /* of the last call */
-	volatile i32 id;    /* 0: no thread runs here; the kernel clears it */
+	u64 number, a[6]; /* of the last call */
+	volatile i32 id;  /* 0: no thread runs here; the kernel clears it */
 	u64 steps_left;
 	u64 epoll_file, directory;
-	u64 seen_calls;     /* by the watch, and for how many ticks */
+	u64 seen_calls; /* by the watch, and for how many ticks */
 	u32 seen_ticks;
 	struct ucontext context; /* of the last signal, for rt_sigreturn with changes */
 	u8 xstate[XSTATE_SIZE] __attribute__((aligned(64)));
@@ -83,22 +83,17 @@ static i64 memory_file, port_file, dma_file, power_file;
 static u32 dma_bound;
 extern char __executable_start[], etext[], end[], resume_loop[];
 
-void *memcpy(void *to, const void *from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		((volatile u8 *)to)[i] = ((const u8 *)from)[i];
+void *memcpy(void *to, const void *from, size_t n) {
+	for (size_t i = 0; i < n; i++) ((volatile u8 *)to)[i] = ((const u8 *)from)[i];
 	return to;
 }
 
-void *memset(void *to, int byte, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		((volatile u8 *)to)[i] = (u8)byte;
+void *memset(void *to, int byte, size_t n) {
+	for (size_t i = 0; i < n; i++) ((volatile u8 *)to)[i] = (u8)byte;
 	return to;
 }
 
-static i64 call6(u64 number, const u64 *a)
-{
+static i64 call6(u64 number, const u64 *a) {
 	register u64 r10 asm("r10") = a[3];
 	register u64 r8 asm("r8") = a[4];
 	register u64 r9 asm("r9") = a[5];
@@ -110,209 +105,172 @@ static i64 call6(u64 number, const u64 *a)
 	return result;
 }
 
-#define CALL_N(number, ...) call6(number, (const u64[6]){ __VA_ARGS__ })
+#define CALL_N(number, ...) call6(number, (const u64[6]){__VA_ARGS__})
 
-static u32 length_of(const char *text)
-{
+static u32 length_of(const char *text) {
 	u32 n = 0;
-	while (text[n])
-		n++;
+	while (text[n]) n++;
 	return n;
 }
 
-static void say(const char *text)
-{
-	CALL_N(1, (u64)console, (u64)text, length_of(text));
-}
+static void say(const char *text) { CALL_N(1, (u64)console, (u64)text, length_of(text)); }
 
-static void say_number(u64 value)
-{
+static void say_number(u64 value) {
 	char text[24];
 	u32 at = sizeof text - 1;
 	text[at] = 0;
-	do
-		text[--at] = (char)('0' + value % 10);
+	do text[--at] = (char)('0' + value % 10);
 	while ((value /= 10));
 	say(text + at);
 }
 
 /* xorshift64*, seeded through splitmix64 */
-static u64 next(struct worker *w)
-{
+static u64 next(struct worker *w) {
 	w->random ^= w->random >> 12;
 	w->random ^= w->random << 25;
 	w->random ^= w->random >> 27;
 	return w->random * 0x2545f4914f6cdd1dUL;
 }
 
-static u64 mix(u64 x)
-{
+static u64 mix(u64 x) {
 	x += 0x9e3779b97f4a7c15UL;
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9UL;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebUL;
 	return (x ^ x >> 31) | 1;
 }
 
-static u64 below(struct worker *w, u64 bound)
-{
-	return next(w) % bound;
-}
+static u64 below(struct worker *w, u64 bound) { return next(w) % bound; }
 
-static u64 arena_address(struct worker *w)
-{
+static u64 arena_address(struct worker *w) {
 	u64 span = below(w, 2) ? 16 * PAGE : ARENA_SIZE;
 	u64 at = ARENA + below(w, span);
 	switch (below(w, 4)) {
-	case 0:
-		return ALIGN_DOWN(at, PAGE);
-	case 1:
-		return ALIGN_UP(at, PAGE) - below(w, 20);
-	case 2:
-		return at;
-	default:
-		return ALIGN_DOWN(at, 8);
+	case 0: return ALIGN_DOWN(at, PAGE);
+	case 1: return ALIGN_UP(at, PAGE) - below(w, 20);
+	case 2: return at;
+	default: return ALIGN_DOWN(at, 8);
 	}
 }
 
-static u64 bad_address(struct worker *w)
-{
+static u64 bad_address(struct worker *w) {
 	switch (below(w, 11)) {
-	case 0:
-		return 0;
-	case 1:
-		return below(w, 2 * PAGE);
-	case 2:
-		return USER_TOP - below(w, 2 * PAGE);
-	case 3:
-		return USER_TOP + below(w, 2 * PAGE);
-	case 4:
-		return 0x0000800000000000UL + below(w, 1UL << 46); /* not canonical */
-	case 5:
-		return 0xffff800000000000UL + below(w, 512 * MIB); /* all of RAM */
-	case 6:
-		return 0xffffffff80100000UL + below(w, 512 * KIB); /* the kernel */
-	case 7:
-		return 0xffffc90000000000UL + below(w, 16 * MIB); /* its stacks */
-	case 8:
-		return (u64)__executable_start + below(w, (u64)(etext - __executable_start)); /* read-only */
-	case 9:
-		return -below(w, PAGE);
-	default:
-		return next(w);
+	case 0: return 0;
+	case 1: return below(w, 2 * PAGE);
+	case 2: return USER_TOP - below(w, 2 * PAGE);
+	case 3: return USER_TOP + below(w, 2 * PAGE);
+	case 4: return 0x0000800000000000UL + below(w, 1UL << 46);                            /* not canonical */
+	case 5: return 0xffff800000000000UL + below(w, 512 * MIB);                            /* all of RAM */
+	case 6: return 0xffffffff80100000UL + below(w, 512 * KIB);                            /* the kernel */
+	case 7: return 0xffffc90000000000UL + below(w, 16 * MIB);                             /* its stacks */
+	case 8: return (u64)__executable_start + below(w, (u64)(etext - __executable_start)); /* read-only */
+	case 9: return -below(w, PAGE);
+	default: return next(w);
 	}
 }
 
-static u64 any_address(struct worker *w)
-{
-	return below(w, 4) ? arena_address(w) : bad_address(w);
-}
+static u64 any_address(struct worker *w) { return below(w, 4) ? arena_address(w) : bad_address(w); }
 
-static u64 any_length(struct worker *w)
-{
+static u64 any_length(struct worker *w) {
 	switch (below(w, 10)) {
-	case 0:
-		return 0;
+	case 0: return 0;
 	case 1:
-	case 2:
-		return below(w, 64);
+	case 2: return below(w, 64);
 	case 3:
-	case 4:
-		return below(w, 3 * PAGE);
-	case 5:
-		return PAGE * below(w, 64);
-	case 6:
-		return PAGE - 2 + below(w, 4);
-	case 7:
-		return 1UL << below(w, 64);
-	case 8:
-		return -below(w, 2 * PAGE);
-	default:
-		return below(w, ARENA_SIZE);
+	case 4: return below(w, 3 * PAGE);
+	case 5: return PAGE * below(w, 64);
+	case 6: return PAGE - 2 + below(w, 4);
+	case 7: return 1UL << below(w, 64);
+	case 8: return -below(w, 2 * PAGE);
+	default: return below(w, ARENA_SIZE);
 	}
 }
 
-static u64 any_file(struct worker *w)
-{
-	static const u64 odd[] = { ~0UL, 1023, 1024, 1025, 0x7fffffff, 0x80000000, (u64)AT_FDCWD };
+static u64 any_file(struct worker *w) {
+	static const u64 odd[] = {~0UL, 1023, 1024, 1025, 0x7fffffff, 0x80000000, (u64)AT_FDCWD};
 	return below(w, 8) ? below(w, 24) : odd[below(w, LENGTH_OF(odd))];
 }
 
-static u64 any_bits(struct worker *w)
-{
+static u64 any_bits(struct worker *w) {
 	u64 bits = 0;
-	for (u64 n = below(w, 4); n; n--)
-		bits |= 1UL << below(w, below(w, 8) ? 24 : 64);
+	for (u64 n = below(w, 4); n; n--) bits |= 1UL << below(w, below(w, 8) ? 24 : 64);
 	return bits;
 }
 
-static u64 anything(struct worker *w)
-{
+static u64 anything(struct worker *w) {
 	switch (below(w, 8)) {
 	case 0:
-	case 1:
-		return any_address(w);
-	case 2:
-		return any_length(w);
-	case 3:
-		return any_file(w);
-	case 4:
-		return any_bits(w);
-	case 5:
-		return below(w, 16);
-	case 6:
-		return -below(w, 16);
-	default:
-		return next(w);
+	case 1: return any_address(w);
+	case 2: return any_length(w);
+	case 3: return any_file(w);
+	case 4: return any_bits(w);
+	case 5: return below(w, 16);
+	case 6: return -below(w, 16);
+	default: return next(w);
 	}
 }
 
-static u64 any_path(struct worker *w)
-{
+static u64 any_path(struct worker *w) {
 	static const char *const paths[] = {
-		"/", "", ".", "..", "/boot", "/boot/argv", "argv", "/bin/fuzz", "/bin/fuzz/", "//bin//fuzz", "/nothing", "/link", "/loop",
-		"/proc/self/maps", "/proc/self/stat", "/proc/self/status", "/proc/meminfo", "/proc/cpuinfo", "/proc/self/exe",
-		"/proc/cmdline", "/proc", "/dev/null", "/dev/zero", "/dev/urandom", "/dev/window/info", "/dev/window",
-		"/dev/window/interrupt", "/boot/../../../boot/./argv", "/bin/fuzz/below/a/file",
+		"/",
+		"",
+		".",
+		"..",
+		"/boot",
+		"/boot/argv",
+		"argv",
+		"/bin/fuzz",
+		"/bin/fuzz/",
+		"//bin//fuzz",
+		"/nothing",
+		"/link",
+		"/loop",
+		"/proc/self/maps",
+		"/proc/self/stat",
+		"/proc/self/status",
+		"/proc/meminfo",
+		"/proc/cpuinfo",
+		"/proc/self/exe",
+		"/proc/cmdline",
+		"/proc",
+		"/dev/null",
+		"/dev/zero",
+		"/dev/urandom",
+		"/dev/window/info",
+		"/dev/window",
+		"/dev/window/interrupt",
+		"/boot/../../../boot/./argv",
+		"/bin/fuzz/below/a/file",
 	};
 	const char *path = paths[below(w, LENGTH_OF(paths))];
 	u64 length;
 	switch (below(w, 8)) {
-	case 0:
-		return any_address(w);
+	case 0: return any_address(w);
 	case 1: /* too long, or nearly */
 		length = PATH_MAX - 4 + below(w, 8);
 		memset(w->path, below(w, 2) ? '/' : 'a', length);
 		break;
-	default:
-		length = length_of(path);
-		memcpy(w->path, path, length);
+	default: length = length_of(path); memcpy(w->path, path, length);
 	}
 	w->path[length] = 0;
 	return (u64)w->path;
 }
 
 /* A little memory of the worker's own, filled with anything. */
-static u64 own_words(struct worker *w)
-{
-	for (u32 i = 0; i < LENGTH_OF(w->words); i++)
-		w->words[i] = anything(w);
+static u64 own_words(struct worker *w) {
+	for (u32 i = 0; i < LENGTH_OF(w->words); i++) w->words[i] = anything(w);
 	return (u64)w->words;
 }
 
-static u64 short_time(struct worker *w)
-{
-	if (!below(w, 4))
-		return any_address(w);
+static u64 short_time(struct worker *w) {
+	if (!below(w, 4)) return any_address(w);
 	w->words[0] = below(w, 16) ? 0 : anything(w);
 	w->words[1] = below(w, 16) ? below(w, 2000000) : anything(w);
 	return (u64)w->words;
 }
 
 /* With SIGUSR1 always open: it ends calls that would wait for ever. */
-static u64 open_mask(struct worker *w)
-{
-	if (!below(w, 8))
-		return -below(w, PAGE);
+static u64 open_mask(struct worker *w) {
+	if (!below(w, 8)) return -below(w, PAGE);
 	w->words[32] = next(w) & ~(1UL << (SIGUSR1 - 1));
 	return (u64)&w->words[32];
 }
@@ -322,110 +280,77 @@ static const struct shape {
 	u32 number;
 	const char *letters;
 } shapes[] = {
-	{ 0, "fpl" }, { 1, "fpl" }, { 2, "sg" }, { 3, "f" }, { 4, "sp" }, { 5, "fp" }, { 6, "sp" }, { 7, "pci" },
-	{ 8, "fli" }, { 9, "PLrmfL" }, { 10, "PLr" }, { 11, "PL" }, { 16, "fqp" }, { 17, "fpcL" }, { 18, "fpcL" },
-	{ 19, "fwc" }, { 20, "fwc" }, { 21, "si" }, { 22, "p" }, { 25, "PLLcP" }, { 27, "PLp" }, { 28, "PLi" },
-	{ 32, "f" }, { 33, "ff" }, { 35, "tp" }, { 72, "fic" }, { 79, "pl" }, { 80, "s" }, { 81, "f" }, { 89, "spl" },
-	{ 96, "pp" }, { 97, "ip" }, { 98, "zp" }, { 99, "p" }, { 125, "wp" }, { 137, "sp" }, { 138, "fp" },
-	{ 143, "zp" }, { 157, "ip" }, { 201, "p" }, { 202, "Witpi" }, { 204, "z8p" }, { 213, "i" }, { 217, "Dpl" },
-	{ 228, "ip" }, { 229, "ip" }, { 230, "zzt" }, { 232, "Epci" }, { 233, "Ecfw" }, { 257, "Dsg" }, { 262, "Dspg" },
-	{ 267, "Dspl" }, { 269, "Dsi" }, { 271, "pct08" }, { 273, "w2" }, { 274, "zpp" }, { 281, "Epci08" }, { 284, "i" },
-	{ 290, "ig" }, { 291, "G" }, { 292, "ffG" }, { 293, "pg" }, { 295, "fwcL" }, { 296, "fwcL" },
-	{ 302, "ziww" }, { 318, "plz" }, { 324, "cz" }, { 332, "Dsgip" }, { 439, "Dsig" }, { 441, "Epct08" },
+	{0, "fpl"},      {1, "fpl"},    {2, "sg"},     {3, "f"},     {4, "sp"},      {5, "fp"},      {6, "sp"},
+	{7, "pci"},      {8, "fli"},    {9, "PLrmfL"}, {10, "PLr"},  {11, "PL"},     {16, "fqp"},    {17, "fpcL"},
+	{18, "fpcL"},    {19, "fwc"},   {20, "fwc"},   {21, "si"},   {22, "p"},      {25, "PLLcP"},  {27, "PLp"},
+	{28, "PLi"},     {32, "f"},     {33, "ff"},    {35, "tp"},   {72, "fic"},    {79, "pl"},     {80, "s"},
+	{81, "f"},       {89, "spl"},   {96, "pp"},    {97, "ip"},   {98, "zp"},     {99, "p"},      {125, "wp"},
+	{137, "sp"},     {138, "fp"},   {143, "zp"},   {157, "ip"},  {201, "p"},     {202, "Witpi"}, {204, "z8p"},
+	{213, "i"},      {217, "Dpl"},  {228, "ip"},   {229, "ip"},  {230, "zzt"},   {232, "Epci"},  {233, "Ecfw"},
+	{257, "Dsg"},    {262, "Dspg"}, {267, "Dspl"}, {269, "Dsi"}, {271, "pct08"}, {273, "w2"},    {274, "zpp"},
+	{281, "Epci08"}, {284, "i"},    {290, "ig"},   {291, "G"},   {292, "ffG"},   {293, "pg"},    {295, "fwcL"},
+	{296, "fwcL"},   {302, "ziww"}, {318, "plz"},  {324, "cz"},  {332, "Dsgip"}, {439, "Dsig"},  {441, "Epct08"},
 };
 
-static u64 argument(struct worker *w, char letter)
-{
-	static const u64 map_kinds[] = { MAP_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED };
-	static const u64 requests[] = { TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX };
+static u64 argument(struct worker *w, char letter) {
+	static const u64 map_kinds[] = {MAP_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS,
+					MAP_SHARED};
+	static const u64 requests[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
 	u64 usual = below(w, 8);
 	switch (letter) {
-	case 'f': /* a file */
-		return any_file(w);
+	case 'f': /* a file */ return any_file(w);
 	case 'E': /* one that epoll_create made not long ago, or a directory */
 		return usual ? w->epoll_file : any_file(w);
-	case 'D':
-		return usual > 3 ? (u64)AT_FDCWD : usual ? w->directory : any_file(w);
-	case 'p':
-		return any_address(w);
-	case 'P':
-		return usual ? ALIGN_DOWN(arena_address(w), PAGE) : any_address(w);
-	case 'W':
-		return usual ? ARENA + 4 * below(w, 8) : any_address(w);
-	case 'l':
-		return any_length(w);
-	case 'L':
-		return usual ? PAGE * below(w, 24) : any_length(w);
-	case 'c': /* a count */
-		return usual ? below(w, 5) : any_length(w);
-	case 's':
-		return any_path(w);
-	case 'g':
-		return usual > 3 ? 0 : usual > 1 ? any_bits(w) : O_CLOEXEC | O_NONBLOCK;
-	case 'G':
-		return usual ? O_CLOEXEC * below(w, 2) : any_bits(w);
-	case 'i':
-		return below(w, 20);
-	case 'z':
-		return usual ? below(w, 2) : anything(w);
-	case 'r':
-		return usual ? below(w, 8) : anything(w);
-	case 'w':
-		return own_words(w);
-	case 't':
-		return short_time(w);
-	case 'm':
-		return map_kinds[below(w, LENGTH_OF(map_kinds))] | (below(w, 2) ? MAP_FIXED : 0);
-	case 'q':
-		return usual ? requests[below(w, LENGTH_OF(requests))] : anything(w);
-	case '0':
-		return 0;
-	case '8':
-		return 8;
-	case '2':
-		return 24;
-	default:
-		return anything(w);
+	case 'D': return usual > 3 ? (u64)AT_FDCWD : usual ? w->directory : any_file(w);
+	case 'p': return any_address(w);
+	case 'P': return usual ? ALIGN_DOWN(arena_address(w), PAGE) : any_address(w);
+	case 'W': return usual ? ARENA + 4 * below(w, 8) : any_address(w);
+	case 'l': return any_length(w);
+	case 'L': return usual ? PAGE * below(w, 24) : any_length(w);
+	case 'c': /* a count */ return usual ? below(w, 5) : any_length(w);
+	case 's': return any_path(w);
+	case 'g': return usual > 3 ? 0 : usual > 1 ? any_bits(w) : O_CLOEXEC | O_NONBLOCK;
+	case 'G': return usual ? O_CLOEXEC * below(w, 2) : any_bits(w);
+	case 'i': return below(w, 20);
+	case 'z': return usual ? below(w, 2) : anything(w);
+	case 'r': return usual ? below(w, 8) : anything(w);
+	case 'w': return own_words(w);
+	case 't': return short_time(w);
+	case 'm': return map_kinds[below(w, LENGTH_OF(map_kinds))] | (below(w, 2) ? MAP_FIXED : 0);
+	case 'q': return usual ? requests[below(w, LENGTH_OF(requests))] : anything(w);
+	case '0': return 0;
+	case '8': return 8;
+	case '2': return 24;
+	default: return anything(w);
 	}
 }
 
-static void choose_arguments(struct worker *w)
-{
-	for (u32 i = 0; i < 6; i++)
-		w->a[i] = anything(w);
-	if (!below(w, 5))
-		return;
+static void choose_arguments(struct worker *w) {
+	for (u32 i = 0; i < 6; i++) w->a[i] = anything(w);
+	if (!below(w, 5)) return;
 	for (u32 i = 0; i < LENGTH_OF(shapes); i++)
 		if (shapes[i].number == w->number)
-			for (u32 k = 0; k < 6 && shapes[i].letters[k]; k++)
-				w->a[k] = argument(w, shapes[i].letters[k]);
+			for (u32 k = 0; k < 6 && shapes[i].letters[k]; k++) w->a[k] = argument(w, shapes[i].letters[k]);
 }
 
 /* Numbers that stand in calls.h, handled or not. */
 static const u16 known[] = {
-#define NUMBER(number, name) number,
+#define NUMBER(number, name)                number,
 #define ANSWER_NUMBER(number, name, result) number,
-	SYSTEM_CALLS(NUMBER, ANSWER_NUMBER)
-};
+	SYSTEM_CALLS(NUMBER, ANSWER_NUMBER)};
 
-static u64 choose_number(struct worker *w)
-{
+static u64 choose_number(struct worker *w) {
 	switch (below(w, 64)) {
-	case 0:
-		return next(w);
+	case 0: return next(w);
 	case 1:
-	case 2:
-		return below(w, 600);
-	case 3 ... 30:
-		return shapes[below(w, LENGTH_OF(shapes))].number;
-	default:
-		return known[below(w, LENGTH_OF(known))];
+	case 2: return below(w, 600);
+	case 3 ... 30: return shapes[below(w, LENGTH_OF(shapes))].number;
+	default: return known[below(w, LENGTH_OF(known))];
 	}
 }
 
 /* A range inside the arena, or one that the kernel must refuse. */
-static void confine_range(struct worker *w, u64 *address, u64 *length)
-{
+static void confine_range(struct worker *w, u64 *address, u64 *length) {
 	if (*address < ARENA || *address >= ARENA + ARENA_SIZE) {
 		if (*address < USER_TOP) {
 			*address = USER_TOP - below(w, 2) * PAGE;
@@ -441,38 +366,31 @@ static void confine_range(struct worker *w, u64 *address, u64 *length)
 	}
 }
 
-static void unmap_outside(i64 result, u64 length)
-{
+static void unmap_outside(i64 result, u64 length) {
 	u64 at = (u64)result;
-	if (result < 0 || (at >= ARENA && at < ARENA + ARENA_SIZE))
-		return;
+	if (result < 0 || (at >= ARENA && at < ARENA + ARENA_SIZE)) return;
 	CALL_N(SYS_munmap, at, length);
 }
 
-static void any_mmap(struct worker *w)
-{
+static void any_mmap(struct worker *w) {
 	u64 *a = w->a;
-	if (a[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE))
-		confine_range(w, &a[0], &a[1]);
+	if (a[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)) confine_range(w, &a[0], &a[1]);
 	unmap_outside(call6(SYS_mmap, a), a[1]);
 }
 
-static void any_mremap(struct worker *w)
-{
+static void any_mremap(struct worker *w) {
 	u64 *a = w->a;
 	confine_range(w, &a[0], &a[1]);
 	if (a[0] >= ARENA && a[0] < ARENA + ARENA_SIZE && a[2] > ARENA + ARENA_SIZE - a[0])
 		a[2] |= below(w, 2) ? 1UL << 63 : 0;
-	if (a[3] & MREMAP_FIXED)
-		confine_range(w, &a[4], &a[2]);
+	if (a[3] & MREMAP_FIXED) confine_range(w, &a[4], &a[2]);
 	unmap_outside(call6(SYS_mremap, a), a[2]);
 }
 
 void signal_return(void);
 void signal_entry(int signal, struct siginfo *info, struct ucontext *context);
 
-static void set_action(struct worker *w, int signal, bool plain)
-{
+static void set_action(struct worker *w, int signal, bool plain) {
 	struct sigaction action = {
 		.handler = (u64)signal_entry,
 		.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
@@ -481,14 +399,12 @@ static void set_action(struct worker *w, int signal, bool plain)
 	if (!plain) {
 		action.flags |= next(w) & (SA_RESTART | SA_NODEFER);
 		action.mask = next(w);
-		if (!below(w, 4) && signal > SIGSEGV && signal != SIGUSR1)
-			action.handler = SIG_IGN;
+		if (!below(w, 4) && signal > SIGSEGV && signal != SIGUSR1) action.handler = SIG_IGN;
 	}
 	CALL_N(SYS_rt_sigaction, (u64)signal, (u64)&action, 0, 8);
 }
 
-static void any_action(struct worker *w)
-{
+static void any_action(struct worker *w) {
 	if (below(w, 2)) {
 		set_action(w, 1 + (int)below(w, SIGNAL_COUNT), false);
 		return;
@@ -500,20 +416,15 @@ static void any_action(struct worker *w)
 	       below(w, 4) ? 8 : w->a[3]);
 }
 
-static void set_signal_stack(struct worker *w)
-{
-	struct sigaltstack stack = { .address = (u64)w->signal_stack, .size = SIGNAL_STACK_SIZE };
+static void set_signal_stack(struct worker *w) {
+	struct sigaltstack stack = {.address = (u64)w->signal_stack, .size = SIGNAL_STACK_SIZE};
 	CALL_N(SYS_sigaltstack, (u64)&stack, 0);
 }
 
-static void set_mask(u64 mask)
-{
-	CALL_N(SYS_rt_sigprocmask, SIG_SETMASK, (u64)&mask, 0, 8);
-}
+static void set_mask(u64 mask) { CALL_N(SYS_rt_sigprocmask, SIG_SETMASK, (u64)&mask, 0, 8); }
 
 /* No signal could be handled meanwhile. */
-static void any_signal_stack(struct worker *w)
-{
+static void any_signal_stack(struct worker *w) {
 	set_mask(~0UL);
 	own_words(w);
 	w->words[1] &= 3;
@@ -526,20 +437,15 @@ static void any_signal_stack(struct worker *w)
 }
 
 /* A frame as the kernel made it, with a few words changed; its mask stays, or a fault would be fatal by law. */
-static void any_signal_return(struct worker *w)
-{
+static void any_signal_return(struct worker *w) {
 	struct ucontext *context = &w->context; /* goes on at resume_loop */
 	u64 *words = (u64 *)context;
 	u64 frame = below(w, 16) ? (u64)context : -below(w, PAGE); /* the program's text would do for a frame */
-	for (u64 n = below(w, 5); n; n--)
-		words[below(w, __builtin_offsetof(struct ucontext, mask) / 8)] = anything(w);
+	for (u64 n = below(w, 5); n; n--) words[below(w, __builtin_offsetof(struct ucontext, mask) / 8)] = anything(w);
 	context->mask = 0;
-	if (below(w, 4))
-		context->extended_state = (u64)w->xstate;
-	for (u64 n = below(w, 8); n; n--)
-		*(u64 *)(w->xstate + below(w, 2) * 512 + 8 * below(w, 16)) = anything(w);
-	if (context->rip >= (u64)__executable_start && context->rip < (u64)end)
-		context->rip = (u64)resume_loop;
+	if (below(w, 4)) context->extended_state = (u64)w->xstate;
+	for (u64 n = below(w, 8); n; n--) *(u64 *)(w->xstate + below(w, 2) * 512 + 8 * below(w, 16)) = anything(w);
+	if (context->rip >= (u64)__executable_start && context->rip < (u64)end) context->rip = (u64)resume_loop;
 	asm volatile("mov %0, %%rsp\n\t"
 		     "mov $15, %%eax\n\t"
 		     "syscall\n\t"
@@ -559,12 +465,11 @@ asm(".globl clone_thread\n"
     "	ret\n"
     "1:	jmp resume_loop\n");
 i64 clone_thread(u64 flags, u64 stack, volatile i32 *parent, volatile i32 *child, u64 tls);
-#define THREAD_FLAGS                                                                                                   \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |       \
+#define THREAD_FLAGS \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID | \
 	 CLONE_CHILD_CLEARTID)
 
-static void any_clone(struct worker *w)
-{
+static void any_clone(struct worker *w) {
 	/* Never all that a thread needs: that would be one without a stack. */
 	w->a[0] = anything(w) & ~CLONE_VM;
 	if (w->number == SYS_clone3) {
@@ -576,17 +481,14 @@ static void any_clone(struct worker *w)
 	call6(w->number, w->a);
 }
 
-static void window_step(struct worker *w)
-{
+static void window_step(struct worker *w) {
 	u64 value = next(w), width = 1UL << below(w, 4);
 	u64 length = below(w, 4) ? width : any_length(w), file = (u64)memory_file, offset;
 	switch (below(w, 8)) {
 	case 0: /* RAM is refused, whatever the length */
 		CALL_N(18, file, (u64)&value, length, below(w, 2) ? MIB + below(w, 100 * MIB) : next(w) | 1UL << 52);
 		break;
-	case 1:
-		CALL_N(17, file, any_address(w), length, below(w, 64 * MIB));
-		break;
+	case 1: CALL_N(17, file, any_address(w), length, below(w, 64 * MIB)); break;
 	case 2: /* but not where QEMU's serial port fails an assertion when it is read in words */
 		offset = below(w, 0x12000);
 		CALL_N(17, (u64)port_file, any_address(w), length, (offset & ~0xfUL) == 0x3f0 ? 0 : offset);
@@ -609,14 +511,12 @@ static void window_step(struct worker *w)
 		w->words[0] |= 2;
 		CALL_N(1, (u64)power_file, (u64)w->words, below(w, 4) ? 24 : below(w, 64));
 		break;
-	default:
-		CALL_N(below(w, 2) ? 16 : 5, below(w, 2) ? file : (u64)port_file, w->a[1], any_address(w));
+	default: CALL_N(below(w, 2) ? 16 : 5, below(w, 2) ? file : (u64)port_file, w->a[1], any_address(w));
 	}
 }
 
 /* Each of these must end as a signal, or do nothing. */
-static void instruction_step(struct worker *w)
-{
+static void instruction_step(struct worker *w) {
 	u64 bad = bad_address(w) | 1UL << 62, *words = (u64 *)own_words(w);
 	switch (below(w, 24)) {
 	case 0: asm volatile("int3"); break;
@@ -647,59 +547,35 @@ static void instruction_step(struct worker *w)
 }
 
 /* Calls that need care to leave this program alive; true when the call was made, or is better not made. */
-static bool special_call(struct worker *w)
-{
+static bool special_call(struct worker *w) {
 	u64 *a = w->a;
 	switch (w->number) {
 	case SYS_exit:
-	case SYS_exit_group:
-		return true;
-	case SYS_mmap:
-		any_mmap(w);
-		return true;
-	case SYS_mremap:
-		any_mremap(w);
-		return true;
+	case SYS_exit_group: return true;
+	case SYS_mmap: any_mmap(w); return true;
+	case SYS_mremap: any_mremap(w); return true;
 	case SYS_munmap:
 	case SYS_mprotect:
-	case SYS_madvise:
-		confine_range(w, &a[0], &a[1]);
-		return false;
+	case SYS_madvise: confine_range(w, &a[0], &a[1]); return false;
 	case SYS_brk:
 		CALL_N(SYS_brk, below(w, 2) ? first_break + any_length(w) % (4 * MIB) : any_address(w));
 		CALL_N(SYS_brk, first_break);
 		return true;
-	case SYS_rt_sigaction:
-		any_action(w);
-		return true;
+	case SYS_rt_sigaction: any_action(w); return true;
 	case SYS_rt_sigprocmask:
 		a[1] = below(w, 2) ? any_address(w) : open_mask(w);
 		call6(w->number, a);
 		set_mask(0);
 		return true;
-	case SYS_rt_sigsuspend:
-		a[0] = open_mask(w);
-		return false;
-	case SYS_ppoll:
-		a[3] = open_mask(w);
-		return false;
+	case SYS_rt_sigsuspend: a[0] = open_mask(w); return false;
+	case SYS_ppoll: a[3] = open_mask(w); return false;
 	case SYS_epoll_pwait:
-	case SYS_epoll_pwait2:
-		a[4] = open_mask(w);
-		return false;
-	case SYS_rt_sigreturn:
-		any_signal_return(w);
-		return true;
-	case SYS_sigaltstack:
-		any_signal_stack(w);
-		return true;
+	case SYS_epoll_pwait2: a[4] = open_mask(w); return false;
+	case SYS_rt_sigreturn: any_signal_return(w); return true;
+	case SYS_sigaltstack: any_signal_stack(w); return true;
 	case SYS_clone:
-	case SYS_clone3:
-		any_clone(w);
-		return true;
-	case SYS_kill:
-		a[1] = below(w, 4) ? SIGUSR1 + below(w, 50) : 65 + (a[1] >> 8);
-		return false;
+	case SYS_clone3: any_clone(w); return true;
+	case SYS_kill: a[1] = below(w, 4) ? SIGUSR1 + below(w, 50) : 65 + (a[1] >> 8); return false;
 	case SYS_tkill:
 		a[0] = below(w, 2) ? (u64)w->id : below(w, 600) + 1000;
 		a[1] = below(w, 4) ? SIGUSR1 + below(w, 50) : 65 + (a[1] >> 8);
@@ -714,36 +590,29 @@ static bool special_call(struct worker *w)
 		return true;
 	case SYS_arch_prctl:
 		a[0] = ARCH_SET_GS + below(w, 5);
-		if (a[0] == ARCH_SET_FS)
-			a[1] = USER_TOP + (next(w) >> 16);
+		if (a[0] == ARCH_SET_FS) a[1] = USER_TOP + (next(w) >> 16);
 		return false;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
 /* Puts plausible words where a pointer leads. The arena may have a hole there: then the step ends here. */
-static void plant_words(struct worker *w)
-{
+static void plant_words(struct worker *w) {
 	for (u32 i = 0; i < 6; i++) {
 		u64 *at = (u64 *)w->a[i];
-		if (w->a[i] < ARENA || w->a[i] >= ARENA + ARENA_SIZE || below(w, 3))
-			continue;
-		for (u64 n = below(w, 12); n; n--)
-			*(volatile u64 *)at++ = anything(w);
+		if (w->a[i] < ARENA || w->a[i] >= ARENA + ARENA_SIZE || below(w, 3)) continue;
+		for (u64 n = below(w, 12); n; n--) *(volatile u64 *)at++ = anything(w);
 	}
 }
 
-static void tidy(struct worker *w)
-{
-	for (u64 file = below(w, 64); file < 900; file++)
-		CALL_N(3, file);
+static void tidy(struct worker *w) {
+	for (u64 file = below(w, 64); file < 900; file++) CALL_N(3, file);
 	if (below(w, 2))
-		CALL_N(SYS_mmap, ARENA, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~0UL, 0);
+		CALL_N(SYS_mmap, ARENA, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		       ~0UL, 0);
 }
 
-static void step(struct worker *w)
-{
+static void step(struct worker *w) {
 	u64 dice = below(w, 1024);
 	w->calls++;
 	if (dice < 3) {
@@ -761,13 +630,10 @@ static void step(struct worker *w)
 		return;
 	}
 	plant_words(w);
-	if (special_call(w))
-		return;
+	if (special_call(w)) return;
 	i64 result = call6(w->number, w->a);
-	if (w->number == SYS_epoll_create1 && result >= 0)
-		w->epoll_file = (u64)result;
-	if (w->number == SYS_openat && result >= 0)
-		w->directory = (u64)result;
+	if (w->number == SYS_epoll_create1 && result >= 0) w->epoll_file = (u64)result;
+	if (w->number == SYS_openat && result >= 0) w->directory = (u64)result;
 }
 
 /* The loop restarts here after a signal, on the stack as it was. */
@@ -785,8 +651,7 @@ asm(".globl resume_loop, signal_return\n"
     "	syscall\n"
     "	ud2\n");
 
-void worker_loop(struct worker *w)
-{
+void worker_loop(struct worker *w) {
 	/* The signal may have come just before the last step would have mended these. */
 	set_signal_stack(w);
 	CALL_N(SYS_set_tid_address, (u64)&w->id);
@@ -796,28 +661,22 @@ void worker_loop(struct worker *w)
 	}
 	/* What the kernel finds at the end of a thread is the program's to invent, too. */
 	CALL_N(273, below(w, 2) ? own_words(w) : any_address(w), 24);
-	for (;;)
-		CALL_N(SYS_exit, 0);
+	for (;;) CALL_N(SYS_exit, 0);
 }
 
-void signal_entry(int signal, struct siginfo *info, struct ucontext *context)
-{
+void signal_entry(int signal, struct siginfo *info, struct ucontext *context) {
 	struct worker *w;
 	asm volatile("mov %%fs:0, %0" : "=r"(w));
-	if (w == (struct worker *)blocks[0])
-		return;
-	if (info->code <= 0 && signal != SIGUSR1 && below(w, 2))
-		return;
-	if (context->extended_state)
-		memcpy(w->xstate, (void *)context->extended_state, XSTATE_SIZE / 4);
+	if (w == (struct worker *)blocks[0]) return;
+	if (info->code <= 0 && signal != SIGUSR1 && below(w, 2)) return;
+	if (context->extended_state) memcpy(w->xstate, (void *)context->extended_state, XSTATE_SIZE / 4);
 	context->rip = (u64)resume_loop;
 	context->rflags = 0x202;
 	context->mask = 0;
 	memcpy(&w->context, context, sizeof *context);
 }
 
-static i64 start_worker(u32 index, u64 seed, u64 steps)
-{
+static i64 start_worker(u32 index, u64 seed, u64 steps) {
 	struct worker *w = (struct worker *)blocks[index];
 	memset(w, 0, __builtin_offsetof(struct worker, signal_stack));
 	w->self = w;
@@ -828,25 +687,20 @@ static i64 start_worker(u32 index, u64 seed, u64 steps)
 }
 
 /* A thread that makes no progress is told to go on; it waits, or it is out of luck with its mask. */
-static void watch(struct worker *w)
-{
+static void watch(struct worker *w) {
 	if (w->calls != w->seen_calls) {
 		w->seen_calls = w->calls;
 		w->seen_ticks = 0;
 		return;
 	}
-	if (++w->seen_ticks >= STALL_TICKS)
-		CALL_N(SYS_tgkill, 1, (u64)w->id, SIGUSR1);
+	if (++w->seen_ticks >= STALL_TICKS) CALL_N(SYS_tgkill, 1, (u64)w->id, SIGUSR1);
 }
 
 /* As many threads as the kernel allows, waiting for a word, then let go. */
 static volatile u32 crowd_word;
-static void crowd_wait(void)
-{
-	while (!crowd_word)
-		CALL_N(202, (u64)&crowd_word, FUTEX_WAIT, 0, 0);
-	for (;;)
-		CALL_N(SYS_exit, 0);
+static void crowd_wait(void) {
+	while (!crowd_word) CALL_N(202, (u64)&crowd_word, FUTEX_WAIT, 0, 0);
+	for (;;) CALL_N(SYS_exit, 0);
 }
 asm(".globl clone_crowd\n"
     "clone_crowd:\n" /* flags, stack */
@@ -860,14 +714,10 @@ asm(".globl clone_crowd\n"
     "1:	call crowd_start\n"
     "	ud2\n");
 i64 clone_crowd(u64 flags, u64 stack);
-void __attribute__((used)) crowd_start(void)
-{
-	crowd_wait();
-}
+void __attribute__((used)) crowd_start(void) { crowd_wait(); }
 static u8 crowd_stacks[1024][2048] __attribute__((aligned(16)));
 
-static void crowd(void)
-{
+static void crowd(void) {
 	u32 count = 0;
 	crowd_word = 0;
 	while (count < LENGTH_OF(crowd_stacks) &&
@@ -881,35 +731,28 @@ static void crowd(void)
 	say(" more threads at once\n");
 }
 
-static u64 option(const char *line, const char *key, u64 otherwise)
-{
+static u64 option(const char *line, const char *key, u64 otherwise) {
 	u32 length = length_of(key);
 	for (; *line; line++) {
 		u32 i = 0;
 		u64 value = 0;
-		while (i < length && line[i] == key[i])
-			i++;
-		if (i < length)
-			continue;
-		while (line[i] >= '0' && line[i] <= '9')
-			value = value * 10 + (u64)(line[i++] - '0');
+		while (i < length && line[i] == key[i]) i++;
+		if (i < length) continue;
+		while (line[i] >= '0' && line[i] <= '9') value = value * 10 + (u64)(line[i++] - '0');
 		return value;
 	}
 	return otherwise;
 }
 
-static i64 open_high(const char *path, u64 flags)
-{
+static i64 open_high(const char *path, u64 flags) {
 	i64 file = CALL_N(2, (u64)path, flags), high;
-	if (file < 0)
-		return file;
+	if (file < 0) return file;
 	high = CALL_N(72, (u64)file, F_DUPFD, 1000);
 	CALL_N(3, (u64)file);
 	return high;
 }
 
-static void prepare(void)
-{
+static void prepare(void) {
 	struct worker *self = (struct worker *)blocks[0];
 	console = (int)CALL_N(72, 1, F_DUPFD, 1000);
 	memory_file = open_high("/dev/window/memory", O_RDWR);
@@ -918,22 +761,19 @@ static void prepare(void)
 	power_file = open_high("/dev/window/power", O_WRONLY);
 	for (u64 file = 0; file < 3; file++) {
 		CALL_N(3, file);
-		CALL_N(2, (u64)"/dev/null", O_RDWR);
+		CALL_N(2, (u64) "/dev/null", O_RDWR);
 	}
 	first_break = (u64)CALL_N(SYS_brk, 0);
 	self->self = self;
 	CALL_N(SYS_arch_prctl, ARCH_SET_FS, (u64)self);
 	set_signal_stack(self);
-	for (int signal = 1; signal <= SIGNAL_COUNT; signal++)
-		set_action(self, signal, true);
+	for (int signal = 1; signal <= SIGNAL_COUNT; signal++) set_action(self, signal, true);
 	CALL_N(SYS_mmap, ARENA, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~0UL, 0);
 	for (u32 i = 0; i < LENGTH_OF(witnesses); i++)
-		for (u32 k = 0; k < LENGTH_OF(witnesses[i]); k++)
-			witnesses[i][k] = (u64)i << 32 | k;
+		for (u32 k = 0; k < LENGTH_OF(witnesses[i]); k++) witnesses[i][k] = (u64)i << 32 | k;
 }
 
-static void check_witnesses(void)
-{
+static void check_witnesses(void) {
 	for (u32 i = 0; i < LENGTH_OF(witnesses); i++)
 		for (u32 k = 0; k < LENGTH_OF(witnesses[i]); k++)
 			if (witnesses[i][k] != ((u64)i << 32 | k)) {
@@ -942,18 +782,15 @@ static void check_witnesses(void)
 			}
 }
 
-static u64 total_calls(u32 threads, u64 finished)
-{
-	for (u32 i = 1; i <= threads; i++)
-		finished += ((struct worker *)blocks[i])->calls;
+static u64 total_calls(u32 threads, u64 finished) {
+	for (u32 i = 1; i <= threads; i++) finished += ((struct worker *)blocks[i])->calls;
 	return finished;
 }
 
 /* Runs until `calls` were made; a worker that ends is replaced by one with another seed. */
-static u64 run(u64 seed, u64 calls, u32 threads)
-{
+static u64 run(u64 seed, u64 calls, u32 threads) {
 	u64 finished = 0, shown = 0, total, started = 0;
-	struct timespec tick = { 0, TICK };
+	struct timespec tick = {0, TICK};
 	while ((total = total_calls(threads, finished)) < calls) {
 		for (u32 i = 1; i <= threads; i++) {
 			struct worker *w = (struct worker *)blocks[i];
@@ -977,10 +814,9 @@ static u64 run(u64 seed, u64 calls, u32 threads)
 	return total;
 }
 
-void __attribute__((used)) fuzz_main(void)
-{
+void __attribute__((used)) fuzz_main(void) {
 	static char line[4096];
-	i64 file = CALL_N(2, (u64)"/proc/cmdline", O_RDONLY);
+	i64 file = CALL_N(2, (u64) "/proc/cmdline", O_RDONLY);
 	u64 seed, calls, total;
 	u32 threads;
 	CALL_N(0, (u64)file, (u64)line, sizeof line - 1);
@@ -988,8 +824,7 @@ void __attribute__((used)) fuzz_main(void)
 	seed = option(line, "fuzz.seed=", 1);
 	calls = option(line, "fuzz.calls=", 200000);
 	threads = (u32)option(line, "fuzz.threads=", 4);
-	if (threads < 1 || threads > MAX_WORKERS)
-		threads = 4;
+	if (threads < 1 || threads > MAX_WORKERS) threads = 4;
 	prepare();
 	say("fuzz: seed ");
 	say_number(seed);
