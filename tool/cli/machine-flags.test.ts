@@ -9,6 +9,7 @@ describe("flags of the machine", () => {
     expect(flags).toEqual({
       memory: 256 * 2 ** 20,
       machine: "q35",
+      imageIn: "nvdimm",
       accelerator: undefined,
       block: [],
       tap: undefined,
@@ -40,6 +41,7 @@ describe("flags of the machine", () => {
     expect(flags).toMatchObject({
       memory: 2 ** 30,
       machine: "microvm",
+      imageIn: "memory",
       accelerator: "tcg",
       block: [path.resolve("a"), "/b"],
       forward: ["8080:80", "53"],
@@ -62,6 +64,8 @@ describe("flags of the machine", () => {
 
   test.each([
     [["--memory", "lots"], '--memory: "lots" is not a size such as 256M or 1G'],
+    [["--image-in", "disk"], '--image-in: "disk"'],
+    [["--image-in", "nvdimm", "--machine", "microvm"], "--image-in nvdimm: a microvm has no NVDIMM"],
     [["--memory", "256"], '--memory: "256" is not a size'],
     [["--memory"], "--memory needs a value"],
     [["--machine", "q53"], '--machine: "q53" is not one (did you mean "q35"?)'],

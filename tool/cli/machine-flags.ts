@@ -6,11 +6,16 @@ import type { Accelerator } from "@tesserae/qemu/accelerator";
 import { machineTypes, type MachineType } from "@tesserae/qemu/arguments";
 import { usage } from "./failure.ts";
 
+const imagePlaces = ["memory", "nvdimm"] as const;
+type ImagePlace = (typeof imagePlaces)[number];
+
 /** How `run --target vm` makes the machine. */
 export interface MachineFlags {
   /** Bytes, a multiple of 1 MiB. */
   readonly memory: number;
   readonly machine: MachineType;
+  /** Whether the image is loaded into RAM, or mapped beside it. */
+  readonly imageIn: ImagePlace;
   /** Absent: whichever works. */
   readonly accelerator: Accelerator | undefined;
   /** Files, in order. */
@@ -30,7 +35,7 @@ const accelerators: readonly Accelerator[] = ["kvm", "hvf", "tcg"];
 
 /** The names of the flags that are about the machine; all but `gdb` need a value. */
 export const machineFlags: readonly string[] = [
-  ...["memory", "cpus", "machine", "block", "tap", "host-address", "forward", "pcap", "gdb", "accelerator"],
+  ...["memory", "image-in", "cpus", "machine", "block", "tap", "host-address", "forward", "pcap", "gdb", "accelerator"],
 ];
 
 /**
@@ -71,6 +76,7 @@ export function readMachineFlags(words: readonly string[]): {
     flags: {
       memory: memoryOf(last("memory")),
       machine: choice("machine", last("machine") ?? "q35", machineTypes),
+      imageIn: imageIn(last("image-in"), last("machine") ?? "q35"),
       accelerator: given.has("accelerator")
         ? choice("accelerator", last("accelerator") ?? "", accelerators)
         : undefined,
@@ -83,6 +89,16 @@ export function readMachineFlags(words: readonly string[]): {
     },
     image,
   };
+}
+
+/** An image that is mapped takes no memory; not every machine can. */
+function imageIn(given: string | undefined, machine: string): ImagePlace {
+  if (given === undefined) return machine === "microvm" ? "memory" : "nvdimm";
+  const place = choice("image-in", given, imagePlaces);
+  if (place === "nvdimm" && machine === "microvm") {
+    throw usage("--image-in nvdimm: a microvm has no NVDIMM", "leave the flag out, or take --machine q35");
+  }
+  return place;
 }
 
 /**

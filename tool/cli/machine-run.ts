@@ -39,11 +39,14 @@ export async function startMachine(built: Built, terminal: Terminal): Promise<Ru
   try {
     const { flags, image } = readMachineFlags(built.rest);
     const words = [...toWords(image, graph.keys, bootFlags())];
-    const least = files.bytes + leastBeside;
+    const mapped = flags.imageIn === "nvdimm" ? statSync(files.image).size : undefined;
+    const least = leastBeside + (mapped === undefined ? files.bytes : 0);
     if (flags.memory < least) {
       const size = (bytes: number): string => `${String(Math.ceil(bytes / 2 ** 20))}M`;
       throw failure(
-        `--memory ${size(flags.memory)} is too little: kernel and image take ${size(files.bytes)} by themselves`,
+        mapped === undefined
+          ? `--memory ${size(flags.memory)} is too little: kernel and image take ${size(files.bytes)} by themselves`
+          : `--memory ${size(flags.memory)} is too little for Node.js`,
         `give at least --memory ${size(least)}`,
       );
     }
@@ -61,7 +64,7 @@ export async function startMachine(built: Built, terminal: Terminal): Promise<Ru
     const output = new ConsoleOutput(new TraceMapper(built.map, built.image), terminal);
     const machine = launch({
       qemu,
-      boot: { kernel: files.kernel, image: files.image, commandLine: words.map(quoteWord).join(" ") },
+      boot: { kernel: files.kernel, image: files.image, mapped, commandLine: words.map(quoteWord).join(" ") },
       memory: flags.memory,
       machine: flags.machine,
       accelerator,

@@ -93,6 +93,7 @@ export const targets: readonly Target[] = [
       gateway: "ADDRESS",
       log: "LEVEL",
       memory: "SIZE",
+      "image-in": "memory|nvdimm",
       cpus: "1",
       machine: "TYPE",
       block: "FILE",

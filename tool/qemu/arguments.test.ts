@@ -40,6 +40,17 @@ describe("QEMU's command line", () => {
     expect(args.includes("virtio-mmio.force-legacy=false")).toBe(machine === "microvm");
   });
 
+  test("an image beside RAM", () => {
+    const boot = { kernel: "/k", image: "/i,j", mapped: 90 * 2 ** 20, commandLine: "" };
+    const args = machineArguments({ ...usual, boot });
+    expect(values(args, "-M")).toEqual(["q35,nvdimm=on"]);
+    expect(values(args, "-m")).toEqual(["256M,slots=1,maxmem=2304M"]);
+    expect(values(args, "-object")).toContain(
+      "memory-backend-file,id=image,share=on,readonly=on,mem-path=/i,,j,size=94371840",
+    );
+    expect(args).not.toContain("-initrd");
+  });
+
   test("a tap device, a capture, a debugger, a disk to boot from", () => {
     const args = machineArguments({
       ...usual,

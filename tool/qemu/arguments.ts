@@ -8,7 +8,16 @@ export type MachineType = (typeof machineTypes)[number];
 /** What the machine starts from. */
 export type Boot =
   /** The kernel by QEMU's own loader, with the image as its ramdisk unless the kernel holds it. */
-  | { readonly kernel: string; readonly image?: string | undefined; readonly commandLine: string }
+  | {
+      readonly kernel: string;
+      readonly image?: string | undefined;
+      /**
+       * The image's size in bytes, when it is to be mapped beside RAM as an NVDIMM, which takes no RAM and reads only
+       * what is touched; `microvm` has none. Otherwise the image is loaded into RAM.
+       */
+      readonly mapped?: number | undefined;
+      readonly commandLine: string;
+    }
   /** A bootable raw disk, by BIOS or by the UEFI firmware given. */
   | { readonly disk: string; readonly firmware?: string | undefined };
 
@@ -50,8 +59,21 @@ const exitPort = 0xf4;
 export function machineArguments(options: MachineOptions): readonly string[] {
   const { boot, machine, accelerator, networks, blocks } = options;
   const args = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
-  args.push("-M", machine, "-accel", accelerator, "-cpu", cpuModel(accelerator), "-smp", "1");
-  args.push("-m", `${String(options.memory / 2 ** 20)}M`);
+  const mapped = "kernel" in boot && boot.image !== undefined ? boot.mapped : undefined;
+  args.push(
+    "-M",
+    mapped === undefined ? machine : `${machine},nvdimm=on`,
+    "-accel",
+    accelerator,
+    "-cpu",
+    cpuModel(accelerator),
+    "-smp",
+    "1",
+  );
+  const memory = options.memory / 2 ** 20;
+  // The place beside RAM is in units of 1 GiB, with one to spare for where it begins.
+  const most = mapped === undefined ? 0 : memory + (Math.ceil(mapped / 2 ** 30) + 1) * 1024;
+  args.push("-m", mapped === undefined ? `${String(memory)}M` : `${String(memory)}M,slots=1,maxmem=${String(most)}M`);
   args.push("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console");
   args.push("-chardev", `socket,id=control,fd=${String(controlDescriptor)}`, "-mon", "chardev=control,mode=control");
   if (machine === "microvm") args.push("-global", "virtio-mmio.force-legacy=false");
@@ -77,11 +99,20 @@ export function machineArguments(options: MachineOptions): readonly string[] {
     args.push("-device", virtioDevice(machine, "blk", "drive=boot,bootindex=0"));
   } else {
     args.push("-kernel", boot.kernel);
-    if (boot.image !== undefined) args.push("-initrd", boot.image);
+    if (boot.image !== undefined) {
+      if (mapped === undefined) args.push("-initrd", boot.image);
+      else args.push(...nvdimm(boot.image, mapped));
+    }
     if (boot.commandLine !== "") args.push("-append", boot.commandLine);
   }
   args.push(...(options.more ?? []));
   return args;
+}
+
+/** A file as memory that the guest can read: pages come from the host's cache, shared with other guests. */
+function nvdimm(file: string, size: number): readonly string[] {
+  const backing = `memory-backend-file,id=image,share=on,readonly=on,mem-path=${quote(file)},size=${String(size)}`;
+  return ["-object", backing, "-device", "nvdimm,memdev=image,unarmed=on"];
 }
 
 function backend(network: Network, id: string): string {
