@@ -26,11 +26,12 @@ export class LaunchedImage {
    * Runs `tesserae run EXAMPLE …` and waits until it has written `ready`. Types are checked elsewhere.
    *
    * @param within the namespace to run in
+   * @param patience tenths of a second
    */
-  static async start(args: readonly string[], ready: string, within?: string): Promise<LaunchedImage> {
+  static async start(args: readonly string[], ready: string, within?: string, patience = 600): Promise<LaunchedImage> {
     const prefix = within === undefined ? [] : ["ip", "netns", "exec", within];
     const image = new LaunchedImage([...prefix, process.execPath, tool, "run", "--no-check", ...args]);
-    for (let tries = 0; tries < 600 && image.process.exitCode === null; tries++) {
+    for (let tries = 0; tries < patience && image.process.exitCode === null; tries++) {
       if (image.output.includes(ready)) return image;
       await pause(100);
     }

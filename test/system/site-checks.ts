@@ -19,13 +19,15 @@ export interface Client {
   shell(command: string): Promise<{ readonly status: number; readonly stdout: Buffer; readonly stderr: string }>;
 }
 
-/** A client on this host. */
-export function hostClient(base: string): Client {
+/** A client on this host, or in a network namespace of it. */
+export function clientFor(base: string, namespace?: string): Client {
+  const within = namespace === undefined ? [] : ["ip", "netns", "exec", namespace];
   return {
     base,
     shell: (command) =>
       new Promise((resolve) => {
-        const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "pipe"] });
+        const words = [...within, "bash", "-c", command];
+        const child = spawn(words[0] ?? "", words.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
         const stdout: Buffer[] = [];
         let stderr = "";
         child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Namespace, netemUnavailable, unavailable } from "../namespace/namespace.ts";
 import { garbageSeconds, lossyBytes, loadSeconds, patience } from "./duration.ts";
@@ -13,6 +13,7 @@ import {
   checkPages,
   checkRanges,
   checkUpload,
+  clientFor,
   noiseDigest,
   siteTests,
   type Client,
@@ -24,19 +25,7 @@ const reason = unavailable("curl", "wrk", "tshark", "tc", "ping");
 const netem = netemUnavailable() === undefined;
 
 function clientIn(namespace: Namespace): Client {
-  return {
-    base: "http://10.0.0.2:8080",
-    shell: (command) =>
-      new Promise((resolve) => {
-        const args = ["netns", "exec", namespace.name, "bash", "-c", command];
-        const child = spawn("ip", args, { stdio: ["ignore", "pipe", "pipe"] });
-        const stdout: Buffer[] = [];
-        let stderr = "";
-        child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-        child.once("close", (status) => resolve({ status: status ?? -1, stdout: Buffer.concat(stdout), stderr }));
-      }),
-  };
+  return clientFor("http://10.0.0.2:8080", namespace.name);
 }
 
 function start(host: Namespace, ...flags: readonly string[]): Promise<LaunchedImage> {

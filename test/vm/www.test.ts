@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { missing } from "../../scripts/prerequisites.mjs";
 import { patience as longPatience } from "../system/duration.ts";
-import { hostClient, siteTests } from "../system/site-checks.ts";
+import { clientFor, siteTests } from "../system/site-checks.ts";
 import { siteExtent } from "./extent.ts";
 import { buildForVm, TestMachine, vmUnavailable } from "./test-machine.ts";
 
@@ -23,5 +23,5 @@ describe.skipIf(reason !== undefined)(`examples/www in a machine${reason === und
     expect(await machine.powerOff(), machine.output).toBe(0);
   }, longPatience);
 
-  siteTests(() => hostClient(`http://127.0.0.1:${String(machine.port(8080))}`), siteExtent);
+  siteTests(() => clientFor(`http://127.0.0.1:${String(machine.port(8080))}`), siteExtent);
 });
