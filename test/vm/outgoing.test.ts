@@ -117,7 +117,7 @@ describe.skipIf(reason !== undefined)(`outgoing, from a machine${reason === unde
         expect(said("by name")).toBe("/by-name ");
       }
       const digest = (bytes: Buffer): Buffer => createHash("sha256").update(bytes).digest();
-      let expected = Buffer.alloc(32);
+      let expected: Buffer = Buffer.alloc(32);
       const digests = [1, 2, 3].map(() => (expected = digest(expected)).toString("hex"));
       expect(said("workers")).toEqual(digests);
       expect(said("signature")).toBe(true);
