@@ -3,25 +3,31 @@ import { once } from "node:events";
 import net from "node:net";
 
 /** How long a reply may take, in milliseconds. */
-const bound = 20_000;
-
+const bound = 60_000;
 /** Bytes that one packet of the stub has room for, with some to spare. */
 const slice = 1024;
+/** What stops a guest that runs. */
+const interrupt = "\x03";
 
 /** QEMU's arguments for a stub at the path of a socket. */
 export function memoryArguments(socket: string): readonly string[] {
   return ["-gdb", `unix:${socket},server=on,wait=off`];
 }
 
-/** A gdb remote serial connection, as far as memory goes. The guest stands still while one is open, until `resume`. */
+/** A gdb remote serial connection, as far as memory goes. Memory is read and written while the guest stands still. */
 export class GuestMemory {
   readonly #socket: net.Socket;
   #received = "";
+  #wake: () => void = () => undefined;
 
   private constructor(socket: net.Socket) {
     this.#socket = socket;
-    socket.setEncoding("latin1").on("data", (text: string) => (this.#received += text));
+    socket.setEncoding("latin1").on("data", (text: string) => {
+      this.#received += text;
+      this.#wake();
+    });
     socket.on("error", () => undefined);
+    socket.on("close", () => this.#wake());
   }
 
   /** Connects, which stops the guest. @param path of a socket, as {@link memoryArguments} has it */
@@ -29,11 +35,27 @@ export class GuestMemory {
     const socket = net.connect({ path });
     await once(socket, "connect");
     const memory = new GuestMemory(socket);
-    await memory.#ask("?");
+    await memory.#ask("?", true);
     // Addresses are physical from here on.
     const reply = await memory.#ask("Qqemu.PhyMemMode:1");
     if (reply !== "OK") throw new Error(`the gdb stub knows no physical addresses: "${reply}"`);
     return memory;
+  }
+
+  /** Stops the guest, does something, and lets it go on. */
+  async whileStopped<T>(act: () => Promise<T>): Promise<T> {
+    this.#socket.write(interrupt);
+    await this.#reply("an interrupt", true);
+    try {
+      return await act();
+    } finally {
+      this.resume();
+    }
+  }
+
+  /** Lets the guest go on, after {@link GuestMemory.open}. */
+  resume(): void {
+    this.#send("c");
   }
 
   async read(address: number, length: number): Promise<Buffer> {
@@ -76,25 +98,37 @@ export class GuestMemory {
     await this.write(address, bytes);
   }
 
-  /** Lets the guest go on and closes the connection. */
-  async resume(): Promise<void> {
-    await this.#ask("D");
+  /** Ends the connection; a guest that stands still goes on doing so. */
+  close(): void {
     this.#socket.destroy();
   }
 
-  async #ask(command: string): Promise<string> {
-    this.#received = "";
-    const checksum = [...command].reduce((sum, each) => (sum + each.charCodeAt(0)) & 0xff, 0);
+  #send(command: string): void {
+    const checksum = Buffer.from(command, "latin1").reduce((sum, each) => (sum + each) & 0xff, 0);
     this.#socket.write(`$${command}#${checksum.toString(16).padStart(2, "0")}`, "latin1");
-    const end = performance.now() + bound;
-    for (;;) {
-      const reply = /\$([^#]*)#../.exec(this.#received)?.[1];
-      if (reply !== undefined) {
-        this.#socket.write("+");
-        return reply;
+  }
+
+  #ask(command: string, stop = false): Promise<string> {
+    this.#send(command);
+    return this.#reply(`gdb command "${command}"`, stop);
+  }
+
+  /** The next packet: one that tells that the guest stopped, or one that does not; others are passed over. */
+  async #reply(to: string, stop: boolean): Promise<string> {
+    const late = setTimeout(() => this.#socket.destroy(), bound);
+    try {
+      for (;;) {
+        const packet = /\$([^#]*)#../.exec(this.#received);
+        if (packet !== null) {
+          this.#received = this.#received.slice(packet.index + packet[0].length);
+          this.#socket.write("+");
+          const [, text = ""] = packet;
+          if (text.startsWith("T") === stop) return text;
+        } else if (this.#socket.destroyed) throw new Error(`no reply to ${to}`);
+        else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
-      if (performance.now() > end || this.#socket.destroyed) throw new Error(`no reply to gdb command "${command}"`);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    } finally {
+      clearTimeout(late);
     }
   }
 }

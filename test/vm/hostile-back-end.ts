@@ -1,7 +1,7 @@
 // The device's side of virtio devices, taken over from outside of a machine in QEMU: rings are read and written in the
 // guest's memory, interrupts raised by hand. QEMU's own back end knows nothing of it.
 import type { Machine } from "@tesserae/qemu/launch";
-import { GuestMemory } from "./guest-memory.ts";
+import type { GuestMemory } from "./guest-memory.ts";
 
 /** Where QEMU puts what the driver finds through capabilities: MSI-X in one base address, virtio's registers in another. */
 const messageBar = 1;
@@ -12,7 +12,10 @@ const messageEntry = 16;
 const descriptorSize = 16;
 const usedEntrySize = 8;
 
-/** Two answers of QEMU's, as far as they are read here. */
+/** Answers of QEMU's, as far as they are read here. */
+interface VirtioStatus {
+  readonly "num-vqs": number;
+}
 interface QueueStatus {
   readonly "vring-num": number;
   readonly "vring-desc": number;
@@ -26,7 +29,7 @@ interface PciAnswer {
   }[];
 }
 
-/** A device of a machine that stands still. */
+/** A device of a machine. What it does is done while the machine stands still: `GuestMemory.whileStopped`. */
 export class HostileDevice {
   readonly memory: GuestMemory;
   readonly #queues: readonly HostileQueue[];
@@ -105,7 +108,9 @@ export class HostileQueue {
     return this.#memory.read16(this.#available + 2);
   }
 
-  async descriptor(index: number): Promise<{ readonly address: number; readonly length: number; readonly next: number }> {
+  async descriptor(
+    index: number,
+  ): Promise<{ readonly address: number; readonly length: number; readonly next: number }> {
     const bytes = await this.#memory.read(this.#descriptors + index * descriptorSize, descriptorSize);
     return {
       address: Number(bytes.readBigUInt64LE()),
@@ -126,38 +131,25 @@ export class HostileQueue {
   }
 }
 
-/** Where a device's queues and registers are: known once a driver has set them up. */
-export interface HostilePlace {
-  readonly queues: readonly QueueStatus[];
-  readonly bars: ReadonlyMap<number, number>;
-}
-
-/** Asks QEMU for the places of a device. @param id as in `-device virtio-net-pci,id=card0` */
-export async function findPlace({ qmp }: Machine, id: string, queues: number): Promise<HostilePlace> {
+/**
+ * Finds a device that a driver has set up. What is found holds until it is set up anew, also when QEMU's own device is
+ * reset meanwhile.
+ *
+ * @param id as in `-device virtio-net-pci,id=card0`
+ */
+export async function findDevice({ qmp }: Machine, memory: GuestMemory, id: string): Promise<HostileDevice> {
   const path = `/machine/peripheral/${id}/virtio-backend`;
-  const found: QueueStatus[] = [];
-  for (let queue = 0; queue < queues; queue++) {
-    // as: what QEMU's schema says.
-    found.push((await qmp.execute("x-query-virtio-queue-status", { path, queue })) as QueueStatus);
+  // as: what QEMU's schema says of the answer to each command.
+  const status = (await qmp.execute("x-query-virtio-status", { path })) as VirtioStatus;
+  const queues: HostileQueue[] = [];
+  for (let queue = 0; queue < status["num-vqs"] && queue < 2; queue++) {
+    // as: the same.
+    const answer = (await qmp.execute("x-query-virtio-queue-status", { path, queue })) as QueueStatus;
+    queues.push(new HostileQueue(memory, answer));
   }
   // as: the same.
   const buses = (await qmp.execute("query-pci")) as readonly PciAnswer[];
   const device = buses.flatMap((bus) => bus.devices).find((each) => each.qdev_id === id);
   if (device === undefined) throw new Error(`there is no ${id} on PCI`);
-  return { queues: found, bars: new Map(device.regions.map(({ bar, address }) => [bar, address])) };
-}
-
-/** Stops the machine, does something as the device, and lets it go on. @param socket of its gdb stub */
-export async function asDevice<T>(
-  socket: string,
-  { queues, bars }: HostilePlace,
-  act: (device: HostileDevice) => Promise<T>,
-): Promise<T> {
-  const memory = await GuestMemory.open(socket);
-  try {
-    const sides = queues.map((status) => new HostileQueue(memory, status));
-    return await act(new HostileDevice(memory, sides, bars));
-  } finally {
-    await memory.resume();
-  }
+  return new HostileDevice(memory, queues, new Map(device.regions.map(({ bar, address }) => [bar, address])));
 }

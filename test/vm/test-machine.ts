@@ -168,9 +168,15 @@ export class TestMachine {
     return found.hostPort;
   }
 
-  /** Waits until the console has the words. @throws Error (rejects), with all it wrote, when the machine ends before. */
-  async waitFor(words: string | RegExp): Promise<void> {
-    const found = (): boolean => (typeof words === "string" ? this.output.includes(words) : words.test(this.output));
+  /**
+   * Waits until the console has the words.
+   *
+   * @param since how much of the output they are not looked for in. Default 0
+   * @throws Error (rejects), with all it wrote, when the machine ends before.
+   */
+  async waitFor(words: string | RegExp, since = 0): Promise<void> {
+    const found = (): boolean =>
+      typeof words === "string" ? this.output.includes(words, since) : words.test(this.output.slice(since));
     while (!found()) {
       if (this.#over) throw new Error(`the machine ended, and never wrote ${String(words)}:\n${this.output}`);
       await new Promise<void>((resolve) => (this.#wake = resolve));

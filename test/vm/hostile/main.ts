@@ -12,6 +12,7 @@ import type { VirtioError } from "@tesserae/vm/virtio/virtio-error";
 import { openWindow } from "@tesserae/vm/window/window";
 
 const machine = discover(openWindow());
+const ofType = (type: number) => machine.devices.filter((device) => device.type === type);
 const cards: Netif[] = [];
 const disks: Block[] = [];
 
@@ -19,15 +20,24 @@ function died(name: string): (error: VirtioError) => void {
   return (error) => console.log(`dead ${name}: ${error.kind}: ${error.message}`);
 }
 
-for (const device of machine.devices) {
-  if (device.type === deviceType.net) {
-    const index = cards.length;
-    const card = await createVirtioNet({ device, name: `eth${String(index)}`, onDead: died(`card${String(index)}`) });
-    card.listen((_page, _offset, length) => console.log(`heard card${String(index)}: ${String(length)}`));
-    cards.push(card);
-  } else if (device.type === deviceType.block) {
-    disks.push(await createVirtioBlock({ device, onDead: died(`disk${String(disks.length)}`) }));
-  }
+/** Starts a card, for the first time or after its end. */
+async function startCard(index: number): Promise<string> {
+  const device = ofType(deviceType.net)[index];
+  if (device === undefined) return "no such card";
+  await cards[index]?.close();
+  const card = await createVirtioNet({ device, name: `eth${String(index)}`, onDead: died(`card${String(index)}`) });
+  let frames = 0;
+  card.listen(() => console.log(`card${String(index)} has heard ${String(++frames)}`));
+  cards[index] = card;
+  return "up";
+}
+
+async function startDisk(index: number): Promise<string> {
+  const device = ofType(deviceType.block)[index];
+  if (device === undefined) return "no such disk";
+  await disks[index]?.close();
+  disks[index] = await createVirtioBlock({ device, onDead: died(`disk${String(index)}`) });
+  return "up";
 }
 
 /** Broadcasts frames of 60 bytes. Returns how many the card took. */
@@ -45,21 +55,27 @@ function send(card: Netif, count: number): number {
   return sent;
 }
 
+async function read(disk: Block, count: number): Promise<string> {
+  const into = new Uint8Array(disk.sectorSize * count);
+  try {
+    await disk.read(0, into);
+    return `"${new TextDecoder().decode(into.subarray(0, 4))}"`;
+  } catch (error) {
+    return error instanceof Error ? `${error.name}: ${error.message}` : "failed";
+  }
+}
+
 async function obey(verb: string, index: number, count: number): Promise<string> {
+  const [card, disk] = [cards[index], disks[index]];
   switch (verb) {
-    case "send": {
-      const card = cards[index];
+    case "card":
+      return startCard(index);
+    case "disk":
+      return startDisk(index);
+    case "send":
       return card === undefined ? "no such card" : String(send(card, count));
-    }
-    case "read": {
-      const disk = disks[index];
-      if (disk === undefined) return "no such disk";
-      const into = new Uint8Array(disk.sectorSize * count);
-      return disk.read(0, into).then(
-        () => `read ${String(into[0])}`,
-        (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : "failed"),
-      );
-    }
+    case "read":
+      return disk === undefined ? "no such disk" : read(disk, count);
     case "end":
       await Promise.allSettled([...cards, ...disks].map((device) => device.close()));
       process.exit(0);
@@ -67,9 +83,9 @@ async function obey(verb: string, index: number, count: number): Promise<string>
   return "what?";
 }
 
-console.log(`driving ${String(cards.length)} cards and ${String(disks.length)} disks`);
+console.log("obeying");
 for await (const line of createInterface({ input: process.stdin })) {
-  const [verb = "", index = "0", count = "1"] = line.trim().split(" ");
+  const [verb = "", index = "0", count = "1", tag = ""] = line.trim().split(" ");
   // Not waited for: an answer may depend on what is done to the device meanwhile.
-  void obey(verb, Number(index), Number(count)).then((answer) => console.log(`${line.trim()}: ${answer}`));
+  void obey(verb, Number(index), Number(count)).then((answer) => console.log(`${tag} ${verb}: ${answer}`));
 }
