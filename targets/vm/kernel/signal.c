@@ -57,9 +57,8 @@ static bool on_alternate_stack(u64 stack) {
 /* The registers that a frame and a context both have. */
 #define EACH_REGISTER(R) \
 	R(r8) \
-	R(r9) \
-	R(r10) R(r11) R(r12) R(r13) R(r14) R(r15) R(rdi) R(rsi) R(rbp) R(rbx) R(rdx) R(rax) R(rcx) R(rsp) R(rip) \
-		R(rflags)
+	R(r9) R(r10) R(r11) R(r12) R(r13) R(r14) R(r15) R(rdi) R(rsi) R(rbp) R(rbx) R(rdx) R(rax) R(rcx) R(rsp) R(rip) \
+	    R(rflags)
 
 static void fill_context(struct ucontext *context, const struct trap_frame *frame) {
 #define FILL(name) context->name = frame->name;
@@ -163,6 +162,17 @@ void signal_send(struct thread *thread, int signal) {
 }
 
 bool signal_is_pending(void) { return ((current->signal_pending | process_pending) & ~current->signal_mask) != 0; }
+
+i64 signal_mask_for_call(u64 mask_address, u64 size) {
+	u64 mask;
+	if (!mask_address) return 0;
+	if (size != sizeof mask) return -EINVAL;
+	if (get_user(mask, mask_address)) return -EFAULT;
+	if (!current->mask_changed) current->call_mask = current->signal_mask;
+	current->mask_changed = true;
+	current->signal_mask = mask & ~UNBLOCKABLE;
+	return 0;
+}
 
 /* The next signal to deliver, taken off its queue; 0 when there is none. */
 static int take_pending(struct siginfo *info) {
@@ -276,14 +286,35 @@ i64 sys_rt_sigprocmask(const u64 *a) {
 	return a[2] ? put_user(old, a[2]) : 0;
 }
 
+i64 sys_rt_sigpending(const u64 *a) {
+	if (a[1] > sizeof(u64)) return -EINVAL;
+	return put_user((current->signal_pending | process_pending) & current->signal_mask, a[0]);
+}
+
+static i64 wait_for_signal(void) {
+	do block_on(current, FOREVER);
+	while (!current->interrupted);
+	return -EINTR;
+}
+
+i64 sys_pause(const u64 *a) {
+	(void)a;
+	return wait_for_signal();
+}
+
+i64 sys_rt_sigsuspend(const u64 *a) {
+	i64 error = signal_mask_for_call(a[0], a[1]);
+	return error ? error : wait_for_signal();
+}
+
 i64 sys_sigaltstack(const u64 *a) {
 	u64 stack = thread_frame(current)->rsp;
 	struct sigaltstack new, old = {
-					.address = current->alternate_stack,
-					.size = current->alternate_stack_size,
-					.flags = !current->alternate_stack_size ? SS_DISABLE
-						 : on_alternate_stack(stack)    ? SS_ONSTACK
-										: 0,
+				    .address = current->alternate_stack,
+				    .size = current->alternate_stack_size,
+				    .flags = !current->alternate_stack_size ? SS_DISABLE
+					     : on_alternate_stack(stack)    ? SS_ONSTACK
+									    : 0,
 				};
 	if (a[0]) {
 		if (get_user(new, a[0])) return -EFAULT;
