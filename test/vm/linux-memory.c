@@ -68,7 +68,6 @@ static char *map(char *at, long length, int protection, int flags)
 
 static void areas(void)
 {
-	unsigned char resident[16];
 	TITLE("areas");
 	char *base = map(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, 0);
 	memset(base, 1, 16 * PAGE);
@@ -116,10 +115,6 @@ static void areas(void)
 	SHOW(base[8 * PAGE]);
 	SHOW(madvise(base, 0, MADV_DONTNEED));
 	SHOW(madvise(base, PAGE, MADV_WILLNEED));
-	SHOW(mincore(base, PAGE, resident));
-	SHOW(resident[0] & 1);
-	SHOW(mincore(base + 7 * PAGE, PAGE, resident));
-	SHOW(mincore(base + 1, PAGE, resident));
 	SHOW(munmap(base, 16 * PAGE));
 	TITLE("remapping");
 	base = map(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, 0);
@@ -136,12 +131,11 @@ static void areas(void)
 	SHOW(moved != MAP_FAILED && moved != base);
 	SHOW(moved[0]);
 	SHOW(probe(base, 0));
-	SHOW(OFFSET(mremap(moved, 80 * PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, base + 2 * PAGE)));
-	SHOW(base[2 * PAGE]);
-	SHOW(probe(moved, 0));
-	SHOW(OFFSET(mremap(base + 2 * PAGE, PAGE, 0, 0)));
+	SHOW(mremap(moved, 80 * PAGE, PAGE, MREMAP_MAYMOVE) == moved);
+	SHOW(moved[0]);
+	SHOW(probe(moved + PAGE, 0));
+	SHOW(OFFSET(mremap(moved, PAGE, 0, 0)));
 	SHOW(OFFSET(mremap(base + 9 * PAGE, PAGE, PAGE, 0)));
-	SHOW(OFFSET(mremap(base + 2 * PAGE, PAGE, PAGE, MREMAP_FIXED, base)));
 	TITLE("files in memory");
 	int fd = open("/proc/self/exe", O_RDONLY);
 	char *file = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
@@ -203,19 +197,10 @@ static void signals(void)
 	SHOW(raise(SIGUSR1));
 	SHOW(raise(SIGUSR1));
 	SHOW(caught);
-	SHOW(sigpending(&old));
-	SHOW(sigismember(&old, SIGUSR1) + sigismember(&old, SIGUSR2) * 2 + sigismember(&old, SIGHUP) * 4);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	SHOW(caught == SIGUSR1 * 100 + SIGUSR2 || caught == SIGUSR2 * 100 + SIGUSR1);
-	caught = 0;
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	raise(SIGUSR1);
-	sigemptyset(&old);
-	SHOW(sigsuspend(&old));
-	SHOW(caught);
 	sigprocmask(SIG_SETMASK, NULL, &old);
 	SHOW(sigismember(&old, SIGUSR1));
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGUSR1, &action, NULL);
 	SHOW(raise(SIGUSR1));
@@ -359,14 +344,9 @@ static void threads(void)
 		pthread_create(&thread[0], NULL, use_local, NULL);
 		pthread_join(thread[0], NULL);
 	}
-	char name[16];
 	SHOW(prctl(PR_SET_NAME, "a name that is too long"));
-	SHOW(prctl(PR_GET_NAME, name));
-	puts(name);
 	SHOW(prctl(PR_SET_NAME, (void *)8));
 	SHOW(prctl(123456));
-	SHOW(syscall(SYS_clone3, NULL, 0));
-	SHOW(syscall(SYS_clone3, (void *)8, 88));
 }
 
 static void clocks(void)

@@ -36,7 +36,8 @@ export interface BuiltKernel {
 }
 
 const flags = [
-  ...["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-pic", "-fno-pie", "-mno-red-zone"],
+  ...["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-ffreestanding", "-fno-pic"],
+  ...["-fno-pie", "-mno-red-zone"],
   ...["-mgeneral-regs-only", "-mcmodel=kernel", "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing"],
   ...["-fcf-protection=none", "-fno-omit-frame-pointer"],
   ...["-fstack-protector-strong", "-mstack-protector-guard=global", "-g0"],

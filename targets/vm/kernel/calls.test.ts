@@ -70,12 +70,16 @@ describe("calls.h", () => {
   });
 });
 
-/** Lines of C and assembly, headers and comments included. It only ever goes down: the kernel is to be read. */
-const mostLines = 8_600;
+/** Lines of C and assembly, headers included, that are neither empty nor a comment. It only ever goes down. */
+const mostLines = 4_820;
 
 test("the kernel stays small", () => {
-  const lines = sourceFiles().reduce((sum, name) => sum + read(name).split("\n").length - 1, 0);
-  expect(lines).toBeLessThan(mostLines);
+  const code = sourceFiles().flatMap((name) =>
+    read(name)
+      .split("\n")
+      .filter((line) => !/^\s*(\/\*|\*|\/\/|$)/.test(line)),
+  );
+  expect(code.length).toBeLessThanOrEqual(mostLines);
 });
 
 describe("the README", () => {

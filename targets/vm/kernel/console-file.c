@@ -20,11 +20,9 @@ static struct file *console; /* the only one: there is one queue of input, howev
 
 static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position) {
 	char bytes[SLICE];
-	(void)position;
-	while (n && !console_readable()) {
-		i64 result = file_wait(file);
-		if (result < 0) return result;
-	}
+	i64 result = 0;
+	while (n && !result && !console_readable()) result = file_wait(file);
+	if (result < 0) return result;
 	if (!user_range(to, n)) return -EFAULT;
 	size_t count = console_read(bytes, MIN(n, sizeof bytes));
 	for (size_t i = 0; i < count; i++) {
@@ -36,7 +34,6 @@ static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position) 
 static i64 console_file_write(struct file *file, u64 from, size_t n, i64 position) {
 	char bytes[SLICE];
 	size_t done = 0;
-	(void)file, (void)position;
 	while (done < n) {
 		size_t count = MIN(n - done, sizeof bytes);
 		if (copy_from_user(bytes, from + done, count) < 0) return done ? (i64)done : -EFAULT;
@@ -48,12 +45,10 @@ static i64 console_file_write(struct file *file, u64 from, size_t n, i64 positio
 }
 
 static u32 console_file_poll(struct file *file) {
-	(void)file;
 	return (console_readable() ? EPOLLIN : 0) | EPOLLOUT;
 }
 
 static i64 console_file_control(struct file *file, u32 request, u64 argument) {
-	(void)file;
 	switch (request) {
 	case TCGETS: return put_user(settings, argument);
 	case TCSETS:
@@ -73,13 +68,12 @@ const struct file_operations console_operations = {.read = console_file_read,
 /* No terminal to the program: what it prints is a log, which wants no colours, and Node.js starts sooner. */
 static const struct file_operations output_operations = {.write = console_file_write, .mode = S_IFCHR | 0620};
 
-struct file *console_open_output(void) {
-	return file_new(&output_operations, O_WRONLY);
-}
+struct file *console_open_output(void) { return file_new(&output_operations, O_WRONLY, 0); }
 
 struct file *console_open(void) {
-	if (!console) console = file_new(&console_operations, O_RDWR);
-	if (console) console->references++;
+	if (console) return console;
+	console = file_new(&console_operations, O_RDWR, 0);
+	if (console) console->references++; /* ours: it is never closed */
 	return console;
 }
 

@@ -10,36 +10,31 @@
 #define TRANSFER_MAX 0x7ffff000UL /* Linux's, a page less than 2 GiB */
 
 static struct file *descriptors[MAX_FILES];
-static bool closed_on_exec[MAX_FILES];
 
-struct file *file_new(const struct file_operations *operations, u32 flags) {
+struct file *file_new(const struct file_operations *operations, u32 flags, size_t state_size) {
 	struct file *file = kmalloc(sizeof *file);
-	if (!file) return NULL;
-	file->operations = operations;
-	file->flags = flags & (O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECTORY);
-	file->references = 1;
-	return file;
-}
-
-struct file *file_get(int fd) {
-	return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL;
-}
-
-struct file *file_hold(int fd) {
-	struct file *file = file_get(fd);
-	if (file) file->references++;
-	return file;
-}
-
-i64 file_install(struct file *file, int lowest, bool close_on_exec) {
-	for (int fd = lowest; fd < MAX_FILES; fd++) {
-		if (descriptors[fd]) continue;
-		descriptors[fd] = file;
-		closed_on_exec[fd] = close_on_exec;
-		return fd;
+	void *state = file && state_size ? kmalloc(state_size) : NULL;
+	if (file && state_size && !state) {
+		kfree(file, sizeof *file);
+		return NULL;
 	}
-	file_release(file);
-	return -EMFILE;
+	if (file) *file = (struct file){.operations = operations, .state = state, .state_size = state_size};
+	if (file) file->flags = flags & (O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECTORY);
+	return file;
+}
+
+struct file *file_get(int fd) { return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL; }
+
+i64 file_install(struct file *file) {
+	int fd = 0;
+	if (!file) return -ENOMEM;
+	file->references++;
+	while (fd < MAX_FILES && descriptors[fd]) fd++;
+	if (fd < MAX_FILES)
+		descriptors[fd] = file;
+	else
+		file_release(file);
+	return fd < MAX_FILES ? fd : -EMFILE;
 }
 
 void file_release(struct file *file) {
@@ -47,6 +42,7 @@ void file_release(struct file *file) {
 	if (--file->references) return;
 	epoll_forget(file);
 	if (file->operations->close) file->operations->close(file);
+	if (file->state_size) kfree(file->state, file->state_size);
 	kfree(file, sizeof *file);
 }
 
@@ -58,11 +54,6 @@ i64 file_close(int fd) {
 	return 0;
 }
 
-void file_event(struct file *file) {
-	wake(file);
-	epoll_event(file);
-}
-
 i64 file_wait(struct file *file) {
 	if (file->flags & O_NONBLOCK) return -EAGAIN;
 	block_on(file, FOREVER);
@@ -70,21 +61,14 @@ i64 file_wait(struct file *file) {
 }
 
 u32 file_poll(struct file *file) {
-	u32 ready = file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT;
-	return ready | (ready & EPOLLIN ? EPOLLRDNORM : 0) | (ready & EPOLLOUT ? EPOLLWRNORM : 0);
+	return file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT;
 }
-
-u32 file_mode(struct file *file) { return file->node ? file->node->mode : file->operations->mode; }
 
 u64 file_size(struct file *file) { return file->operations->size ? file->operations->size(file) : 0; }
 
 /* The program starts with the console as standard input, output and error, as after a login. */
 void file_init(void) {
-	for (int fd = 0; fd < 3; fd++) {
-		struct file *console = fd == 0 ? console_open() : console_open_output();
-		ASSERT(console);
-		file_install(console, fd, false);
-	}
+	for (int fd = 0; fd < 3; fd++) ASSERT(file_install(fd == 0 ? console_open() : console_open_output()) == fd);
 }
 
 enum { READ = 0, WRITE = 1, VECTOR = 2, POSITION = 4 };
@@ -102,10 +86,10 @@ static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 positio
 		if (result == 0 && kind & VECTOR && !part.length) continue;
 		if (total && !(kind & WRITE) && !(file_poll(file) & EPOLLIN)) break;
 		part.length = MIN(part.length, TRANSFER_MAX);
-		if (result == 0 && kind & WRITE)
-			result = file->operations->write(file, part.base, part.length, position);
-		else if (result == 0)
-			result = file->operations->read(file, part.base, part.length, position);
+		if (result == 0) {
+			const struct file_operations *operations = file->operations;
+			result = (kind & WRITE ? operations->write : operations->read)(file, part.base, part.length, position);
+		}
 		if (result < 0) return total ? total : result;
 		total += result;
 		position += position >= 0 ? result : 0;
@@ -116,13 +100,15 @@ static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 positio
 
 static i64 transfer(const u64 *a, u32 kind) {
 	struct file *file = file_get(a[0]);
-	i64 position = kind & POSITION ? (i64)a[3] : -1;
 	if (!file || (file->flags & O_ACCMODE) == (kind & WRITE ? O_RDONLY : O_WRONLY)) return -EBADF;
-	if (kind & POSITION && !file->operations->positioned) return -ESPIPE;
-	if (kind & WRITE ? !file->operations->write : !file->operations->read) return -EINVAL;
+	const struct file_operations *operations = file->operations;
+	i64 position = kind & POSITION ? (i64)a[3] : operations->size ? file->position : -1;
+	if (kind & POSITION && !operations->positioned) return -ESPIPE;
+	if (kind & WRITE ? !operations->write : !operations->read) return -EINVAL;
 	if ((kind & POSITION && position < 0) || (kind & VECTOR && a[2] > IOV_MAX)) return -EINVAL;
 	file->references++;
 	i64 result = transfer_parts(file, a, kind, position);
+	if (!(kind & POSITION) && operations->size && result > 0) file->position = position + result;
 	file_release(file);
 	return result;
 }
@@ -149,40 +135,14 @@ i64 sys_lseek(const u64 *a) {
 
 i64 sys_close(const u64 *a) { return file_close(a[0]); }
 
-static i64 duplicate(int fd, int lowest, bool close_on_exec) {
-	if (!file_get(fd)) return -EBADF;
-	if (lowest < 0 || lowest >= MAX_FILES) return -EINVAL;
-	return file_install(file_hold(fd), lowest, close_on_exec);
-}
-
-static i64 duplicate_onto(int fd, int target, bool close_on_exec) {
-	if (!file_get(fd) || target < 0 || target >= MAX_FILES) return -EBADF;
-	file_close(target);
-	return file_install(file_hold(fd), target, close_on_exec);
-}
-
-i64 sys_dup(const u64 *a) { return duplicate(a[0], 0, false); }
-
-i64 sys_dup2(const u64 *a) {
-	if ((int)a[0] == (int)a[1]) return file_get(a[0]) ? (i64)a[0] : -EBADF;
-	return duplicate_onto(a[0], a[1], false);
-}
-
-i64 sys_dup3(const u64 *a) {
-	if ((int)a[0] == (int)a[1] || a[2] & ~(u64)O_CLOEXEC) return -EINVAL;
-	return duplicate_onto(a[0], a[1], a[2] & O_CLOEXEC);
-}
-
+/* Nothing is ever executed: whether a descriptor would be closed then is not kept. */
 i64 sys_fcntl(const u64 *a) {
 	const u32 changeable = O_NONBLOCK | O_APPEND;
-	int fd = a[0];
-	struct file *file = file_get(fd);
+	struct file *file = file_get(a[0]);
 	if (!file) return -EBADF;
 	switch ((u32)a[1]) {
-	case F_DUPFD:
-	case F_DUPFD_CLOEXEC: return duplicate(fd, a[2], a[1] == F_DUPFD_CLOEXEC);
-	case F_GETFD: return closed_on_exec[fd] ? FD_CLOEXEC : 0;
-	case F_SETFD: closed_on_exec[fd] = a[2] & FD_CLOEXEC; return 0;
+	case F_GETFD:
+	case F_SETFD: return 0;
 	case F_GETFL: return file->flags;
 	case F_SETFL: file->flags = (file->flags & ~changeable) | (a[2] & changeable); return 0;
 	}
@@ -190,13 +150,12 @@ i64 sys_fcntl(const u64 *a) {
 }
 
 i64 sys_ioctl(const u64 *a) {
-	int fd = a[0];
-	struct file *file = file_get(fd);
+	struct file *file = file_get(a[0]);
 	i32 on;
 	if (!file) return -EBADF;
 	switch ((u32)a[1]) {
 	case FIOCLEX:
-	case FIONCLEX: closed_on_exec[fd] = a[1] == FIOCLEX; return 0;
+	case FIONCLEX: return 0;
 	case FIONBIO:
 		if (get_user(on, a[2]) < 0) return -EFAULT;
 		file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK;

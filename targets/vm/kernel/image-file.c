@@ -2,13 +2,10 @@
 #include "calls.h"
 #include "kernel.h"
 
-static bool is_directory(const struct file *file) { return file->node && (file->node->mode & S_IFMT) == S_IFDIR; }
-
 static i64 image_file_read(struct file *file, u64 to, size_t n, i64 position) {
 	struct node *node = file->node;
-	u64 offset = position < 0 ? file->position : (u64)position;
-	u64 done = 0;
-	if (is_directory(file)) return -EISDIR;
+	u64 offset = position, done = 0;
+	if (node_is(node, S_IFDIR)) return -EISDIR;
 	n = offset < node->size ? MIN(n, node->size - offset) : 0;
 	while (done < n) {
 		u64 at = offset + done;
@@ -18,11 +15,10 @@ static i64 image_file_read(struct file *file, u64 to, size_t n, i64 position) {
 		done += count;
 		if (reschedule) schedule();
 	}
-	if (position < 0) file->position = offset + done;
 	return done || !n ? (i64)done : -EFAULT;
 }
 
-static u64 image_file_size(struct file *file) { return is_directory(file) ? 0 : file->node->size; }
+static u64 image_file_size(struct file *file) { return node_is(file->node, S_IFDIR) ? 0 : file->node->size; }
 
 const struct file_operations image_operations = {.read = image_file_read, .size = image_file_size, .positioned = true};
 
@@ -45,7 +41,7 @@ i64 sys_getdents64(const u64 *a) {
 	struct file *file = file_get(a[0]);
 	u64 done = 0;
 	if (!file) return -EBADF;
-	if (!is_directory(file)) return -ENOTDIR;
+	if (!node_is(file->node, S_IFDIR)) return -ENOTDIR;
 	while (file->position <= 0xffffffff) {
 		u32 cursor = file->position;
 		struct node *child = image_child(file->node, &cursor);

@@ -95,7 +95,6 @@ struct boot_info {
 	struct memory_range map[MAX_MEMORY_RANGES];
 	u32 map_count;
 	u64 image, image_size; /* physical */
-	bool image_beside_ram; /* in persistent memory */
 	u64 rsdp;
 	char command_line[4096];
 };
@@ -115,7 +114,7 @@ extern const volatile struct embedded_image embedded_image;
 
 /* processor.c: GDT, TSS, IDT, control registers, features. */
 struct cpu_features {
-	bool smap, smep, umip, fsgsbase, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
+	bool smap, smep, umip, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
 	char hypervisor[13];
 };
 extern struct cpu_features cpu;
@@ -207,7 +206,7 @@ void power_reset(void) __attribute__((noreturn));
 
 /* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
 void page_init(void);              /* RAM below 4 GiB, which the loader's tables map */
-void page_init_high(void);         /* the rest, once it is mapped */
+void page_add(u64 from, u64 to); /* RAM in [from, to), once it is mapped */
 void *page_alloc(u32 order);       /* zeroed, an address in the direct map */
 void *page_alloc_dirty(u32 order); /* as it is */
 void page_free(void *page, u32 order);
@@ -218,8 +217,9 @@ bool dma_owns(u64 address, u64 length); /* wholly inside pages that page_alloc_d
 struct span {
 	u64 start, end;
 };
-/* The whole pages of range i of the boot map that lie in [from, to); false when it is not RAM or there are none. */
-bool page_span(u32 i, u64 from, u64 to, struct span *out);
+/* The next range of the boot map, from *i on, that has whole pages of RAM in [from, to): those. False: no more. */
+bool page_span(u32 *i, u64 from, u64 to, struct span *out);
+u32 page_order(u64 bytes); /* the least that holds them; MAX_ORDER + 1: too many */
 extern u64 pages_total, pages_usable, pages_free, pages_lowest;
 #define MAX_ORDER 14
 
@@ -242,7 +242,6 @@ void kfree(void *object, size_t n);
 #define PTE_ADDRESS       0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
 void pagetable_init(void);
-u64 *pte_find(u64 address);           /* NULL when no table is there */
 u64 *pte_make(u64 address);           /* NULL when memory is out */
 u64 *pte_next(u64 *address, u64 end); /* first entry at or after *address that a table exists for */
 /* Points an entry at a frame. kind: of PTE_KIND. Flushes nothing. */
@@ -288,8 +287,7 @@ i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *f
 i64 user_munmap(u64 address, u64 length);
 i64 user_mprotect(u64 address, u64 length, u32 protection);
 i64 user_madvise(u64 address, u64 length, int advice);
-i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_address);
-i64 user_mincore(u64 address, u64 length, u8 *vector_user);
+i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags);
 i64 user_brk(u64 address);
 /* Replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or device registers at *at. */
 i64 user_bind(u64 address, u64 length, u64 *at);
@@ -301,7 +299,7 @@ bool page_fault(u64 address, u64 error);
 #define FAULT_USER     4
 #define FAULT_RESERVED 8
 #define FAULT_FETCH    16
-extern u64 fault_count, fault_file_count, fault_copy_count;
+extern u64 fault_count;
 extern const u8 zero_page[];
 
 /*
@@ -328,9 +326,10 @@ struct node {
 	bool sparse;
 	u64 size, physical, stored;
 };
+static inline bool node_is(const struct node *node, u32 type) { return node && (node->mode & S_IFMT) == type; }
 void image_init(void);                                /* fails with one line for a damaged or truncated image */
-struct node *image_lookup(const char *absolute_path); /* follows symbolic links (at most 8) unless told not to */
-struct node *image_lookup_link(const char *absolute_path);
+/* Follows symbolic links, at most 8, the last of the path only if `follow`. */
+struct node *image_lookup(const char *absolute_path, bool follow);
 struct node *image_child(struct node *directory, u32 *cursor);     /* NULL at the end; *cursor starts at 0 */
 u64 image_page(struct node *node, u64 offset);                     /* physical address of the byte at the offset */
 i64 image_read(struct node *node, u64 offset, void *to, size_t n); /* into kernel memory; bytes read */
@@ -344,12 +343,13 @@ struct loaded {
 /* base: where to put position-independent code, 0: in a gap. */
 i64 elf_load(struct node *file, u64 base, struct loaded *out);
 void program_start(void) __attribute__((noreturn));
+extern struct node *program_node; /* what runs */
 
 /* thread.c */
 enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 struct thread {
 	u64 kernel_sp, kernel_stack;
-	u64 fs_base, gs_base;
+	u64 fs_base;
 	void *extended_state; /* XSAVE area */
 	enum thread_state state;
 	i32 id;
@@ -357,12 +357,8 @@ struct thread {
 	const void *channel;
 	bool timed_out, interrupted;
 	u64 futex; /* address waited on, or 0 */
-	u32 futex_bits;
 	u64 clear_tid; /* user address to zero and wake at exit */
-	u64 robust_list;
 	u64 signal_mask, signal_pending;
-	u64 call_mask; /* what signal_mask becomes when the call returns, if mask_changed */
-	bool mask_changed;
 	u64 alternate_stack, alternate_stack_size;
 	u64 run_time; /* nanoseconds on the processor */
 	u64 switched_at;
@@ -380,7 +376,6 @@ void thread_init(void);
 struct thread *thread_new(void);                        /* blocked; NULL at MAX_THREADS or out of memory */
 struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
 struct thread *thread_find(i32 id);
-void thread_start(struct thread *thread);
 void thread_exit(void) __attribute__((noreturn));
 void thread_exit_all(int code) __attribute__((noreturn)); /* ends the machine */
 void schedule(void);
@@ -396,19 +391,15 @@ void extended_state_load(const void *from); /* faults the kernel on garbage: see
 void extended_state_reset(void *area);      /* as a new thread has it */
 
 /* futex.c */
-void futex_wake(u64 address, u32 count);
-void futex_thread_exit(void); /* the robust list and clear_tid of a thread that ends */
+void futex_thread_exit(void); /* clear_tid of a thread that ends */
 
 /* signal.c */
 /* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
 bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
-void signal_send(struct thread *thread, int signal);          /* thread NULL: to the process */
+void signal_send(struct thread *thread, int signal);
 void signal_deliver_pending(struct trap_frame *frame);        /* on the way back to the program from a trap */
 void signal_after_call(struct trap_frame *frame, u64 number); /* and from a system call: restarts it or not */
 bool signal_is_pending(void);
-/* The mask argument of epoll_pwait, ppoll and their like: in force until the call returns. */
-i64 signal_mask_for_call(u64 mask_address, u64 size);
-
 /*
  * syscall.c: the table of calls.h. entry.S calls it with the frame; it puts the result into frame->rax. A handler
  * that block_on() left with current->interrupted returns -ERESTART when the call may simply start again after the
@@ -423,12 +414,12 @@ void trace_counts(void); /* at exit */
 i64 timespec_from_user(u64 *nanoseconds, u64 address);
 u64 deadline_after(u64 nanoseconds);      /* for block_on() */
 u64 deadline_at(u64 time, bool realtime); /* time on the monotonic clock, or since 1970 */
+u64 thread_time(void);                    /* of the current one on the processor */
 
 /* file.c: open files and descriptors. */
 struct file;
-struct epoll_item;
 struct file_operations {
-	/* position -1: the file's own, advanced. Buffers are user addresses; results negative errno. NULL: EINVAL. */
+	/* position: -1 in files without a size, but for pread. Buffers: user addresses. NULL: EINVAL. */
 	i64 (*read)(struct file *file, u64 to, size_t n, i64 position);
 	i64 (*write)(struct file *file, u64 from, size_t n, i64 position);
 	u32 (*poll)(struct file *file); /* EPOLL…; NULL: always readable and writable, and epoll refuses it */
@@ -442,25 +433,21 @@ struct file {
 	const struct file_operations *operations;
 	u32 references;
 	u32 flags; /* O_… */
-	u64 position;
-	struct node *node;           /* image files and directories */
-	void *state;                 /* what the operations keep */
-	struct epoll_item *watchers; /* epoll.c's */
+	i64 position;
+	struct node *node; /* image files and directories */
+	void *state;       /* what the operations keep; freed with the file */
+	size_t state_size;
 };
 #define MAX_FILES  1024
 #define COPY_SLICE (256 * KIB) /* long copies look for a reason to give way this often */
-/* With one reference and no descriptor; NULL when memory is out. */
-struct file *file_new(const struct file_operations *operations, u32 flags);
-struct file *file_get(int fd);  /* NULL: EBADF */
-struct file *file_hold(int fd); /* the same with a reference: for calls that may sleep; file_release() afterwards */
-i64 file_install(struct file *file, int lowest, bool close_on_exec); /* takes the reference; on error drops it */
+/* Without references, with zeroed state of that size (0: none); NULL when memory is out. */
+struct file *file_new(const struct file_operations *operations, u32 flags, size_t state_size);
+struct file *file_get(int fd);       /* NULL: EBADF. A call that may sleep counts a reference, and releases it */
+i64 file_install(struct file *file); /* in the lowest free descriptor, or frees it. NULL: -ENOMEM */
 void file_release(struct file *file);
-/* Readiness changed: wakes threads that sleep in file_wait() and all that poll the file. */
-void file_event(struct file *file);
 /* Sleeps until the file's next event: 0, -EAGAIN when it is non-blocking, -ERESTART for a signal. */
 i64 file_wait(struct file *file);
 u32 file_poll(struct file *file);
-u32 file_mode(struct file *file);
 u64 file_size(struct file *file);
 i64 file_close(int fd);
 void file_init(void); /* descriptors 0, 1, 2 */
@@ -487,13 +474,14 @@ bool path_normalize(const char *directory, const char *path, char *to, size_t si
 i64 path_find(int directory, u64 path_address, bool follow, struct place *place);
 
 /* process-files.c: files that are not in the image: /proc, /dev and the device window. */
-/* NULL and *error when there is no such path, or memory. */
-struct file *special_open(const char *path, u32 flags, i64 *error);
+i64 special_open(const char *path, u32 flags); /* a descriptor */
 bool special_exists(const char *path, u32 *mode);
+i64 random_to_user(u64 to, u64 n); /* bytes written */
 
 /* epoll.c */
-void epoll_event(struct file *file);  /* queues the file in the sets that watch it */
-void epoll_forget(struct file *file); /* takes it out of them */
+/* Readiness changed: wakes threads that sleep in file_wait() and all that poll the file. */
+void file_event(struct file *file);
+void epoll_forget(struct file *file); /* takes it out of all sets, and all out of it */
 
 /* window.c: see window.h */
 extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;

@@ -28,11 +28,9 @@ static u32 pipe_write_poll(struct file *file) {
 static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position) {
 	struct pipe *pipe = file->state;
 	size_t done = 0;
-	(void)position;
-	while (n && !held(pipe)) {
-		i64 result = pipe->writer ? file_wait(file) : 0;
-		if (result < 0 || (!pipe->writer && !held(pipe))) return result;
-	}
+	i64 result = 0;
+	while (n && !result && !held(pipe) && pipe->writer) result = file_wait(file);
+	if (result < 0) return result;
 	bool was_writable = is_writable(pipe);
 	n = MIN(n, held(pipe));
 	while (done < n) {
@@ -66,7 +64,6 @@ static i64 pipe_put(struct pipe *pipe, u64 from, size_t n) {
 static i64 pipe_write(struct file *file, u64 from, size_t n, i64 position) {
 	struct pipe *pipe = file->state;
 	size_t done = 0;
-	(void)position;
 	if (!pipe->ring) pipe->ring = kmalloc(PIPE_SIZE);
 	if (!pipe->ring) return -ENOMEM;
 	while (done < n) {
@@ -94,19 +91,17 @@ static void pipe_close(struct file *file) {
 	kfree(pipe, sizeof *pipe);
 }
 
-static i64 pipe_control(struct file *file, u32 request, u64 argument) {
-	return request == FIONREAD ? put_user(held(file->state), argument) : -ENOTTY;
-}
-
 static const struct file_operations read_end = {
-    .read = pipe_read, .poll = pipe_read_poll, .control = pipe_control, .close = pipe_close, .mode = S_IFIFO | 0600};
+    .read = pipe_read, .poll = pipe_read_poll, .close = pipe_close, .mode = S_IFIFO | 0600};
 static const struct file_operations write_end = {
-    .write = pipe_write, .poll = pipe_write_poll, .control = pipe_control, .close = pipe_close, .mode = S_IFIFO | 0600};
+    .write = pipe_write, .poll = pipe_write_poll, .close = pipe_close, .mode = S_IFIFO | 0600};
 
-static i64 pipe_open(u64 to, u32 flags) {
+i64 sys_pipe2(const u64 *a) {
+	u32 flags = a[1];
+	if (flags & ~(O_CLOEXEC | O_NONBLOCK)) return -EINVAL;
 	struct pipe *pipe = kmalloc(sizeof *pipe);
-	struct file *reader = pipe ? file_new(&read_end, O_RDONLY | (flags & O_NONBLOCK)) : NULL;
-	struct file *writer = reader ? file_new(&write_end, O_WRONLY | (flags & O_NONBLOCK)) : NULL;
+	struct file *reader = pipe ? file_new(&read_end, O_RDONLY | flags, 0) : NULL;
+	struct file *writer = reader ? file_new(&write_end, O_WRONLY | flags, 0) : NULL;
 	if (!writer) {
 		kfree(reader, sizeof *reader);
 		kfree(pipe, sizeof *pipe);
@@ -114,23 +109,9 @@ static i64 pipe_open(u64 to, u32 flags) {
 	}
 	*pipe = (struct pipe){.reader = reader, .writer = writer};
 	reader->state = writer->state = pipe;
-	i64 result = file_install(reader, 0, flags & O_CLOEXEC);
-	i32 fds[2] = {result};
-	if (result >= 0)
-		result = file_install(writer, 0, flags & O_CLOEXEC);
-	else
-		file_release(writer);
-	fds[1] = result;
-	if (result >= 0 && copy_to_user(to, fds, sizeof fds) < 0) {
-		file_close(fds[1]);
-		result = -EFAULT;
-	}
-	if (result < 0) file_close(fds[0]);
-	return MIN(result, 0);
-}
-
-i64 sys_pipe(const u64 *a) { return pipe_open(a[0], 0); }
-
-i64 sys_pipe2(const u64 *a) {
-	return a[1] & ~(u64)(O_CLOEXEC | O_NONBLOCK | O_DIRECT) ? -EINVAL : pipe_open(a[0], a[1]);
+	i32 fds[2] = {file_install(reader), file_install(writer)};
+	i64 result = MIN(MIN(fds[0], fds[1]), 0);
+	if (!result) result = copy_to_user(a[0], fds, sizeof fds);
+	for (u32 i = 0; result < 0 && i < 2; i++) file_close(fds[i]);
+	return result;
 }

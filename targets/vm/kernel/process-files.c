@@ -7,77 +7,57 @@
 
 #define SLICE         256
 #define AREA_LINE     384 /* as area_describe() prints one: addresses, and a path of the image */
-#define WINDOW_INFO   (512 + MAX_MEMORY_RANGES * 64)
+#define TEXT_MOST     (512 + MAX_MEMORY_RANGES * 64) /* of the others: window_info() is the longest */
 #define CLOCK_TICK    (NANOSECONDS / 100) /* as AT_CLKTCK says */
 #define KIB_OF(pages) ((pages) * (PAGE / KIB))
 
 struct text {
-	size_t size, capacity;
+	size_t size;
 	char bytes[];
 };
 
 static i64 text_read(struct file *file, u64 to, size_t n, i64 position) {
 	struct text *text = file->state;
-	u64 offset = position < 0 ? file->position : (u64)position;
+	u64 offset = position;
 	n = offset < text->size ? MIN(n, text->size - offset) : 0;
-	if (copy_to_user(to, text->bytes + offset, n) < 0) return -EFAULT;
-	if (position < 0) file->position = offset + n;
-	return n;
+	return copy_to_user(to, text->bytes + offset, n) < 0 ? -EFAULT : (i64)n;
 }
 
 static u64 text_size(struct file *file) { return ((struct text *)file->state)->size; }
 
-static void text_close(struct file *file) {
-	struct text *text = file->state;
-	kfree(text, sizeof *text + text->capacity);
-}
-
 static const struct file_operations text_operations = {
-    .read = text_read, .size = text_size, .close = text_close, .positioned = true, .mode = S_IFREG | 0444};
+    .read = text_read, .size = text_size, .positioned = true, .mode = S_IFREG | 0444};
 
 static struct file *text_open(size_t (*write)(char *to, size_t size)) {
-	size_t capacity = PAGE - sizeof(struct text);
-	if (write == area_describe) capacity = (area_count + 1) * AREA_LINE;
-	if (write == window_info) capacity = WINDOW_INFO;
-	struct text *text = kmalloc(sizeof *text + capacity);
-	struct file *file = text ? file_new(&text_operations, O_RDONLY) : NULL;
-	if (!file) {
-		kfree(text, sizeof *text + capacity);
-		return NULL;
-	}
-	text->capacity = capacity;
-	text->size = MIN(write(text->bytes, capacity), capacity - 1);
-	file->state = text;
+	size_t capacity = write == area_describe ? (area_count + 1) * AREA_LINE : TEXT_MOST;
+	struct file *file = file_new(&text_operations, O_RDONLY, sizeof(struct text) + capacity);
+	struct text *text = file ? file->state : NULL;
+	if (file) text->size = MIN(write(text->bytes, capacity), capacity - 1);
 	return file;
 }
 
-static i64 null_read(struct file *file, u64 to, size_t n, i64 position) {
-	(void)file, (void)to, (void)n, (void)position;
-	return 0;
-}
+static i64 null_read(struct file *file, u64 to, size_t n, i64 position) { return 0; }
+static i64 null_write(struct file *file, u64 from, size_t n, i64 position) { return n; }
 
-static i64 null_write(struct file *file, u64 from, size_t n, i64 position) {
-	(void)file, (void)from, (void)position;
-	return n;
-}
-
-static i64 random_read(struct file *file, u64 to, size_t n, i64 position) {
+i64 random_to_user(u64 to, u64 n) {
 	u8 bytes[SLICE];
-	size_t done = 0;
-	(void)file, (void)position;
+	u64 done = 0;
 	while (done < n) {
 		size_t count = MIN(n - done, sizeof bytes);
 		random_bytes(bytes, count);
-		if (copy_to_user(to + done, bytes, count) < 0) return done ? (i64)done : -EFAULT;
+		if (copy_to_user(to + done, bytes, count) < 0) break;
 		done += count;
 		if (reschedule) schedule();
 	}
-	return done;
+	memset(bytes, 0, sizeof bytes);
+	asm volatile("" ::"r"(bytes) : "memory"); /* or the compiler drops the wiping */
+	return done || !n ? (i64)done : -EFAULT;
 }
+
+static i64 random_read(struct file *file, u64 to, size_t n, i64 position) { return random_to_user(to, n); }
 
 static i64 random_write(struct file *file, u64 from, size_t n, i64 position) {
 	u8 bytes[SLICE];
-	(void)file, (void)position;
 	n = MIN(n, sizeof bytes); /* whoever has more entropy writes again */
 	if (copy_from_user(bytes, from, n) < 0) return -EFAULT;
 	random_add(bytes, n);
@@ -105,18 +85,9 @@ static size_t write_process_stat(char *to, size_t size) {
 		      process_time() / CLOCK_TICK, count, pages_used() * PAGE, pages_used());
 }
 
-static size_t write_statm(char *to, size_t size) {
-	return format(to, size, "%lu %lu 0 0 0 %lu 0\n", pages_used(), pages_used(), pages_used());
-}
-
-static size_t write_status(char *to, size_t size) {
-	return format(to, size, "Name:\tprogram\nState:\tR (running)\nPid:\t1\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n",
-		      KIB_OF(pages_usable - pages_lowest), KIB_OF(pages_used()));
-}
-
 static size_t write_uptime(char *to, size_t size) {
-	u64 up = now() / CLOCK_TICK, busy = process_time() / CLOCK_TICK, idle = up - MIN(up, busy);
-	return format(to, size, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
+	u64 up = now() / CLOCK_TICK;
+	return format(to, size, "%lu.%02lu 0.00\n", up / 100, up % 100);
 }
 
 static size_t write_stat(char *to, size_t size) {
@@ -131,20 +102,16 @@ static size_t write_cpuinfo(char *to, size_t size) {
 
 static size_t write_command_line(char *to, size_t size) { return format(to, size, "%s\n", boot_info.command_line); }
 
-struct special {
+static const struct special {
 	const char *path;
 	const struct file_operations *operations;
 	size_t (*write)(char *to, size_t size); /* of a text file */
-};
-static const struct special specials[] = {
+} specials[] = {
     {"/dev/null", &null_operations, NULL},
     {"/dev/random", &random_operations, NULL},
     {"/dev/urandom", &random_operations, NULL},
     {"/dev/console", &console_operations, NULL},
     {"/dev/tty", &console_operations, NULL},
-    {"/dev/stdin", &console_operations, NULL},
-    {"/dev/stdout", &console_operations, NULL},
-    {"/dev/stderr", &console_operations, NULL},
     {"/dev/window/info", &text_operations, window_info},
     {"/dev/window/memory", &window_memory_operations, NULL},
     {"/dev/window/port", &window_port_operations, NULL},
@@ -153,8 +120,6 @@ static const struct special specials[] = {
     {"/dev/window/power", &window_power_operations, NULL},
     {"/proc/self/maps", &text_operations, area_describe},
     {"/proc/self/stat", &text_operations, write_process_stat},
-    {"/proc/self/statm", &text_operations, write_statm},
-    {"/proc/self/status", &text_operations, write_status},
     {"/proc/meminfo", &text_operations, write_meminfo},
     {"/proc/cpuinfo", &text_operations, write_cpuinfo},
     {"/proc/cmdline", &text_operations, write_command_line},
@@ -163,10 +128,8 @@ static const struct special specials[] = {
 };
 
 static const struct special *find(const char *path) {
-	bool possible = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
-	for (u32 i = 0; possible && i < LENGTH(specials); i++) {
-		if (strcmp(path, specials[i].path) == 0) return &specials[i];
-	}
+	for (const struct special *special = specials; special < specials + LENGTH(specials); special++)
+		if (strcmp(path, special->path) == 0) return special;
 	return NULL;
 }
 
@@ -177,11 +140,10 @@ bool special_exists(const char *path, u32 *mode) {
 	return special || link;
 }
 
-struct file *special_open(const char *path, u32 flags, i64 *error) {
+i64 special_open(const char *path, u32 flags) {
 	const struct special *special = find(path);
-	*error = special ? -EROFS : -ENOENT;
-	if (!special || (special->write && flags & O_ACCMODE)) return NULL;
-	*error = -ENOMEM;
-	if (special->write) return text_open(special->write);
-	return special->operations == &console_operations ? console_open() : file_new(special->operations, flags);
+	if (!special) return -ENOENT;
+	if (special->write) return flags & O_ACCMODE ? -EROFS : file_install(text_open(special->write));
+	if (special->operations == &console_operations) return file_install(console_open());
+	return file_install(file_new(special->operations, flags, 0));
 }

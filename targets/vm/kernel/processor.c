@@ -46,7 +46,6 @@ static void find_features(void) {
 		fail(EXIT_PANIC, "[kernel] boot: the processor lacks XSAVE");
 	cpu.x2apic = basic.ecx >> 21 & 1;
 	cpu.rdrand = basic.ecx >> 30 & 1;
-	cpu.fsgsbase = extended.ebx >> 0 & 1;
 	cpu.smep = extended.ebx >> 7 & 1;
 	cpu.smap = extended.ebx >> 20 & 1;
 	cpu.umip = extended.ecx >> 2 & 1;
@@ -86,7 +85,6 @@ void processor_init(void) {
 	if (cpu.smep) cr4 |= CR4_SMEP;
 	if (cpu.smap) cr4 |= CR4_SMAP;
 	if (cpu.umip) cr4 |= CR4_UMIP;
-	if (cpu.fsgsbase) cr4 |= CR4_FSGSBASE;
 	write_cr4(cr4);
 	write_cr0(read_cr0() | CR0_WP);
 

@@ -4,15 +4,13 @@
  */
 #include "kernel.h"
 
-#define STACK_SIZE   (8 * MIB)
-#define STACK_GUARD  MIB
-#define STACK_SPREAD (16 * GIB)
-/* Position-independent programs lie from here on. */
-#define PROGRAM_BASE   0x555500000000UL
+#define STACK_SIZE     (8 * MIB)
+#define STACK_SPREAD   (16 * GIB)
+#define PROGRAM_BASE   0x555500000000UL /* position-independent programs lie from here on */
 #define PROGRAM_SPREAD (1024 * GIB)
-#define MAX_TEXT       (64 * KIB)
-#define MAX_STRINGS    480
-#define MAX_ARGUMENT   4096
+enum { STACK_GUARD = MIB, MAX_TEXT = 64 * KIB, MAX_STRINGS = 480, MAX_ARGUMENT = 4096 };
+
+struct node *program_node;
 
 struct first_stack {
 	u64 pointer;
@@ -31,11 +29,6 @@ static void word(struct first_stack *stack, u64 value) {
 	stack->words[stack->count++] = value;
 }
 
-static void fact(struct first_stack *stack, u64 type, u64 value) {
-	word(stack, type);
-	word(stack, value);
-}
-
 /*
  * What V8 may use of the free memory, in MiB. Its own tables, the libraries' data and buffers need a fixed part and a
  * part that grows with the work: a quarter. So it is V8 that runs out first, and says so.
@@ -48,26 +41,26 @@ static u64 heap_limit(void) {
 /* The size of one of the young generation's three spaces, in MiB. */
 static u64 semi_space(void) { return MAX(1, MIN(16, pages_free * PAGE / MIB / 32)); }
 
-/* Copies an argument with @heap@ and @semi@ replaced: the length, without the end. */
-static size_t substitute(char *to, size_t size, const char *from) {
+/* Copies an argument with @heap@ and @semi@ replaced: the length, with the end. */
+static size_t substitute(char *to, const char *from) {
 	size_t length = 0;
-	while (*from && length + 24 < size) {
+	while (*from && length + 24 < MAX_ARGUMENT) {
 		bool heap = !strncmp(from, "@heap@", 6);
-		if (!heap && strncmp(from, "@semi@", 6)) {
+		if (heap || !strncmp(from, "@semi@", 6)) {
+			length += (size_t)format(to + length, 24, "%lu", heap ? heap_limit() : semi_space());
+			from += 6;
+		} else {
 			to[length++] = *from++;
-			continue;
 		}
-		length += (size_t)format(to + length, size - length, "%lu", heap ? heap_limit() : semi_space());
-		from += 6;
 	}
-	if (*from) fail(EXIT_BAD_IMAGE, "[kernel] cannot start: an argument is longer than %u bytes", (u32)size);
+	if (*from) fail(EXIT_BAD_IMAGE, "[kernel] cannot start: an argument is longer than %u bytes", MAX_ARGUMENT);
 	to[length] = 0;
-	return length;
+	return length + 1;
 }
 
 /* Pushes the NUL-terminated strings of the file and notes where each lies, and a 0. Returns how many there are. */
 static u32 push_strings(struct first_stack *stack, const char *path) {
-	struct node *file = image_lookup(path);
+	struct node *file = image_lookup(path, true);
 	char *text = kmalloc(MAX_TEXT), *one = kmalloc(MAX_ARGUMENT);
 	u32 count = 0;
 	if (!text || !one) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the arguments");
@@ -80,7 +73,7 @@ static u32 push_strings(struct first_stack *stack, const char *path) {
 		if (++count > MAX_STRINGS / 2)
 			fail(EXIT_BAD_IMAGE, "[kernel] cannot start: more than %u strings in %s", MAX_STRINGS / 2,
 			     path);
-		push(stack, one, substitute(one, MAX_ARGUMENT, text + at) + 1);
+		push(stack, one, substitute(one, text + at));
 		word(stack, stack->pointer);
 	}
 	word(stack, 0);
@@ -91,33 +84,29 @@ static u32 push_strings(struct first_stack *stack, const char *path) {
 
 static void push_facts(struct first_stack *stack, const struct loaded *program, const struct loaded *interpreter,
 		       const char *path) {
-	u8 random[16];
+	u64 random[2] = {random_u64(), random_u64()};
 	push(stack, path, strlen(path) + 1);
 	u64 execfn = stack->pointer;
 	push(stack, "x86_64", 7);
 	u64 platform = stack->pointer;
-	random_bytes(random, sizeof random);
 	push(stack, random, sizeof random);
-	fact(stack, AT_RANDOM, stack->pointer);
-	fact(stack, AT_EXECFN, execfn);
-	fact(stack, AT_PLATFORM, platform);
-	fact(stack, AT_PHDR, program->headers);
-	fact(stack, AT_PHENT, 56);
-	fact(stack, AT_PHNUM, program->header_count);
-	fact(stack, AT_BASE, interpreter->bias);
-	fact(stack, AT_ENTRY, program->entry);
-	fact(stack, AT_FLAGS, 0);
-	fact(stack, AT_PAGESZ, PAGE);
-	fact(stack, AT_UID, 0);
-	fact(stack, AT_EUID, 0);
-	fact(stack, AT_GID, 0);
-	fact(stack, AT_EGID, 0);
-	fact(stack, AT_SECURE, 0);
-	fact(stack, AT_CLKTCK, 100);
-	fact(stack, AT_HWCAP, cpuid(1, 0).edx);
-	fact(stack, AT_HWCAP2, cpu.fsgsbase ? 2 : 0);
-	fact(stack, AT_MINSIGSTKSZ, extended_state_size + 1024);
-	fact(stack, AT_NULL, 0);
+	const u64 facts[][2] = {
+		{AT_RANDOM, stack->pointer},
+		{AT_EXECFN, execfn},
+		{AT_PLATFORM, platform},
+		{AT_PHDR, program->headers},
+		{AT_PHENT, 56},
+		{AT_PHNUM, program->header_count},
+		{AT_BASE, interpreter->bias},
+		{AT_ENTRY, program->entry},
+		{AT_PAGESZ, PAGE},
+		{AT_SECURE, 0},
+		{AT_CLKTCK, 100},
+		{AT_HWCAP, cpuid(1, 0).edx},
+		{AT_MINSIGSTKSZ, extended_state_size + 1024},
+		{AT_NULL, 0},
+	};
+	for (u32 i = 0; i < LENGTH(facts) * 2; i++) word(stack, facts[i / 2][i % 2]);
 }
 
 static u64 make_stack(void) {
@@ -129,7 +118,7 @@ static u64 make_stack(void) {
 }
 
 static void load(const char *path, u64 base, struct loaded *out) {
-	struct node *file = image_lookup(path);
+	struct node *file = image_lookup(path, true);
 	if (!file || (file->mode & S_IFMT) != S_IFREG)
 		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is not in the image", path);
 	i64 error = elf_load(file, base, out);
@@ -139,7 +128,7 @@ static void load(const char *path, u64 base, struct loaded *out) {
 }
 
 static void program_path(char *path, size_t size) {
-	struct node *file = image_lookup("/boot/argv");
+	struct node *file = image_lookup("/boot/argv", true);
 	i64 length = file ? image_read(file, 0, path, size) : 0;
 	if (length <= 0 || strnlen(path, (size_t)length) == (size_t)length)
 		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: /boot/argv names no program");
@@ -163,14 +152,15 @@ void program_start(void) {
 	stack->pointer = ALIGN_DOWN(stack->pointer, 16) - (stack->count & 1) * 8;
 	push(stack, stack->words, stack->count * sizeof stack->words[0]);
 	*thread_frame(thread) = (struct trap_frame){
-	    .rip = interpreter.entry ? interpreter.entry : program.entry,
-	    .rsp = stack->pointer,
-	    .cs = USER_CODE,
-	    .ss = USER_DATA,
-	    .rflags = RFLAGS_IF | RFLAGS_FIXED,
+		.rip = interpreter.entry ? interpreter.entry : program.entry,
+		.rsp = stack->pointer,
+		.cs = USER_CODE,
+		.ss = USER_DATA,
+		.rflags = RFLAGS_IF | RFLAGS_FIXED,
 	};
 	kfree(stack, sizeof *stack);
-	thread_start(thread);
+	program_node = image_lookup(path, true);
+	thread_wake(thread);
 	schedule(); /* what runs here is no thread, and never comes back */
 	panic("the boot stack runs again");
 }

@@ -7,8 +7,8 @@
  *
  * The default action is to end the machine with EXIT_SIGNAL + number; there is nobody to stop or continue.
  */
-#include "kernel.h"
 #include "calls.h"
+#include "kernel.h"
 
 #define RED_ZONE       128 /* bytes below the stack pointer that belong to the interrupted function */
 #define SMALLEST_STACK 2048
@@ -21,13 +21,11 @@
 #define XSTATE_MXCSR       24
 #define XSTATE_HEADER      512
 #define XSTATE_HEADER_SIZE 64
-#define LARGEST_XSTATE     PAGE
 
 #define BIT(signal) (1UL << ((signal)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
-#define HARMLESS \
-	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | \
-	 BIT(SIGTTOU))
+#define IGNORED_BY_DEFAULT \
+	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
 
 struct signal_frame {
 	u64 return_address;
@@ -36,17 +34,15 @@ struct signal_frame {
 };
 
 static struct sigaction actions[SIGNAL_COUNT + 1];
-static u64 process_pending;
 /* Between the processor and the program's memory; interrupts are off, so one is enough. */
-static u8 xstate[LARGEST_XSTATE] __attribute__((aligned(64)));
+static u8 xstate[PAGE] __attribute__((aligned(64)));
 
 static bool is_ignored(int signal) {
 	u64 handler = actions[signal].handler;
-	return handler == SIG_IGN || (handler == SIG_DFL && (BIT(signal) & HARMLESS));
+	return handler == SIG_IGN || (handler == SIG_DFL && BIT(signal) & IGNORED_BY_DEFAULT);
 }
 
-static void die(int signal, const char *why) __attribute__((noreturn));
-static void die(int signal, const char *why) {
+static __attribute__((noreturn)) void die(int signal, const char *why) {
 	fail(EXIT_SIGNAL + signal, "[kernel] program killed by signal %d%s", signal, why);
 }
 
@@ -55,20 +51,15 @@ static bool on_alternate_stack(u64 stack) {
 }
 
 /* The registers that a frame and a context both have. */
+/* clang-format off */
 #define EACH_REGISTER(R) \
-	R(r8) \
-	R(r9) R(r10) R(r11) R(r12) R(r13) R(r14) R(r15) R(rdi) R(rsi) R(rbp) R(rbx) R(rdx) R(rax) R(rcx) R(rsp) R(rip) \
-	    R(rflags)
-
-static void fill_context(struct ucontext *context, const struct trap_frame *frame) {
+	R(r8) R(r9) R(r10) R(r11) R(r12) R(r13) R(r14) R(r15) R(rdi) R(rsi) R(rbp) R(rbx) \
+	R(rdx) R(rax) R(rcx) R(rsp) R(rip) R(rflags)
+/* clang-format on */
 #define FILL(name) context->name = frame->name;
-	EACH_REGISTER(FILL)
-	context->cs = USER_CODE;
-	context->ss = USER_DATA;
-}
+#define TAKE(name) frame->name = context->name;
 
 static void take_context(struct trap_frame *frame, const struct ucontext *context) {
-#define TAKE(name) frame->name = context->name;
 	EACH_REGISTER(TAKE)
 	frame->rflags = (context->rflags & PROGRAM_FLAGS) | RFLAGS_FIXED | RFLAGS_IF;
 	frame->cs = USER_CODE;
@@ -89,27 +80,20 @@ static u64 place_frame(const struct trap_frame *frame, const struct sigaction *a
 static bool enter_handler(struct trap_frame *frame, struct sigaction *action, const struct siginfo *info) {
 	struct signal_frame signal_frame = {.return_address = action->restorer, .info = *info};
 	struct ucontext *context = &signal_frame.context;
-	bool fault = info->code > 0;
 	u64 area, at = place_frame(frame, action, &area);
 	if (action->flags & SA_ONSTACK && on_alternate_stack(area) && !on_alternate_stack(at + 1)) return false;
-	fill_context(context, frame);
+	EACH_REGISTER(FILL)
+	context->cs = USER_CODE;
+	context->ss = USER_DATA;
 	context->flags = 1; /* an XSAVE area is there */
 	context->stack.address = current->alternate_stack;
 	context->stack.size = current->alternate_stack_size;
 	context->stack.flags = current->alternate_stack_size ? 0 : SS_DISABLE;
-	context->error = fault ? frame->error : 0;
-	context->trap = fault ? frame->vector : 0;
-	context->cr2 = fault ? info->address : 0;
 	context->extended_state = area;
-	context->mask = current->mask_changed ? current->call_mask : current->signal_mask;
-	context->old_mask = context->mask;
+	context->mask = current->signal_mask;
 	extended_state_save(xstate);
-	if (copy_to_user(area, xstate, extended_state_size)) return false;
-	if (copy_to_user(at, &signal_frame, sizeof signal_frame)) return false;
-
-	current->mask_changed = false;
-	current->signal_mask |= action->mask;
-	if (!(action->flags & SA_NODEFER)) current->signal_mask |= BIT(info->signal);
+	if (copy_to_user(area, xstate, extended_state_size) || put_user(signal_frame, at)) return false;
+	current->signal_mask |= action->mask | (action->flags & SA_NODEFER ? 0 : BIT(info->signal));
 	current->signal_mask &= ~UNBLOCKABLE;
 	frame->rip = action->handler;
 	frame->rsp = at;
@@ -131,72 +115,24 @@ bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address) {
 
 static bool takes(const struct thread *thread, int signal) { return !(thread->signal_mask & BIT(signal)); }
 
-static void interrupt(struct thread *thread) {
+void signal_send(struct thread *thread, int signal) {
+	if (signal == SIGKILL) die(signal, "");
+	if (is_ignored(signal) && takes(thread, signal)) return;
+	thread->signal_pending |= BIT(signal);
+	if (!takes(thread, signal)) return;
 	if (thread->state == THREAD_BLOCKED) thread->interrupted = true;
 	thread_wake(thread);
 }
 
-/* Any thread that does not block the signal may take it: the current one rather than a sleeper. */
-static void send_to_process(int signal) {
-	process_pending |= BIT(signal);
-	if (takes(current, signal)) {
-		interrupt(current); /* which may be idling */
-		return;
-	}
-	for (struct thread *thread = threads; thread; thread = thread->next)
-		if (takes(thread, signal)) {
-			interrupt(thread);
-			return;
-		}
-}
-
-void signal_send(struct thread *thread, int signal) {
-	if (signal == SIGKILL) die(signal, "");
-	if (is_ignored(signal) && (!thread || takes(thread, signal))) return;
-	if (!thread) {
-		send_to_process(signal);
-		return;
-	}
-	thread->signal_pending |= BIT(signal);
-	if (takes(thread, signal)) interrupt(thread);
-}
-
-bool signal_is_pending(void) { return ((current->signal_pending | process_pending) & ~current->signal_mask) != 0; }
-
-i64 signal_mask_for_call(u64 mask_address, u64 size) {
-	u64 mask;
-	if (!mask_address) return 0;
-	if (size != sizeof mask) return -EINVAL;
-	if (get_user(mask, mask_address)) return -EFAULT;
-	if (!current->mask_changed) current->call_mask = current->signal_mask;
-	current->mask_changed = true;
-	current->signal_mask = mask & ~UNBLOCKABLE;
-	return 0;
-}
-
-/* The next signal to deliver, taken off its queue; 0 when there is none. */
-static int take_pending(struct siginfo *info) {
-	u64 own = current->signal_pending & ~current->signal_mask;
-	u64 any = own | (process_pending & ~current->signal_mask);
-	int signal;
-	if (!any) return 0;
-	signal = __builtin_ctzl(any) + 1;
-	*info = (struct siginfo){.signal = signal, .code = own & BIT(signal) ? SI_TKILL : SI_USER};
-	info->address = 1; /* the sender: process 1, user 0 */
-	if (own & BIT(signal))
-		current->signal_pending &= ~BIT(signal);
-	else
-		process_pending &= ~BIT(signal);
-	return signal;
-}
+bool signal_is_pending(void) { return (current->signal_pending & ~current->signal_mask) != 0; }
 
 /* `restart`: the frame is that of a call which a signal interrupted, set up to make the call once more. */
 static void deliver(struct trap_frame *frame, bool restart) {
-	struct siginfo info;
-	int signal;
-	while ((signal = take_pending(&info))) {
+	while (signal_is_pending()) {
+		int signal = __builtin_ctzl(current->signal_pending & ~current->signal_mask) + 1;
+		struct siginfo info = {.signal = signal, .code = SI_USER, .address = 1}; /* sender: process 1, user 0 */
 		struct sigaction *action = &actions[signal];
-
+		current->signal_pending &= ~BIT(signal);
 		if (is_ignored(signal)) continue;
 		if (action->handler == SIG_DFL) die(signal, "");
 		if (restart && !(action->flags & SA_RESTART)) {
@@ -206,15 +142,9 @@ static void deliver(struct trap_frame *frame, bool restart) {
 		restart = false;
 		if (!enter_handler(frame, action, &info)) die(SIGSEGV, ": no room on the stack for a signal's frame");
 	}
-	if (current->mask_changed) {
-		current->mask_changed = false;
-		current->signal_mask = current->call_mask;
-	}
 }
 
-void signal_deliver_pending(struct trap_frame *frame) {
-	if (signal_is_pending()) deliver(frame, false);
-}
+void signal_deliver_pending(struct trap_frame *frame) { deliver(frame, false); }
 
 void signal_after_call(struct trap_frame *frame, u64 number) {
 	bool restart = (i64)frame->rax == -ERESTART && number != RT_SIGRETURN;
@@ -222,17 +152,16 @@ void signal_after_call(struct trap_frame *frame, u64 number) {
 		frame->rip -= SYSCALL_LENGTH;
 		frame->rax = number;
 	}
-	if (restart || current->mask_changed || signal_is_pending()) deliver(frame, restart);
+	deliver(frame, restart);
 }
 
 /* Makes what the program left in `xstate` safe for xrstor, which faults on undefined bits. */
 static void clean_xstate(void) {
 	u32 *mxcsr = (u32 *)(xstate + XSTATE_MXCSR);
 	u64 *header = (u64 *)(xstate + XSTATE_HEADER);
-	u64 parts = header[0] & extended_state_parts;
 	*mxcsr &= extended_state_mxcsr_mask;
-	memset(header, 0, XSTATE_HEADER_SIZE);
-	header[0] = parts;
+	header[0] &= extended_state_parts;
+	memset(header + 1, 0, XSTATE_HEADER_SIZE - sizeof *header);
 }
 
 static bool take_frame(struct trap_frame *frame) {
@@ -251,20 +180,21 @@ static bool take_frame(struct trap_frame *frame) {
 
 i64 sys_rt_sigreturn(const u64 *a) {
 	struct trap_frame *frame = thread_frame(current);
-	(void)a;
 	if (!take_frame(frame) && !signal_fault(frame, SIGSEGV, SI_KERNEL, 0)) die(SIGSEGV, ": a damaged signal frame");
 	return frame->rax;
 }
 
 i64 sys_rt_sigaction(const u64 *a) {
-	struct sigaction new, old;
+	struct sigaction new;
 	if (a[0] < 1 || a[0] > SIGNAL_COUNT || a[3] != sizeof(u64)) return -EINVAL;
-	if (a[1] && (BIT(a[0]) & UNBLOCKABLE)) return -EINVAL;
-	if (a[1] && get_user(new, a[1])) return -EFAULT;
-	/* iretq to an address that is not canonical would fault in the kernel. */
-	if (a[1] && new.handler >= USER_TOP) return -EINVAL;
-	old = actions[a[0]];
-	if (a[1]) actions[a[0]] = new;
+	struct sigaction *action = &actions[a[0]], old = *action;
+	if (a[1]) {
+		if (BIT(a[0]) & UNBLOCKABLE) return -EINVAL;
+		if (get_user(new, a[1])) return -EFAULT;
+		/* iretq to an address that is not canonical would fault in the kernel. */
+		if (new.handler >= USER_TOP) return -EINVAL;
+		*action = new;
+	}
 	return a[2] ? put_user(old, a[2]) : 0;
 }
 
@@ -273,81 +203,44 @@ i64 sys_rt_sigprocmask(const u64 *a) {
 	if (a[3] != sizeof set) return -EINVAL;
 	if (a[1]) {
 		if (get_user(set, a[1])) return -EFAULT;
-		set &= ~UNBLOCKABLE;
-		if ((u32)a[0] == SIG_BLOCK)
-			current->signal_mask |= set;
-		else if ((u32)a[0] == SIG_UNBLOCK)
-			current->signal_mask &= ~set;
-		else if ((u32)a[0] == SIG_SETMASK)
-			current->signal_mask = set;
-		else
-			return -EINVAL;
+		const u64 masks[] = {[SIG_BLOCK] = old | set, [SIG_UNBLOCK] = old & ~set, [SIG_SETMASK] = set};
+		if ((u32)a[0] >= LENGTH(masks)) return -EINVAL;
+		current->signal_mask = masks[(u32)a[0]] & ~UNBLOCKABLE;
 	}
 	return a[2] ? put_user(old, a[2]) : 0;
 }
 
-i64 sys_rt_sigpending(const u64 *a) {
-	if (a[1] > sizeof(u64)) return -EINVAL;
-	return put_user((current->signal_pending | process_pending) & current->signal_mask, a[0]);
-}
-
-static i64 wait_for_signal(void) {
-	do block_on(current, FOREVER);
-	while (!current->interrupted);
-	return -EINTR;
-}
-
-i64 sys_pause(const u64 *a) {
-	(void)a;
-	return wait_for_signal();
-}
-
-i64 sys_rt_sigsuspend(const u64 *a) {
-	i64 error = signal_mask_for_call(a[0], a[1]);
-	return error ? error : wait_for_signal();
-}
-
 i64 sys_sigaltstack(const u64 *a) {
-	u64 stack = thread_frame(current)->rsp;
-	struct sigaltstack new, old = {
-				    .address = current->alternate_stack,
-				    .size = current->alternate_stack_size,
-				    .flags = !current->alternate_stack_size ? SS_DISABLE
-					     : on_alternate_stack(stack)    ? SS_ONSTACK
-									    : 0,
-				};
+	bool in_use = on_alternate_stack(thread_frame(current)->rsp);
+	struct sigaltstack new, old = {.address = current->alternate_stack, .size = current->alternate_stack_size};
+	old.flags = !old.size ? SS_DISABLE : in_use ? SS_ONSTACK : 0;
 	if (a[0]) {
 		if (get_user(new, a[0])) return -EFAULT;
-		if (on_alternate_stack(stack)) return -EPERM;
+		if (in_use) return -EPERM;
 		if (new.flags & ~(SS_ONSTACK | SS_DISABLE)) return -EINVAL;
-		if (new.flags & SS_DISABLE)
-			new.address = new.size = 0;
-		else if (new.size < SMALLEST_STACK)
-			return -ENOMEM;
-		else if (!user_range(new.address, new.size))
-			return -EFAULT;
+		if (new.flags & SS_DISABLE) new.address = new.size = 0;
+		if (new.size < SMALLEST_STACK && !(new.flags & SS_DISABLE)) return -ENOMEM;
+		if (new.size && !user_range(new.address, new.size)) return -EFAULT;
 		current->alternate_stack = new.address;
 		current->alternate_stack_size = new.size;
 	}
 	return a[1] ? put_user(old, a[1]) : 0;
 }
 
-i64 sys_kill(const u64 *a) {
-	i32 process = a[0];
-	if (a[1] > SIGNAL_COUNT) return -EINVAL;
-	if (process != 0 && process != 1) return -ESRCH;
-	if (a[1]) signal_send(NULL, a[1]);
-	return 0;
-}
-
-static i64 send_to_thread(i32 id, u64 signal) {
-	struct thread *thread = thread_find(id);
-	if (signal > SIGNAL_COUNT || id <= 0) return -EINVAL;
+static i64 send(struct thread *thread, u64 signal) {
+	if (signal > SIGNAL_COUNT) return -EINVAL;
 	if (!thread) return -ESRCH;
 	if (signal) signal_send(thread, signal);
 	return 0;
 }
 
-i64 sys_tkill(const u64 *a) { return send_to_thread(a[0], a[1]); }
+i64 sys_tkill(const u64 *a) { return send(thread_find(a[0]), a[1]); }
+i64 sys_tgkill(const u64 *a) { return send((i32)a[0] == 1 ? thread_find(a[1]) : NULL, a[2]); }
 
-i64 sys_tgkill(const u64 *a) { return (i32)a[0] == 1 ? send_to_thread(a[1], a[2]) : -ESRCH; }
+/* Any thread that does not block the signal may take it: the current one rather than a sleeper. */
+i64 sys_kill(const u64 *a) {
+	struct thread *taker = current;
+	if (a[1] > SIGNAL_COUNT) return -EINVAL;
+	for (struct thread *thread = threads; a[1] && thread && !takes(taker, a[1]); thread = thread->next) taker = thread;
+	return send((i32)a[0] == 0 || (i32)a[0] == 1 ? taker : NULL, a[1]);
+}

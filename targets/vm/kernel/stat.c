@@ -1,11 +1,9 @@
-/* What can be known about a file: stat in its several forms, statfs. */
+/* What can be known about a file: stat in its several forms. */
 #include "calls.h"
 #include "kernel.h"
 
-#define DEVICE      1
-#define SECTOR      512
-#define RAMFS_MAGIC 0x858458f6
-#define NAME_MAX    255
+#define DEVICE 1
+#define SECTOR 512
 
 /*
  * The image carries no times. All files are as old as the machine, so that a validator made of time and size is never
@@ -23,40 +21,29 @@ static i64 fill(struct stat *stat, const struct node *node, u32 mode, u64 size) 
 
 static i64 stat_descriptor(int fd, struct stat *stat) {
 	struct file *file = file_get(fd);
-	return file ? fill(stat, file->node, file_mode(file), file_size(file)) : -EBADF;
+	if (!file) return -EBADF;
+	return fill(stat, file->node, file->node ? file->node->mode : file->operations->mode, file_size(file));
 }
 
 static i64 stat_path(int directory, u64 path, u32 flags, struct stat *stat) {
 	struct place place;
-	char first;
-	if (flags & AT_EMPTY_PATH && get_user(first, path) == 0 && first == 0) return stat_descriptor(directory, stat);
+	char first = 0;
+	if (flags & AT_EMPTY_PATH && (!path || get_user(first, path) == 0) && !first)
+		return stat_descriptor(directory, stat);
 	i64 result = path_find(directory, path, !(flags & AT_SYMLINK_NOFOLLOW), &place);
 	return result < 0 ? result : fill(stat, place.node, place.mode, place.node ? place.node->size : 0);
 }
 
-static i64 put_stat(u64 to, const struct stat *stat, i64 result) {
-	return result < 0 ? result : copy_to_user(to, stat, sizeof *stat);
+static i64 put_stat(int directory, u64 path, u32 flags, u64 to) {
+	struct stat stat;
+	i64 result = stat_path(directory, path, flags, &stat);
+	return result < 0 ? result : put_user(stat, to);
 }
 
-i64 sys_stat(const u64 *a) {
-	struct stat stat;
-	return put_stat(a[1], &stat, stat_path(AT_FDCWD, a[0], 0, &stat));
-}
-
-i64 sys_lstat(const u64 *a) {
-	struct stat stat;
-	return put_stat(a[1], &stat, stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, &stat));
-}
-
-i64 sys_fstat(const u64 *a) {
-	struct stat stat;
-	return put_stat(a[1], &stat, stat_descriptor(a[0], &stat));
-}
-
-i64 sys_newfstatat(const u64 *a) {
-	struct stat stat;
-	return put_stat(a[2], &stat, stat_path(a[0], a[1], a[3], &stat));
-}
+i64 sys_stat(const u64 *a) { return put_stat(AT_FDCWD, a[0], 0, a[1]); }
+i64 sys_lstat(const u64 *a) { return put_stat(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1]); }
+i64 sys_fstat(const u64 *a) { return put_stat(a[0], 0, AT_EMPTY_PATH, a[1]); }
+i64 sys_newfstatat(const u64 *a) { return put_stat(a[0], a[1], a[3], a[2]); }
 
 i64 sys_statx(const u64 *a) {
 	struct stat stat;
@@ -68,19 +55,5 @@ i64 sys_statx(const u64 *a) {
 	statx.size = stat.size;
 	statx.blocks = stat.blocks;
 	statx.atime.seconds = statx.mtime.seconds = statx.ctime.seconds = statx.btime.seconds = stat.mtime;
-	return copy_to_user(a[4], &statx, sizeof statx);
+	return put_user(statx, a[4]);
 }
-
-static i64 put_statfs(u64 to) {
-	struct statfs statfs = {.type = RAMFS_MAGIC, .bsize = PAGE, .frsize = PAGE, .namelen = NAME_MAX};
-	statfs.blocks = boot_info.image_size / PAGE;
-	return copy_to_user(to, &statfs, sizeof statfs);
-}
-
-i64 sys_statfs(const u64 *a) {
-	struct place place;
-	i64 result = path_find(AT_FDCWD, a[0], true, &place);
-	return result < 0 ? result : put_statfs(a[1]);
-}
-
-i64 sys_fstatfs(const u64 *a) { return file_get(a[0]) ? put_statfs(a[1]) : -EBADF; }

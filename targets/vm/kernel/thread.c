@@ -32,22 +32,6 @@ static i32 last_id;
 static u64 slice_end, exited_time;
 static u64 timer_at = FOREVER; /* when the timer will fire */
 
-static inline u64 read_fs_base(void) {
-	u64 value;
-	asm volatile("rdfsbase %0" : "=r"(value));
-	return value;
-}
-
-static inline u64 read_gs_base(void) {
-	u64 value;
-	asm volatile("rdgsbase %0" : "=r"(value));
-	return value;
-}
-
-static inline void write_fs_base(u64 value) { asm volatile("wrfsbase %0" ::"r"(value)); }
-
-static inline void write_gs_base(u64 value) { asm volatile("wrgsbase %0" ::"r"(value)); }
-
 /* The bits of MXCSR that may be set; loading others faults. */
 static u32 read_mxcsr_mask(void) {
 	static u8 area[512] __attribute__((aligned(16)));
@@ -71,10 +55,8 @@ void extended_state_save(void *to) { asm volatile("xsave64 (%0)" ::"r"(to), "a"(
 
 /* As above, but leaves out what has not changed since extended_state_load() of the same area. */
 static void extended_state_update(void *to) {
-	if (cpu.xsaveopt)
-		asm volatile("xsaveopt64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory");
-	else
-		extended_state_save(to);
+	if (!cpu.xsaveopt) return extended_state_save(to);
+	asm volatile("xsaveopt64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory");
 }
 
 void extended_state_load(const void *from) { asm volatile("xrstor64 (%0)" ::"r"(from), "a"(~0u), "d"(~0u) : "memory"); }
@@ -203,8 +185,6 @@ void thread_wake(struct thread *thread) {
 	arm_timer();
 }
 
-void thread_start(struct thread *thread) { thread_wake(thread); }
-
 void wake(const void *channel) {
 	for (struct thread *thread = threads; thread; thread = thread->next)
 		if (thread->state == THREAD_BLOCKED && thread->channel == channel) thread_wake(thread);
@@ -223,22 +203,10 @@ void timer_tick(void) {
 
 static void switch_to(struct thread *next) {
 	struct thread *old = current;
-	if (old->state != THREAD_DEAD) {
-		extended_state_update(old->extended_state);
-		if (cpu.fsgsbase) { /* without it only arch_prctl changes them, and stores them as well */
-			old->fs_base = read_fs_base();
-			old->gs_base = read_gs_base();
-		}
-	}
+	if (old->state != THREAD_DEAD) extended_state_update(old->extended_state);
 	current = next;
 	processor_set_kernel_stack(stack_top(next));
-	if (cpu.fsgsbase) {
-		write_fs_base(next->fs_base);
-		write_gs_base(next->gs_base);
-	} else {
-		write_msr(MSR_FS_BASE, next->fs_base);
-		write_msr(MSR_GS_BASE, next->gs_base);
-	}
+	write_msr(MSR_FS_BASE, next->fs_base);
 	extended_state_load(next->extended_state);
 	switch_context(&old->kernel_sp, next->kernel_sp);
 	/* Here `old` runs again, if it does at all. */

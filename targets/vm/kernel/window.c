@@ -54,8 +54,8 @@ static bool is_kernels(u64 address, u64 n) {
 	return bootinfo_is_ram(address, n) && !dma_owns(address, n);
 }
 
-static i64 memory_transfer(struct file *file, bool writing, u64 user, size_t n, i64 position) {
-	u64 address = position < 0 ? file->position : (u64)position;
+static i64 memory_transfer(bool writing, u64 user, size_t n, i64 position) {
+	u64 address = position;
 	bool natural = (n == 1 || n == 2 || n == 4 || n == 8) && address % n == 0;
 	bool ram = bootinfo_is_ram(address, n);
 	u64 done = 0;
@@ -74,15 +74,15 @@ static i64 memory_transfer(struct file *file, bool writing, u64 user, size_t n, 
 }
 
 static i64 memory_read(struct file *file, u64 to, size_t n, i64 position) {
-	return memory_transfer(file, false, to, n, position);
+	return memory_transfer(false, to, n, position);
 }
 
 static i64 memory_write(struct file *file, u64 from, size_t n, i64 position) {
-	return memory_transfer(file, true, from, n, position);
+	return memory_transfer(true, from, n, position);
 }
 
 static i64 port_read(struct file *file, u64 to, size_t n, i64 position) {
-	u64 port = position < 0 ? file->position : (u64)position;
+	u64 port = position;
 	if (n != 1 && n != 2 && n != 4) return -EINVAL;
 	if (port > PORT_END - n) return -EFAULT;
 	u32 value = n == 1 ? in8(port) : n == 2 ? in16(port) : in32(port);
@@ -90,7 +90,7 @@ static i64 port_read(struct file *file, u64 to, size_t n, i64 position) {
 }
 
 static i64 port_write(struct file *file, u64 from, size_t n, i64 position) {
-	u64 port = position < 0 ? file->position : (u64)position;
+	u64 port = position;
 	u32 value = 0;
 	if (n != 1 && n != 2 && n != 4) return -EINVAL;
 	if (port > PORT_END - n || copy_from_user(&value, from, n) < 0) return -EFAULT;
@@ -108,7 +108,6 @@ static i64 dma_read(struct file *file, u64 to, size_t n, i64 position) {
 	u64 start = ALIGN_UP(to + sizeof binding, PAGE);
 	u64 end = ALIGN_DOWN(to + n, PAGE);
 	u64 device = position < 0 ? 0 : (u64)position;
-	(void)file;
 	if (!user_range(to, n) || copy_to_user(to, &binding, MIN(n, sizeof binding)) < 0) return -EFAULT;
 	if (n < sizeof binding || start >= end || device % PAGE) return -EINVAL;
 	binding.offset = start - to;
@@ -124,7 +123,6 @@ static i64 dma_read(struct file *file, u64 to, size_t n, i64 position) {
 
 static i64 power_write(struct file *file, u64 from, size_t n, i64 position) {
 	struct window_power how;
-	(void)file, (void)position;
 	if (n < sizeof how) return -EINVAL;
 	if (get_user(how, from) < 0) return -EFAULT;
 	i64 result = power_configure(&how);
@@ -182,6 +180,7 @@ static i64 interrupt_claim(struct file *file, const struct window_interrupt_requ
 		return error;
 	}
 	file->state = interrupt;
+	file->state_size = sizeof *interrupt;
 	owners[interrupt->vector] = file;
 	return 0;
 }
@@ -190,7 +189,6 @@ static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 position) 
 	struct interrupt *interrupt = file->state;
 	struct window_interrupt_request request;
 	i64 result = 0;
-	(void)position;
 	if (n < sizeof request) return -EINVAL;
 	if (get_user(request, from) < 0) return -EFAULT;
 	if (request.line < -1 || request.flags & ~(WINDOW_INTERRUPT_LEVEL | WINDOW_INTERRUPT_ACTIVE_LOW) ||
@@ -241,7 +239,6 @@ static void interrupt_close(struct file *file) {
 	if (!interrupt) return;
 	route(interrupt, true);
 	owners[interrupt->vector] = NULL;
-	kfree(interrupt, sizeof *interrupt);
 }
 
 const struct file_operations window_memory_operations = {
