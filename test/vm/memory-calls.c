@@ -180,27 +180,12 @@ static void moves(void)
 	VALUE(BYTE(27));
 	SHOW(mmap(AT(28), PAGE, PROT_READ, HERE, -1, 0));
 	SHOW(mremap(AT(20), 8 * PAGE, 9 * PAGE, 0));
-	SHOW(mremap(AT(20), 8 * PAGE, 16 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(40)));
-	VALUE(BYTE(41));
-	VALUE(BYTE(55));
+	VALUE(BYTE(27));
 	TRY(VALUE(BYTE(20)));
-	SHOW(mremap(AT(40), 16 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(70)));
-	VALUE(BYTE(71));
-	TRY(VALUE(BYTE(74)));
-	TRY(VALUE(BYTE(40)));
-	SHOW(mremap(AT(70), 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(72)));
-	volatile char *moved = mremap(AT(70), 4 * PAGE, 512 * PAGE, MREMAP_MAYMOVE);
+	volatile char *moved = mremap(AT(20), 8 * PAGE, 512 * PAGE, MREMAP_MAYMOVE);
 	VALUE(moved[PAGE]);
 	VALUE(moved[511 * PAGE]);
-	TITLE("which pages are there");
-	unsigned char there[4];
-	mmap(AT(60), 4 * PAGE, BOTH, HERE, -1, 0);
-	BYTE(61) = BYTE(63) = 1;
-	SHOW(mincore(AT(60), 4 * PAGE, there));
-	printf("%d%d%d%d\n", there[0] & 1, there[1] & 1, there[2] & 1, there[3] & 1);
-	SHOW(mincore(AT(60), 5 * PAGE, there));
-	SHOW(mincore((char *)AT(60) + 1, PAGE, there));
-	SHOW(mincore(AT(60), PAGE, (void *)1));
+	TRY(VALUE(BYTE(20)));
 }
 
 static void reservations(void)
@@ -275,9 +260,7 @@ static long random_move(char *at, unsigned pages, int how)
 	} else {
 		pages = 1;
 	}
-	unsigned wanted = 1 + draw(24), to = draw(PAGES - 24);
-	if (draw(2))
-		return (long)mremap(at, pages * PAGE, wanted * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(to));
+	unsigned wanted = 1 + draw(24);
 	unsigned room = PAGES - (unsigned)((unsigned long)(at - (char *)BASE) / PAGE);
 	return (long)mremap(at, pages * PAGE, (wanted < room ? wanted : room) * PAGE, 0);
 }
@@ -285,12 +268,11 @@ static long random_move(char *at, unsigned pages, int how)
 static long random_call(void)
 {
 	static const int advices[] = { MADV_DONTNEED, MADV_NORMAL, MADV_WILLNEED };
-	static unsigned char there[PAGES];
 	unsigned page = draw(PAGES), pages = 1 + draw(PAGES - page < 24 ? PAGES - page : 24);
 	int how = draw(3) ? BOTH : (int)draw(8);
 	char *at = AT(page);
 	unsigned long length = pages * PAGE;
-	switch (draw(12)) {
+	switch (draw(11)) {
 	case 0:
 	case 1:
 		return (long)mmap(at, length, how, HERE | MAP_NORESERVE, -1, 0);
@@ -314,8 +296,6 @@ static long random_call(void)
 	case 7:
 		return madvise(at, length, advices[draw(3)]);
 	case 8:
-		return mincore(at, length, there);
-	case 9:
 		return random_move(at, pages, how);
 	}
 	for (int i = 0; i < 6; i++) {

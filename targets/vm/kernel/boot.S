@@ -17,6 +17,17 @@
 	.globl boot_entry_physical
 	.set boot_entry_physical, PHYSICAL(boot_entry)
 
+/* Writes entries of a table that lead to one address after the other. */
+	.macro FILL table, first, step, count
+	movl $PHYSICAL(\table), %edi
+	movl $(\first), %eax
+	movl $\count, %ecx
+771:	movl %eax, (%edi)
+	addl $\step, %eax
+	addl $8, %edi
+	loop 771b
+	.endm
+
 	.section .boot, "ax"
 	.code32
 	.globl boot_entry
@@ -34,21 +45,9 @@ boot_entry:
 	xorl %eax, %eax
 	rep stosl
 
-	/* 2,048 pages of 2 MiB. The identity map and the direct map share them. */
-	movl $PHYSICAL(boot_large_pages), %edi
-	movl $0x83, %eax                        /* present, writable, large */
-	movl $2048, %ecx
-1:	movl %eax, (%edi)
-	addl $0x200000, %eax
-	addl $8, %edi
-	loop 1b
-	movl $PHYSICAL(boot_directory), %edi
-	movl $(PHYSICAL(boot_large_pages) + 3), %eax
-	movl $4, %ecx
-2:	movl %eax, (%edi)
-	addl $4096, %eax
-	addl $8, %edi
-	loop 2b
+	/* 2,048 pages of 2 MiB, present, writable, large. The identity map and the direct map share them. */
+	FILL boot_large_pages, 0x83, 0x200000, 2048
+	FILL boot_directory, PHYSICAL(boot_large_pages) + 3, 4096, 4
 	movl $(PHYSICAL(boot_large_pages) + 3), %eax
 	movl %eax, PHYSICAL(boot_kernel_directory) + 510 * 8
 	movl $(PHYSICAL(boot_directory) + 3), %eax
@@ -81,9 +80,9 @@ boot_gdt_pointer:
 
 	.code64
 long_mode:
-	movabsq $3f, %rax                       /* from the identity map to the kernel's addresses */
+	movabsq $1f, %rax                       /* from the identity map to the kernel's addresses */
 	jmp *%rax
-3:	movl $0x10, %eax
+1:	movl $0x10, %eax
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss
@@ -100,15 +99,10 @@ long_mode:
 	.bss
 	.align 4096
 	.globl boot_root
-boot_root:
-	.skip 4096
-boot_directory:
-	.skip 4096
-boot_kernel_directory:
-	.skip 4096
-boot_large_pages:
-	.skip 4 * 4096
-boot_stack:
-	.skip 2 * 4096
+boot_root: .skip 4096
+boot_directory: .skip 4096
+boot_kernel_directory: .skip 4096
+boot_large_pages: .skip 4 * 4096
+boot_stack: .skip 2 * 4096
 boot_stack_top:
 	.section .note.GNU-stack, "", @progbits

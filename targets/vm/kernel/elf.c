@@ -4,9 +4,8 @@
  */
 #include "kernel.h"
 
-#define MAX_PROGRAM_HEADERS 64
-#define LARGEST_ALIGNMENT   (2 * MIB)
-enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62 };
+#define LARGEST_ALIGNMENT (2 * MIB)
+enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62, MAX_PROGRAM_HEADERS = 64 };
 enum { PT_LOAD = 1, PT_INTERP = 3 };
 enum { PF_X = 1, PF_W = 2, PF_R = 4 };
 
@@ -39,8 +38,8 @@ static bool check_segment(const struct program_header *p, const struct node *fil
 }
 
 static i64 map_segment(const struct program_header *p, struct node *file, u64 bias) {
-	u32 protection =
-	    (p->flags & PF_R ? PROT_READ : 0) | (p->flags & PF_W ? PROT_WRITE : 0) | (p->flags & PF_X ? PROT_EXEC : 0);
+	u32 protection = (p->flags & PF_R ? PROT_READ : 0) | (p->flags & PF_W ? PROT_WRITE : 0) |
+			 (p->flags & PF_X ? PROT_EXEC : 0);
 	u64 start = ALIGN_DOWN(p->address + bias, PAGE);
 	u64 file_end = p->address + bias + p->file_size, file_top = ALIGN_UP(file_end, PAGE);
 	u64 top = ALIGN_UP(p->address + bias + p->memory_size, PAGE);

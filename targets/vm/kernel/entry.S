@@ -132,8 +132,7 @@ copy_user_fault:
 	.altmacro
 	.macro TRAP_STUB n
 	.align 16
-	.if (\n == 8) || (\n >= 10 && \n <= 14) || (\n == 17) || (\n == 21) || (\n == 29) || (\n == 30)
-	.else
+	.if !((\n == 8) || (\n >= 10 && \n <= 14) || (\n == 17) || (\n == 21) || (\n == 29) || (\n == 30))
 	pushq $0
 	.endif
 	pushq $\n
@@ -150,8 +149,6 @@ copy_user_fault:
 	.bss
 	.align 8
 	.globl kernel_stack_top
-kernel_stack_top:
-	.skip 8
-program_stack:
-	.skip 8
+kernel_stack_top: .skip 8
+program_stack: .skip 8
 	.section .note.GNU-stack, "", @progbits

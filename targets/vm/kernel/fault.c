@@ -9,16 +9,12 @@
 #define CLUSTER (16 * PAGE) /* inside one leaf table, as it is aligned */
 
 const u8 zero_page[PAGE] __attribute__((aligned(PAGE)));
-u64 fault_count, fault_file_count, fault_copy_count;
+u64 fault_count;
 
-static void out_of_memory(void) {
-	fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: the program needs more than the machine's %lu MiB",
-	     pages_total * PAGE / MIB);
-}
-
-static void *page_or_end(bool zeroed) {
-	void *page = zeroed ? page_alloc(0) : page_alloc_dirty(0);
-	if (!page) out_of_memory();
+static void *page_or_end(void *page) {
+	if (!page)
+		fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: the program needs more than the machine's %lu MiB",
+		     pages_total * PAGE / MIB);
 	return page;
 }
 
@@ -36,61 +32,42 @@ static u64 file_frame(const struct area *area, u64 address) {
 
 /* A page of its own with the contents of the frame, which stays as it is. */
 static void map_copy(u64 *pte, u64 frame, u32 protection) {
-	void *page = page_or_end(false);
-	fault_copy_count++;
+	void *page = page_or_end(page_alloc_dirty(0));
 	memcpy(page, direct(frame), PAGE);
 	pte_set(pte, physical(page), 0, protection);
 }
 
-static bool file_fault(struct area *area, u64 address, u64 *pte, bool write) {
-	u64 frame = file_frame(area, address);
+/* The cluster's pages that are not there yet. */
+static void map_file(const struct area *area, u64 address, u64 *pte) {
 	u64 at = MAX(ALIGN_DOWN(address, CLUSTER), area->start);
 	u64 end = MIN(ALIGN_DOWN(address, CLUSTER) + CLUSTER, area->end);
-	if (!frame) return false;
-	if (write) {
-		map_copy(pte, frame, area->protection);
-		return true;
-	}
-	fault_file_count++;
 	pte -= (address - at) / PAGE;
 	for (; at < end; at += PAGE, pte++) {
-		frame = *pte ? 0 : file_frame(area, at);
+		u64 frame = *pte ? 0 : file_frame(area, at);
 		if (frame) pte_set(pte, frame, PTE_BORROWED | PTE_COPY, area->protection);
 	}
-	return true;
-}
-
-static void anonymous_fault(const struct area *area, u64 *pte, bool write) {
-	if (write)
-		pte_set(pte, physical(page_or_end(true)), 0, area->protection);
-	else
-		pte_set(pte, (u64)zero_page - KERNEL_BASE, PTE_BORROWED | PTE_COPY, area->protection);
-}
-
-/* The page is there, but not as it is wanted: protected anew, or shared and written to. */
-static void refresh(const struct area *area, u64 *pte, bool write) {
-	u64 frame = *pte & PTE_ADDRESS;
-	if (write && *pte & PTE_COPY)
-		map_copy(pte, frame, area->protection);
-	else
-		pte_set(pte, frame, *pte & PTE_KIND, area->protection);
 }
 
 bool page_fault(u64 address, u64 error) {
-	struct area *area = area_find(address);
+	const struct area *area = area_find(address);
 	bool write = error & FAULT_WRITE;
 	fault_count++;
 	if (!area || error & FAULT_RESERVED || !allows(area, error)) return false;
 	address = ALIGN_DOWN(address, PAGE);
-	u64 *pte = pte_make(address);
-	if (!pte) out_of_memory();
-	if (*pte) {
-		refresh(area, pte, write);
-		invalidate_page(address);
-		return true;
-	}
-	if (area->flags & AREA_DEVICE) return false; /* bound all at once: see user_bind() */
-	if (area->file) return file_fault(area, address, pte, write);
-	anonymous_fault(area, pte, write);
+	u64 *pte = page_or_end(pte_make(address)), was = *pte;
+	if (!was && area->flags & AREA_DEVICE) return false; /* bound all at once: see user_bind() */
+	u64 frame = was ? was & PTE_ADDRESS : area->file ? file_frame(area, address) : 0;
+	if (!was && area->file && !frame) return false;
+	if (write && (was ? was & PTE_COPY : area->file != NULL))
+		map_copy(pte, frame, area->protection);
+	else if (was)
+		pte_set(pte, frame, was & PTE_KIND, area->protection); /* protected anew */
+	else if (area->file)
+		map_file(area, address, pte);
+	else if (write)
+		pte_set(pte, physical(page_or_end(page_alloc(0))), 0, area->protection);
+	else
+		pte_set(pte, (u64)zero_page - KERNEL_BASE, PTE_BORROWED | PTE_COPY, area->protection);
+	if (was) invalidate_page(address);
 	return true;
 }

@@ -21,12 +21,6 @@ static u32 class_of(size_t n) {
 	return kind;
 }
 
-static u32 order_of(size_t n) {
-	u32 order = 0;
-	while (order <= MAX_ORDER && (PAGE << order) < n) order++;
-	return order;
-}
-
 static void object_push(u32 kind, void *memory) {
 	struct free_object *object = memory;
 	object->next = classes[kind];
@@ -43,7 +37,7 @@ static bool class_refill(u32 kind) {
 
 void *kmalloc(size_t n) {
 	u32 kind = class_of(n);
-	if (kind == LENGTH(class_sizes)) return order_of(n) <= MAX_ORDER ? page_alloc(order_of(n)) : NULL;
+	if (kind == LENGTH(class_sizes)) return page_alloc(page_order(n));
 	if (!classes[kind] && !class_refill(kind)) return NULL;
 	struct free_object *object = classes[kind];
 	ASSERT(object->seal == seal_of(object));
@@ -54,10 +48,7 @@ void *kmalloc(size_t n) {
 void kfree(void *object, size_t n) {
 	u32 kind = class_of(n);
 	if (!object) return;
-	if (kind == LENGTH(class_sizes)) {
-		page_free(object, order_of(n));
-		return;
-	}
+	if (kind == LENGTH(class_sizes)) return page_free(object, page_order(n));
 	ASSERT(((struct free_object *)object)->seal != seal_of(object));
 	object_push(kind, object);
 }

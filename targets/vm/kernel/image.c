@@ -6,18 +6,14 @@
  */
 #include "kernel.h"
 
-#define MAGIC     "TESSERAE"
-#define VERSION   1
-#define MAX_NODES (1u << 20)
-#define MAX_LINKS 8
-#define SPARSE    1u
+#define MAGIC "TESSERAE"
+enum { VERSION = 1, SPARSE = 1, MAX_NODES = 1 << 20, MAX_LINKS = 8 };
 
 struct image_header {
 	char magic[8];
 	u32 version, entries;
 	u64 size;
-	u32 strings, checksum;
-	u8 zero[32];
+	u32 strings, checksum, zero[8];
 };
 struct image_record {
 	u32 path, mode, parent, flags;
@@ -35,9 +31,11 @@ static u32 crc32(const u8 *bytes, u64 n) {
 		table[i] = i;
 		for (u32 bit = 0; bit < 8; bit++) table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
 	}
-	for (u64 i = 0; i < n; i++) crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xff];
+	for (; n; n--) crc = crc >> 8 ^ table[(crc ^ *bytes++) & 0xff];
 	return ~crc;
 }
+
+static bool is_kind(const struct node *node, u32 kind) { return (node->mode & S_IFMT) == kind; }
 
 static void refuse(const char *path, const char *what) {
 	fail(EXIT_BAD_IMAGE, "[kernel] bad image: %s: %s", path, what);
@@ -66,17 +64,15 @@ static const struct image_header *check_header(void) {
 /* The parent is the directory that the path says. */
 static bool check_parent(u32 i) {
 	const struct node *node = &nodes[i];
-	if (i == 0) return !strcmp(node->path, "/") && (node->mode & S_IFMT) == S_IFDIR && node->parent == 0;
+	if (i == 0) return !strcmp(node->path, "/") && is_kind(node, S_IFDIR) && node->parent == 0;
 	if (node->parent >= i || strcmp(nodes[i - 1].path, node->path) >= 0) return false;
 	const struct node *parent = &nodes[node->parent];
 	size_t length = node->parent ? strlen(parent->path) : 0;
-	if ((parent->mode & S_IFMT) != S_IFDIR || strncmp(parent->path, node->path, length) ||
-	    node->path[length] != '/')
-		return false;
-	for (const char *name = node->path + length + 1; *name; name++) {
-		if (*name == '/') return false;
-	}
-	return node->path[length + 1] != 0;
+	if (!is_kind(parent, S_IFDIR) || strncmp(parent->path, node->path, length)) return false;
+	const char *name = node->path + length;
+	if (*name++ != '/' || !*name) return false;
+	while (*name && *name != '/') name++;
+	return !*name;
 }
 
 /* The contents lie inside the image, and so does every page of a sparse file. */
@@ -87,32 +83,28 @@ static bool check_contents(const struct node *node, u64 offset) {
 	if (offset & (PAGE - 1) || offset > image_pages * PAGE || node->size > RAM_LIMIT ||
 	    ALIGN_UP(stored, PAGE) > image_pages * PAGE - offset)
 		return false;
-	for (u64 i = 0; node->sparse && i < pages; i++) {
+	for (u64 i = 0; node->sparse && i < pages; i++)
 		if (table[i] >= image_pages) return false;
-	}
 	return true;
 }
 
 static void read_record(u32 i, const struct image_record *record, const char *strings, u32 length) {
 	struct node *node = &nodes[i];
-	u32 kind = record->mode & S_IFMT;
 	if (record->path >= length || strnlen(strings + record->path, MAX_PATH) == MAX_PATH)
 		refuse("table", "a path is too long or outside of it");
-	*node = (struct node){
-	    .path = strings + record->path,
-	    .mode = record->mode,
-	    .inode = i + 1,
-	    .parent = record->parent,
-	    .sparse = record->flags & SPARSE,
-	    .size = record->size,
-	    .physical = boot_info.image + record->offset,
-	    .stored = record->stored,
-	};
+	node->path = strings + record->path;
+	node->mode = record->mode;
+	node->inode = i + 1;
+	node->parent = record->parent;
+	node->sparse = record->flags & SPARSE;
+	node->size = record->size;
+	node->stored = record->stored;
+	node->physical = boot_info.image + record->offset;
 	if (!check_parent(i)) refuse(node->path, "it is in no directory, or not sorted");
-	if (kind != S_IFDIR && kind != S_IFREG && kind != S_IFLNK)
+	if (!is_kind(node, S_IFDIR) && !is_kind(node, S_IFREG) && !is_kind(node, S_IFLNK))
 		refuse(node->path, "neither file nor directory nor link");
-	if (kind == S_IFLNK && (node->size >= MAX_PATH || node->sparse)) refuse(node->path, "a link too long");
-	if (kind == S_IFDIR)
+	if (is_kind(node, S_IFLNK) && (node->size >= MAX_PATH || node->sparse)) refuse(node->path, "a link too long");
+	if (is_kind(node, S_IFDIR))
 		node->size = node->physical = 0;
 	else if (!check_contents(node, record->offset))
 		refuse(node->path, "its contents are outside of the image");
@@ -131,23 +123,18 @@ void image_init(void) {
 }
 
 u64 image_page(struct node *node, u64 offset) {
-	u64 page = offset / PAGE;
 	if (!node->sparse) return node->physical + offset;
-	page = ((const u32 *)direct(node->physical))[page];
-	return (page ? boot_info.image + page * PAGE : (u64)zero_page - KERNEL_BASE) + (offset & (PAGE - 1));
+	u32 page = ((const u32 *)direct(node->physical))[offset / PAGE];
+	return (page ? boot_info.image + page * PAGE : (u64)zero_page - KERNEL_BASE) + offset % PAGE;
 }
 
 i64 image_read(struct node *node, u64 offset, void *to, size_t n) {
-	size_t done = 0;
-	if (offset >= node->size) return 0;
-	n = MIN(n, node->size - offset);
-	while (done < n) {
-		u64 at = offset + done, inside = at & (PAGE - 1);
-		size_t part = MIN(PAGE - inside, n - done);
-		memcpy((char *)to + done, direct(image_page(node, at)), part);
-		done += part;
+	size_t length = offset < node->size ? MIN(n, node->size - offset) : 0;
+	for (size_t done = 0, part; done < length; done += part) {
+		part = MIN(PAGE - (offset + done) % PAGE, length - done);
+		memcpy((char *)to + done, direct(image_page(node, offset + done)), part);
 	}
-	return (i64)n;
+	return (i64)length;
 }
 
 /* By the exact path of `length` bytes, no link followed. */
@@ -156,8 +143,7 @@ static struct node *find(const char *path, size_t length) {
 	while (low < high) {
 		u32 middle = (low + high) / 2;
 		int order = strncmp(nodes[middle].path, path, length);
-		if (!order && nodes[middle].path[length]) order = 1;
-		if (!order) return &nodes[middle];
+		if (!order && !nodes[middle].path[length]) return &nodes[middle];
 		if (order < 0)
 			low = middle + 1;
 		else
@@ -166,43 +152,31 @@ static struct node *find(const char *path, size_t length) {
 	return NULL;
 }
 
-/*
- * The length of the path's shortest beginning that is a link, the whole path only if `last`; 0 when there is none. Most
- * paths exist just so, without a link: that is found out first.
- */
-static size_t find_link(const char *path, bool last) {
-	for (size_t length = 1; path[length - 1]; length++) {
-		struct node *node;
-		if (path[length] != '/' && path[length]) continue;
-		node = find(path, length);
-		if (!node) return 0;
-		if ((node->mode & S_IFMT) == S_IFLNK) return path[length] || last ? length : 0;
+/* The path's shortest beginning that is a link and has more behind it: NULL when there is none. */
+static struct node *find_link(const char *path, size_t *length) {
+	for (*length = 1; path[*length - 1] && path[*length]; ++*length) {
+		struct node *node = path[*length] == '/' ? find(path, *length) : NULL;
+		if (path[*length] == '/' && (!node || is_kind(node, S_IFLNK))) return node;
 	}
-	return 0;
+	return NULL;
 }
 
-static struct node *lookup(const char *path, bool follow) {
+struct node *image_lookup(const char *path, bool follow) {
 	static char resolved[MAX_PATH], joined[MAX_PATH]; /* no thread gives way in here */
-	struct node *node = find(path, strlen(path));
-	for (u32 links = 0; !node || (follow && (node->mode & S_IFMT) == S_IFLNK); links++) {
-		size_t length = find_link(path, follow), rest = strlen(path + length);
-		struct node *link = length ? find(path, length) : NULL;
-		if (!link || links == MAX_LINKS || link->size + rest >= MAX_PATH) return NULL;
-		image_read(link, 0, joined, link->size);
-		memcpy(joined + link->size, path + length, rest + 1);
-		if (!path_normalize(nodes[link->parent].path, joined, resolved, sizeof resolved)) return NULL;
+	for (u32 links = 0; links <= MAX_LINKS; links++) {
+		/* Most paths exist just so, without a link: that is found out first. */
+		size_t length = strlen(path);
+		struct node *node = find(path, length);
+		if (node && !(follow && is_kind(node, S_IFLNK))) return node;
+		if (!node) node = find_link(path, &length);
+		size_t rest = strlen(path + length);
+		if (!node || node->size + rest >= MAX_PATH) return NULL;
+		image_read(node, 0, joined, node->size);
+		memcpy(joined + node->size, path + length, rest + 1);
+		if (!path_normalize(nodes[node->parent].path, joined, resolved, sizeof resolved)) return NULL;
 		path = resolved;
-		node = find(path, strlen(path));
 	}
-	return node;
-}
-
-struct node *image_lookup(const char *absolute_path) {
-	return lookup(absolute_path, true);
-}
-
-struct node *image_lookup_link(const char *absolute_path) {
-	return lookup(absolute_path, false);
+	return NULL;
 }
 
 struct node *image_child(struct node *directory, u32 *cursor) {

@@ -6,7 +6,7 @@ extern u64 __stack_chk_guard;
 /* Less than this, after the kernel and the image took theirs, and Node fails in ways that explain nothing. */
 #define LEAST_FREE_MEMORY (8 * MIB)
 
-static volatile u8 data_page[16];
+static volatile u8 data_page[16] = {0xc3}; /* ret */
 static volatile u64 zero;
 
 static u64 overflow_stack(u64 depth) {
@@ -29,11 +29,8 @@ static void __attribute__((noinline)) inject_fault(const char *kind) {
 	if (strcmp(kind, "stack") == 0) zero += overflow_stack(0);
 	if (strcmp(kind, "canary") == 0) zero += overrun_frame(8 + zero);
 	if (strcmp(kind, "wx") == 0) *(volatile u8 *)kernel_start = 0;
-	if (strcmp(kind, "nx") == 0) {
-		data_page[0] = 0xc3; /* ret */
-		((void (*)(void))(u64)data_page)();
-	}
-	if (strcmp(kind, "divide") == 0) zero = strlen(kind) / zero;
+	if (strcmp(kind, "nx") == 0) ((void (*)(void))(u64)data_page)();
+	if (strcmp(kind, "divide") == 0) zero = 1 / zero;
 	if (strcmp(kind, "assert") == 0) ASSERT(zero == 1);
 	panic("kernel.fault=%s is unknown; there are panic page stack canary wx nx divide assert", kind);
 }

@@ -20,11 +20,15 @@ static u64 brk_end;
 
 static bool is_page(u64 value) { return (value & (PAGE - 1)) == 0; }
 
-/* Turns length into whole pages. */
-static i64 check_range(u64 address, u64 *length) {
-	if (!is_page(address) || *length > USER_TOP) return -EINVAL;
+/* Turns it into whole pages, some of which there must be. */
+static i64 check_length(u64 *length) {
+	bool possible = *length && *length <= USER_TOP;
 	*length = ALIGN_UP(*length, PAGE);
-	return *length && user_range(address, *length) ? 0 : -EINVAL;
+	return possible ? 0 : -EINVAL;
+}
+
+static i64 check_range(u64 address, u64 *length) {
+	return is_page(address) && !check_length(length) && user_range(address, *length) ? 0 : -EINVAL;
 }
 
 static i64 split_both(u64 start, u64 end) {
@@ -101,7 +105,7 @@ i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *f
 		return -EINVAL;
 	if (length > USER_TOP) return -ENOMEM;
 	length = ALIGN_UP(length, PAGE);
-	if (offset + length < offset) return -EOVERFLOW;
+	if (offset + length < offset) return -EINVAL;
 	if (file && type != MAP_PRIVATE && protection & PROT_WRITE) return -EACCES;
 	if (!file && !(flags & MAP_NORESERVE) && !can_back(length, protection)) return -ENOMEM;
 	i64 start = place(address, length, flags);
@@ -143,29 +147,11 @@ static i64 discard(u64 start, u64 end, bool anonymous_only) {
 i64 user_madvise(u64 address, u64 length, int advice) {
 	if (is_page(address) && !length) return 0;
 	if (check_range(address, &length)) return -EINVAL;
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_FREE: return discard(address, address + length, advice == MADV_FREE);
-	case MADV_NORMAL ... MADV_WILLNEED:
-	case MADV_DONTFORK:
-	case MADV_DOFORK:
-	case MADV_HUGEPAGE ... MADV_DODUMP:
-	case MADV_COLD:
-	case MADV_PAGEOUT: return check_areas(address, address + length, PROT_NONE);
-	}
-	return -EINVAL;
-}
-
-i64 user_mincore(u64 address, u64 length, u8 *vector_user) {
-	i64 error = length ? check_range(address, &length) : 0;
-	if (!is_page(address)) return -EINVAL;
-	if (error || check_areas(address, address + length, PROT_NONE)) return -ENOMEM;
-	for (u64 at = address; !error && at < address + length; at += PAGE) {
-		u64 *pte = pte_find(at);
-		u8 there = pte && *pte;
-		error = put_user(there, (u64)vector_user++);
-	}
-	return error;
+	if (advice == MADV_DONTNEED || advice == MADV_FREE)
+		return discard(address, address + length, advice == MADV_FREE);
+	bool hint = advice >= MADV_NORMAL && advice <= MADV_WILLNEED;
+	hint |= advice >= MADV_DONTFORK && advice <= MADV_PAGEOUT;
+	return hint ? check_areas(address, address + length, PROT_NONE) : -EINVAL;
 }
 
 /* Moves the frames of [from, from + length) to `to`, where nothing is yet; on ENOMEM nothing has moved. */
@@ -185,48 +171,40 @@ static i64 move_frames(u64 from, u64 to, u64 length) {
 	return 0;
 }
 
-static i64 move(struct area old, u64 start, u64 old_length, u64 new_length, u32 flags, u64 new_address) {
-	u64 offset = old.file ? old.offset + (start - old.start) : 0;
+static i64 move(struct area old, u64 start, u64 old_length, u64 new_length) {
 	i64 result = split_both(start, start + old_length);
-	if (!result) result = place(new_address, new_length, flags & MREMAP_FIXED ? MAP_FIXED : 0);
+	if (!result) result = place(0, new_length, 0);
 	if (result < 0) return result;
 	u64 to = (u64)result;
 	result = move_frames(start, to, old_length);
 	if (result) return result;
-	result = area_insert(to, to + new_length, old.protection, old.flags, old.file, offset);
+	result =
+		area_insert(to, to + new_length, old.protection, old.flags, old.file, old.offset + (start - old.start));
 	ASSERT(!result); /* place() reserved it */
 	unmap(start, start + old_length);
 	area_merge(to, to + new_length);
 	return (i64)to;
 }
 
-i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags, u64 new_address) {
-	bool fixed = flags & MREMAP_FIXED;
-	if (flags & ~(u32)(MREMAP_MAYMOVE | MREMAP_FIXED) || (fixed && !(flags & MREMAP_MAYMOVE))) return -EINVAL;
-	if (check_range(address, &old_length) || !new_length || new_length > USER_TOP) return -EINVAL;
-	new_length = ALIGN_UP(new_length, PAGE);
-	u64 end = address + old_length;
-	if (fixed &&
-	    (check_range(new_address, &new_length) || (new_address < end && address < new_address + new_length)))
+/* Nobody asks for MREMAP_FIXED but V8, to share its own code, which can do without. */
+i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags) {
+	if (flags & ~(u32)MREMAP_MAYMOVE || check_range(address, &old_length) || check_length(&new_length))
 		return -EINVAL;
 	struct area *area = area_find(address);
 	if (!area || area->flags & (AREA_DEVICE | AREA_STACK)) return -EFAULT;
 	if (new_length < old_length) { /* whatever the tail is */
 		i64 error = user_munmap(address + new_length, old_length - new_length);
 		if (error) return error;
-		end = address + new_length;
 		old_length = new_length;
 	}
+	u64 end = address + old_length, grown = new_length - old_length;
 	if (area->end < end) return -EFAULT;
-	if (!can_back(new_length - old_length, area->protection)) return -ENOMEM;
-	if (fixed) return move(*area, address, old_length, new_length, flags, new_address);
-	if (new_length == old_length) return (i64)address;
-	if (area->end == end && user_range(end, new_length - old_length) && is_free(end, address + new_length)) {
-		area->end = address + new_length;
-		area_merge(address, area->end);
-		return (i64)address;
-	}
-	return flags & MREMAP_MAYMOVE ? move(*area, address, old_length, new_length, 0, 0) : -ENOMEM;
+	if (!can_back(grown, area->protection)) return -ENOMEM;
+	if (grown && (area->end != end || !user_range(end, grown) || !is_free(end, end + grown)))
+		return flags & MREMAP_MAYMOVE ? move(*area, address, old_length, new_length) : -ENOMEM;
+	if (grown) area->end = end + grown;
+	area_merge(address, area->end);
+	return (i64)address;
 }
 
 i64 user_brk(u64 address) {

@@ -6,10 +6,8 @@
  */
 #include "kernel.h"
 
-#define USED   0x40 /* | order: first page of a block that was handed out */
-#define FREE   0x80 /* | order: first page of a free block */
-#define DEVICE 0x20 /* handed out for DMA, for good */
-#define OTHER  0    /* not RAM, not ours, or inside a block */
+/* The states of a page: USED and FREE with the order of the block that begins; DEVICE, for good; OTHER: not RAM, not ours, or inside a block. */
+enum { OTHER = 0, DEVICE = 0x20, USED = 0x40, FREE = 0x80 };
 
 /* Lists of blocks from 2 MiB upwards are in a table: a host backs memory in such units, once it is touched. */
 #define LARGE_ORDER 9
@@ -24,7 +22,6 @@ static u64 page_count;
 static struct block *free_blocks[MAX_ORDER + 1];
 /* What is RAM and yet not free: the zeroth page, the kernel, the image, the table of bytes. */
 static struct span reserved[4];
-
 static struct block *large_blocks; /* by index >> LARGE_ORDER */
 
 static u64 index_of(const void *page) { return physical(page) / PAGE; }
@@ -88,22 +85,23 @@ static void span_add(u64 start, u64 end) {
 	span_free(start / PAGE, end / PAGE);
 }
 
-bool page_span(u32 i, u64 from, u64 to, struct span *out) {
+bool page_span(u32 *i, u64 from, u64 to, struct span *out) {
 	const struct memory_range *map = boot_info.map; /* sorted by address */
-	u64 start = map[i].address, end = start + map[i].size;
-	/* Where ranges overlap, which firmware should not let happen, nobody gets the memory. */
-	for (u32 j = 0; j < i; j++) start = MAX(start, map[j].address + map[j].size);
-	if (i + 1 < boot_info.map_count) end = MIN(end, map[i + 1].address);
-	out->start = MAX(ALIGN_UP(start, PAGE), from);
-	out->end = MIN(ALIGN_DOWN(end, PAGE), to);
-	return map[i].type == MEMORY_RAM && out->start < out->end;
+	for (; *i < boot_info.map_count; ++*i) {
+		u64 start = map[*i].address, end = start + map[*i].size;
+		/* Where ranges overlap, which firmware should not let happen, nobody gets the memory. */
+		for (u32 j = 0; j < *i; j++) start = MAX(start, map[j].address + map[j].size);
+		if (*i + 1 < boot_info.map_count) end = MIN(end, map[*i + 1].address);
+		*out = (struct span){MAX(ALIGN_UP(start, PAGE), from), MIN(ALIGN_DOWN(end, PAGE), to)};
+		if (map[*i].type == MEMORY_RAM && out->start < out->end) return true;
+	}
+	return false;
 }
 
 /* A place below 4 GiB and above 1 MiB that nothing occupies yet. */
 static u64 find_room(u64 size) {
 	struct span span;
-	for (u32 i = 0; i < boot_info.map_count; i++) {
-		if (!page_span(i, MIB, 4 * GIB, &span)) continue;
+	for (u32 i = 0; page_span(&i, MIB, 4 * GIB, &span); i++) {
 		for (u32 j = 0; j < LENGTH(reserved) * LENGTH(reserved); j++) { /* any order of them */
 			const struct span *hole = &reserved[j % LENGTH(reserved)];
 			if (span.start < hole->end && hole->start < span.start + size) span.start = hole->end;
@@ -113,10 +111,9 @@ static u64 find_room(u64 size) {
 	fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: no room for %lu KiB of page states", size / KIB);
 }
 
-static void add_ram(u64 from, u64 to) {
+void page_add(u64 from, u64 to) {
 	struct span span;
-	for (u32 i = 0; i < boot_info.map_count; i++) {
-		if (!page_span(i, from, to, &span)) continue;
+	for (u32 i = 0; page_span(&i, from, to, &span); i++) {
 		pages_total += (span.end - span.start) / PAGE;
 		span_add(span.start, span.end);
 	}
@@ -125,27 +122,28 @@ static void add_ram(u64 from, u64 to) {
 
 void page_init(void) {
 	struct span span;
-	for (u32 i = 0; i < boot_info.map_count; i++) {
-		if (page_span(i, 0, RAM_LIMIT, &span)) page_count = MAX(page_count, span.end / PAGE);
-	}
+	for (u32 i = 0; page_span(&i, 0, RAM_LIMIT, &span); i++) page_count = span.end / PAGE;
 	u64 large = ALIGN_UP(page_count, sizeof *large_blocks);
 	u64 size = ALIGN_UP(large + ((page_count >> LARGE_ORDER) + 1) * sizeof *large_blocks, PAGE);
+	u64 image = boot_info.image;
 	reserved[0] = (struct span){0, PAGE};
 	reserved[1] = (struct span){(u64)kernel_start - KERNEL_BASE, (u64)kernel_end - KERNEL_BASE};
-	reserved[2].start = ALIGN_DOWN(boot_info.image, PAGE);
-	reserved[2].end = ALIGN_UP(boot_info.image + boot_info.image_size, PAGE);
+	reserved[2] = (struct span){ALIGN_DOWN(image, PAGE), ALIGN_UP(image + boot_info.image_size, PAGE)};
 	reserved[3].start = find_room(size);
 	reserved[3].end = reserved[3].start + size;
 	state = direct(reserved[3].start);
 	large_blocks = (struct block *)(state + large);
 	memset(state, OTHER, size);
-	add_ram(0, 4 * GIB);
+	page_add(0, 4 * GIB);
 }
 
-void page_init_high(void) { add_ram(4 * GIB, RAM_LIMIT); }
+u32 page_order(u64 bytes) {
+	u32 order = 0;
+	while (order <= MAX_ORDER && PAGE << order < bytes) order++;
+	return order;
+}
 
 void *page_alloc_dirty(u32 order) {
-	ASSERT(order <= MAX_ORDER);
 	u32 found = order;
 	while (found <= MAX_ORDER && !free_blocks[found]) found++;
 	if (found > MAX_ORDER) return NULL;
@@ -175,9 +173,8 @@ void page_free(void *page, u32 order) {
 }
 
 void *page_alloc_device(u64 count) {
-	u32 order = 0;
-	while (order < MAX_ORDER && (1UL << order) < count) order++;
-	void *pages = count && count <= 1UL << order ? page_alloc(order) : NULL;
+	u32 order = count > RAM_LIMIT / PAGE ? MAX_ORDER + 1 : page_order(count * PAGE);
+	void *pages = count ? page_alloc(order) : NULL;
 	if (!pages) return NULL;
 	u64 index = index_of(pages);
 	memset(&state[index], DEVICE, count);

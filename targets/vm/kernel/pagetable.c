@@ -9,35 +9,29 @@
  */
 #include "kernel.h"
 
-#define ROOT_SHIFT           39
-#define LARGE_SHIFT          21
-#define PAGE_SHIFT           12
-#define LEVEL_BITS           9
+enum { ROOT_SHIFT = 39, LARGE_SHIFT = 21, PAGE_SHIFT = 12, LEVEL_BITS = 9, ENTRIES = 512 };
 #define LARGE                (1UL << LARGE_SHIFT)
-#define ENTRIES              512
-#define KERNEL_DATA_BITS     (PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | PTE_NO_EXECUTE)
-#define KERNEL_CONSTANT_BITS (PTE_PRESENT | PTE_GLOBAL | PTE_NO_EXECUTE)
 #define KERNEL_TEXT_BITS     (PTE_PRESENT | PTE_GLOBAL)
+#define KERNEL_CONSTANT_BITS (KERNEL_TEXT_BITS | PTE_NO_EXECUTE)
+#define KERNEL_DATA_BITS     (KERNEL_CONSTANT_BITS | PTE_WRITE)
 #define DEVICE_BITS          (KERNEL_DATA_BITS | PTE_UNCACHED | PTE_WRITE_THROUGH)
 /* Up to so many pages are flushed one by one; beyond it everything is. */
 #define FLUSH_SINGLY 48
 /* A slot of the stack region holds a stack, its lowest page at most excepted, which stays unmapped. */
-#define STACK_SLOT_PAGES 8
-#define STACK_SLOTS      (MAX_THREADS + 8)
+enum { STACK_SLOT_PAGES = 8, STACK_SLOTS = MAX_THREADS + 8 };
 
 static u64 *root;
-static u8 stack_slot_used[STACK_SLOTS];
 
 static u64 *entry_at(u64 *table, u64 address, u32 shift) { return &table[address >> shift & (ENTRIES - 1)]; }
 
-/* The entry of the address at the level of `shift`; NULL when there is no table and none is made, or no memory. */
-static u64 *walk(u64 address, u32 level, bool make) {
+/* The entry of the address at the level of `shift`; NULL without memory, or inside a large page. */
+static u64 *walk(u64 address, u32 level) {
 	u64 *table = root;
 	u64 bits = PTE_PRESENT | PTE_WRITE | (address < USER_TOP ? PTE_USER : 0);
 	for (u32 shift = ROOT_SHIFT; shift > level; shift -= LEVEL_BITS) {
 		u64 *entry = entry_at(table, address, shift);
 		if (!*entry) {
-			void *below = make ? page_alloc(0) : NULL;
+			void *below = page_alloc(0);
 			if (!below) return NULL;
 			*entry = physical(below) | bits;
 		}
@@ -47,9 +41,7 @@ static u64 *walk(u64 address, u32 level, bool make) {
 	return entry_at(table, address, level);
 }
 
-u64 *pte_find(u64 address) { return walk(address, PAGE_SHIFT, false); }
-
-u64 *pte_make(u64 address) { return walk(address, PAGE_SHIFT, true); }
+u64 *pte_make(u64 address) { return walk(address, PAGE_SHIFT); }
 
 u64 *pte_next(u64 *address, u64 end) {
 	while (*address < end) {
@@ -88,10 +80,9 @@ void pte_clear(u64 *pte) {
 }
 
 static bool table_is_empty(const u64 *table) {
-	for (u32 i = 0; i < ENTRIES; i++) {
-		if (table[i]) return false;
-	}
-	return true;
+	u32 i = 0;
+	while (i < ENTRIES && !table[i]) i++;
+	return i == ENTRIES;
 }
 
 /* Clears [start, end) of a table and frees the tables below it that become empty. Counts what a flush must cover. */
@@ -124,43 +115,20 @@ void pte_unmap(u64 start, u64 end) {
 /* All of the program's; the kernel's pages are global. */
 void tlb_flush_all(void) { write_cr3(physical(root)); }
 
-/* Maps kernel addresses, in large pages where the alignment allows. Only while the kernel starts. */
+/* Maps kernel addresses that are not yet, in large pages where the alignment allows. Only while the kernel starts. */
 static void map(u64 address, u64 to, u64 length, u64 bits) {
-	u64 end = address + length;
-	while (address < end) {
-		bool large = !((address | to) & (LARGE - 1)) && end - address >= LARGE;
-		u64 step = large ? LARGE : PAGE;
-		u64 *entry = walk(address, large ? LARGE_SHIFT : PAGE_SHIFT, true);
+	for (u64 end = address + length, step; address < end; address += step, to += step) {
+		u64 *entry = walk(address, LARGE_SHIFT);
+		bool fits = !((address | to) & (LARGE - 1)) && end - address >= LARGE;
+		bool large = entry && (*entry ? *entry & PTE_LARGE : fits);
+		if (!large) entry = walk(address, PAGE_SHIFT);
 		if (!entry) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the kernel's page tables");
-		*entry = to | bits | (large ? PTE_LARGE : 0);
-		address += step;
-		to += step;
+		if (!*entry) *entry = to | bits | (large ? PTE_LARGE : 0);
+		step = large ? LARGE - (address & (LARGE - 1)) : PAGE;
 	}
 }
 
-/* What the direct map allows for the page at `at`; lowers *end to where that changes. */
-static u64 direct_bits(u64 at, u64 *end) {
-	const u64 constants[][2] = {
-	    {(u64)kernel_start - KERNEL_BASE, (u64)kernel_rodata_end - KERNEL_BASE},
-	    {ALIGN_DOWN(boot_info.image, PAGE), ALIGN_UP(boot_info.image + boot_info.image_size, PAGE)},
-	};
-	for (u32 i = 0; i < LENGTH(constants); i++) {
-		if (at >= constants[i][0] && at < constants[i][1]) {
-			*end = MIN(*end, constants[i][1]);
-			return KERNEL_CONSTANT_BITS;
-		}
-		if (at < constants[i][0]) *end = MIN(*end, constants[i][0]);
-	}
-	return KERNEL_DATA_BITS;
-}
-
-static void map_direct(u64 start, u64 end) {
-	for (u64 next; start < end; start = next) {
-		next = end;
-		u64 bits = direct_bits(start, &next);
-		map((u64)direct(start), start, next - start, bits);
-	}
-}
+static void map_direct(u64 start, u64 end, u64 bits) { map((u64)direct(start), start, end - start, bits); }
 
 static void map_kernel(const char *start, const char *end, u64 bits) {
 	map((u64)start, (u64)start - KERNEL_BASE, (u64)(end - start), bits);
@@ -172,58 +140,45 @@ void pagetable_init(void) {
 	map_kernel(kernel_start, kernel_text_end, KERNEL_TEXT_BITS);
 	map_kernel(kernel_text_end, kernel_rodata_end, KERNEL_CONSTANT_BITS);
 	map_kernel(kernel_rodata_end, kernel_end, KERNEL_DATA_BITS);
-	for (u32 i = 0; i < boot_info.map_count; i++) {
-		struct span span;
-		if (page_span(i, 0, RAM_LIMIT, &span)) map_direct(span.start, span.end);
-	}
-	if (boot_info.image_beside_ram)
-		map((u64)direct(boot_info.image), boot_info.image, boot_info.image_size, KERNEL_CONSTANT_BITS);
+	/* What is read-only comes first, and RAM around it. */
+	map_direct((u64)kernel_start - KERNEL_BASE, (u64)kernel_rodata_end - KERNEL_BASE, KERNEL_CONSTANT_BITS);
+	map_direct(ALIGN_DOWN(boot_info.image, PAGE), ALIGN_UP(boot_info.image + boot_info.image_size, PAGE),
+		   KERNEL_CONSTANT_BITS);
+	struct span span;
+	for (u32 i = 0; page_span(&i, 0, RAM_LIMIT, &span); i++) map_direct(span.start, span.end, KERNEL_DATA_BITS);
 	write_cr3(physical(root));
 	write_cr0(read_cr0() | CR0_WP);
-	page_init_high();
+	page_add(4 * GIB, RAM_LIMIT);
 }
 
 void *kernel_stack_alloc(u32 pages) {
 	ASSERT(pages < STACK_SLOT_PAGES);
-	u32 slot = 0;
-	while (slot < STACK_SLOTS && stack_slot_used[slot]) slot++;
-	if (slot == STACK_SLOTS) return NULL;
-	u64 top = KERNEL_MAPPINGS + (slot + 1) * STACK_SLOT_PAGES * PAGE;
-	u64 bottom = top - pages * PAGE;
-	for (u64 at = bottom; at < top; at += PAGE) {
-		u64 *pte = pte_make(at);
-		void *page = pte ? page_alloc(0) : NULL;
-		if (!page) {
-			pte_unmap(bottom, top);
-			return NULL;
+	for (u64 slot = 1; slot <= STACK_SLOTS; slot++) {
+		u64 top = KERNEL_MAPPINGS + slot * STACK_SLOT_PAGES * PAGE, bottom = top - pages * PAGE;
+		u64 *pte = pte_make(top - PAGE);
+		if (pte && *pte) continue;
+		for (u64 at = bottom; at < top; at += PAGE) {
+			pte = pte_make(at);
+			void *page = pte ? page_alloc(0) : NULL;
+			if (!page) {
+				pte_unmap(bottom, top);
+				return NULL;
+			}
+			*pte = physical(page) | KERNEL_DATA_BITS;
 		}
-		*pte = physical(page) | KERNEL_DATA_BITS;
+		return (void *)bottom;
 	}
-	stack_slot_used[slot] = true;
-	return (void *)bottom;
+	return NULL;
 }
 
-void kernel_stack_free(void *stack, u32 pages) {
-	u64 slot = ((u64)stack - KERNEL_MAPPINGS) / (STACK_SLOT_PAGES * PAGE);
-	ASSERT(slot < STACK_SLOTS && stack_slot_used[slot]);
-	pte_unmap((u64)stack, (u64)stack + pages * PAGE);
-	stack_slot_used[slot] = false;
-}
-
-/* Physical addresses that the processor and the direct map's place allow. */
-static u64 physical_limit(void) {
-	u32 bits = 36;
-	if (cpuid(0x80000000, 0).eax >= 0x80000008) bits = cpuid(0x80000008, 0).eax & 0xff;
-	return MIN(1UL << MIN(bits, 52), DIRECT_MAP_SIZE);
-}
+void kernel_stack_free(void *stack, u32 pages) { pte_unmap((u64)stack, (u64)stack + pages * PAGE); }
 
 volatile void *device_map(u64 address, u64 length) {
-	static u64 limit;
+	u32 bits = MIN(cpuid(0x80000008, 0).eax & 0xff, 52); /* of the processor's physical addresses */
 	u64 end = address + length;
-	if (!limit) limit = physical_limit();
-	if (!length || end < address || end > limit) return NULL;
+	if (!length || end < address || end > MIN(1UL << bits, DIRECT_MAP_SIZE)) return NULL;
 	for (u64 at = ALIGN_DOWN(address, PAGE); at < end; at += PAGE) {
-		u64 *large = walk((u64)direct(at), LARGE_SHIFT, true);
+		u64 *large = walk((u64)direct(at), LARGE_SHIFT);
 		if (large && *large & PTE_LARGE) continue; /* RAM */
 		u64 *pte = large ? pte_make((u64)direct(at)) : NULL;
 		if (!pte) return NULL;

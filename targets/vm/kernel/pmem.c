@@ -37,7 +37,6 @@ static bool find_range(const u8 *nfit, u32 length) {
 		    !memcmp(range.kind, persistent_memory, sizeof range.kind)) {
 			boot_info.image = range.address;
 			boot_info.image_size = range.size;
-			boot_info.image_beside_ram = true;
 			return true;
 		}
 	}

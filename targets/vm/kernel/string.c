@@ -50,9 +50,8 @@ void *memset(void *to, int byte, size_t n) {
 
 int memcmp(const void *a, const void *b, size_t n) {
 	const u8 *a1 = a, *b1 = b;
-	for (; n; n--, a1++, b1++) {
+	for (; n; n--, a1++, b1++)
 		if (*a1 != *b1) return *a1 - *b1;
-	}
 	return 0;
 }
 
@@ -65,9 +64,8 @@ size_t strnlen(const char *s, size_t limit) {
 size_t strlen(const char *s) { return strnlen(s, ~0UL); }
 
 int strncmp(const char *a, const char *b, size_t n) {
-	for (; n; n--, a++, b++) {
+	for (; n; n--, a++, b++)
 		if (*a != *b || !*a) return (u8)*a - (u8)*b;
-	}
 	return 0;
 }
 

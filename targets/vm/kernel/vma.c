@@ -34,50 +34,41 @@ struct area *area_find(u64 address) {
 	return i < area_count && areas[i]->start <= address ? areas[i] : NULL;
 }
 
-static bool array_grow(void) {
-	u32 wanted = capacity ? 2 * capacity : FIRST_CAPACITY;
-	struct area **bigger = kmalloc(wanted * sizeof *bigger);
-	if (!bigger) return false;
-	if (areas) memcpy(bigger, areas, area_count * sizeof *areas);
-	kfree(areas, capacity * sizeof *areas);
-	areas = bigger;
-	capacity = wanted;
-	return true;
-}
-
 bool area_reserve(void) {
-	if (area_count >= MAX_AREAS || (area_count == capacity && !array_grow())) return false;
+	if (area_count >= MAX_AREAS) return false;
+	if (area_count == capacity) {
+		u32 wanted = capacity ? 2 * capacity : FIRST_CAPACITY;
+		struct area **bigger = kmalloc(wanted * sizeof *bigger);
+		if (!bigger) return false;
+		memcpy(bigger, areas, area_count * sizeof *areas);
+		kfree(areas, capacity * sizeof *areas);
+		areas = bigger;
+		capacity = wanted;
+	}
 	if (!spare) spare = kmalloc(sizeof *spare);
 	return spare != NULL;
 }
 
-static i64 insert(const struct area *area) {
+i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset) {
+	u32 i = area_index(start);
 	if (!area_reserve()) return -ENOMEM;
-	u32 i = area_index(area->start);
+	ASSERT(start < end && (i == area_count || areas[i]->start >= end));
+	if (!file && !(flags & AREA_DEVICE)) offset = start; /* so that all areas are split and joined alike */
 	memmove(&areas[i + 1], &areas[i], (area_count - i) * sizeof *areas);
-	*spare = *area;
+	*spare = (struct area){start, end, protection, flags, file, offset};
 	areas[i] = spare;
 	spare = NULL;
 	area_count++;
 	return 0;
 }
 
-i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset) {
-	ASSERT(start < end && (area_index(start) == area_count || areas[area_index(start)]->start >= end));
-	return insert(&(struct area){start, end, protection, flags, file, offset});
-}
-
-static bool has_offset(const struct area *area) { return area->file || area->flags & AREA_DEVICE; }
-
 i64 area_split(u64 at) {
 	struct area *area = area_find(at);
 	if (!area || area->start == at) return 0;
 	if (!area_reserve()) return -ENOMEM;
-	struct area upper = *area;
-	upper.start = at;
-	if (has_offset(area)) upper.offset += at - area->start;
+	u64 end = area->end;
 	area->end = at;
-	return insert(&upper);
+	return area_insert(at, end, area->protection, area->flags, area->file, area->offset + (at - area->start));
 }
 
 static void remove(u32 first, u32 count) {
@@ -94,7 +85,7 @@ void area_remove(u64 start, u64 end) {
 
 static bool can_join(const struct area *a, const struct area *b) {
 	return a->end == b->start && a->protection == b->protection && a->flags == b->flags && a->file == b->file &&
-	       (!has_offset(a) || a->offset + (a->end - a->start) == b->offset);
+	       a->offset + (a->end - a->start) == b->offset;
 }
 
 void area_merge(u64 start, u64 end) {
@@ -122,27 +113,17 @@ u64 area_gap(u64 length, u64 alignment) {
 	}
 }
 
-static const char *name_of(const struct area *area) {
-	if (area->file) return area->file->path;
-	if (area->flags & AREA_DEVICE) return "[device]";
-	if (area->flags & AREA_STACK) return area->protection ? "[stack]" : "";
-	return area->start == brk_start ? "[heap]" : "";
-}
-
 size_t area_describe(char *to, size_t size) {
 	size_t length = 0;
 	for (u32 i = 0; i < area_count; i++) {
 		const struct area *a = areas[i];
-		char letters[] = {
-		    a->protection & PROT_READ ? 'r' : '-',
-		    a->protection & PROT_WRITE ? 'w' : '-',
-		    a->protection & PROT_EXEC ? 'x' : '-',
-		    a->flags & MAP_SHARED ? 's' : 'p',
-		    0,
-		};
-		size_t n =
-		    (size_t)format(to + length, size - length, "%lx-%lx %s %08lx 00:01 %u %s\n", a->start, a->end,
-				   letters, has_offset(a) ? a->offset : 0, a->file ? a->file->inode : 0, name_of(a));
+		const char *name = a->file ? a->file->path : a->flags & AREA_STACK && a->protection ? "[stack]" : "";
+		char letters[] = "---p";
+		if (a->protection & PROT_READ) letters[0] = 'r';
+		if (a->protection & PROT_WRITE) letters[1] = 'w';
+		if (a->protection & PROT_EXEC) letters[2] = 'x';
+		size_t n = (size_t)format(to + length, size - length, "%lx-%lx %s %08lx 00:01 %u %s\n", a->start,
+					  a->end, letters, a->file ? a->offset : 0, a->file ? a->file->inode : 0, name);
 		if (n >= size - length) break; /* whole lines only */
 		length += n;
 	}
