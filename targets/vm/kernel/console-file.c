@@ -44,9 +44,7 @@ static i64 console_file_write(struct file *file, u64 from, size_t n, i64 positio
 	return done;
 }
 
-static u32 console_file_poll(struct file *file) {
-	return (console_readable() ? EPOLLIN : 0) | EPOLLOUT;
-}
+static u32 console_file_poll(struct file *file) { return (console_readable() ? EPOLLIN : 0) | EPOLLOUT; }
 
 static i64 console_file_control(struct file *file, u32 request, u64 argument) {
 	switch (request) {
@@ -68,7 +66,9 @@ const struct file_operations console_operations = {.read = console_file_read,
 /* No terminal to the program: what it prints is a log, which wants no colours, and Node.js starts sooner. */
 static const struct file_operations output_operations = {.write = console_file_write, .mode = S_IFCHR | 0620};
 
-struct file *console_open_output(void) { return file_new(&output_operations, O_WRONLY, 0); }
+struct file *console_open_output(void) {
+	return file_new(&output_operations, O_WRONLY, 0);
+}
 
 struct file *console_open(void) {
 	if (console) return console;

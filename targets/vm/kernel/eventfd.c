@@ -34,7 +34,7 @@ static i64 eventfd_write(struct file *file, u64 from, size_t n, i64 position) {
 }
 
 static const struct file_operations eventfd_operations = {
-    .read = eventfd_read, .write = eventfd_write, .poll = eventfd_poll, .mode = 0600};
+	.read = eventfd_read, .write = eventfd_write, .poll = eventfd_poll, .mode = 0600};
 
 i64 sys_eventfd2(const u64 *a) {
 	if (a[1] & ~(u64)(O_NONBLOCK | O_CLOEXEC)) return -EINVAL;

@@ -23,7 +23,9 @@ struct file *file_new(const struct file_operations *operations, u32 flags, size_
 	return file;
 }
 
-struct file *file_get(int fd) { return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL; }
+struct file *file_get(int fd) {
+	return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL;
+}
 
 i64 file_install(struct file *file) {
 	int fd = 0;
@@ -60,9 +62,7 @@ i64 file_wait(struct file *file) {
 	return current->interrupted ? -ERESTART : 0;
 }
 
-u32 file_poll(struct file *file) {
-	return file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT;
-}
+u32 file_poll(struct file *file) { return file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT; }
 
 u64 file_size(struct file *file) { return file->operations->size ? file->operations->size(file) : 0; }
 
@@ -88,7 +88,8 @@ static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 positio
 		part.length = MIN(part.length, TRANSFER_MAX);
 		if (result == 0) {
 			const struct file_operations *operations = file->operations;
-			result = (kind & WRITE ? operations->write : operations->read)(file, part.base, part.length, position);
+			result = (kind & WRITE ? operations->write : operations->read)(file, part.base, part.length,
+										       position);
 		}
 		if (result < 0) return total ? total : result;
 		total += result;

@@ -92,9 +92,9 @@ static void pipe_close(struct file *file) {
 }
 
 static const struct file_operations read_end = {
-    .read = pipe_read, .poll = pipe_read_poll, .close = pipe_close, .mode = S_IFIFO | 0600};
+	.read = pipe_read, .poll = pipe_read_poll, .close = pipe_close, .mode = S_IFIFO | 0600};
 static const struct file_operations write_end = {
-    .write = pipe_write, .poll = pipe_write_poll, .close = pipe_close, .mode = S_IFIFO | 0600};
+	.write = pipe_write, .poll = pipe_write_poll, .close = pipe_close, .mode = S_IFIFO | 0600};
 
 i64 sys_pipe2(const u64 *a) {
 	u32 flags = a[1];

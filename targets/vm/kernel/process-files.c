@@ -8,7 +8,7 @@
 #define SLICE         256
 #define AREA_LINE     384 /* as area_describe() prints one: addresses, and a path of the image */
 #define TEXT_MOST     (512 + MAX_MEMORY_RANGES * 64) /* of the others: window_info() is the longest */
-#define CLOCK_TICK    (NANOSECONDS / 100) /* as AT_CLKTCK says */
+#define CLOCK_TICK    (NANOSECONDS / 100)            /* as AT_CLKTCK says */
 #define KIB_OF(pages) ((pages) * (PAGE / KIB))
 
 struct text {
@@ -26,7 +26,7 @@ static i64 text_read(struct file *file, u64 to, size_t n, i64 position) {
 static u64 text_size(struct file *file) { return ((struct text *)file->state)->size; }
 
 static const struct file_operations text_operations = {
-    .read = text_read, .size = text_size, .positioned = true, .mode = S_IFREG | 0444};
+	.read = text_read, .size = text_size, .positioned = true, .mode = S_IFREG | 0444};
 
 static struct file *text_open(size_t (*write)(char *to, size_t size)) {
 	size_t capacity = write == area_describe ? (area_count + 1) * AREA_LINE : TEXT_MOST;
@@ -65,9 +65,9 @@ static i64 random_write(struct file *file, u64 from, size_t n, i64 position) {
 }
 
 static const struct file_operations null_operations = {
-    .read = null_read, .write = null_write, .positioned = true, .mode = S_IFCHR | 0666};
+	.read = null_read, .write = null_write, .positioned = true, .mode = S_IFCHR | 0666};
 static const struct file_operations random_operations = {
-    .read = random_read, .write = random_write, .positioned = true, .mode = S_IFCHR | 0666};
+	.read = random_read, .write = random_write, .positioned = true, .mode = S_IFCHR | 0666};
 
 /* What the program has taken of the memory that was free for it. */
 static u64 pages_used(void) { return pages_usable - pages_free; }
@@ -107,24 +107,24 @@ static const struct special {
 	const struct file_operations *operations;
 	size_t (*write)(char *to, size_t size); /* of a text file */
 } specials[] = {
-    {"/dev/null", &null_operations, NULL},
-    {"/dev/random", &random_operations, NULL},
-    {"/dev/urandom", &random_operations, NULL},
-    {"/dev/console", &console_operations, NULL},
-    {"/dev/tty", &console_operations, NULL},
-    {"/dev/window/info", &text_operations, window_info},
-    {"/dev/window/memory", &window_memory_operations, NULL},
-    {"/dev/window/port", &window_port_operations, NULL},
-    {"/dev/window/dma", &window_dma_operations, NULL},
-    {"/dev/window/interrupt", &window_interrupt_operations, NULL},
-    {"/dev/window/power", &window_power_operations, NULL},
-    {"/proc/self/maps", &text_operations, area_describe},
-    {"/proc/self/stat", &text_operations, write_process_stat},
-    {"/proc/meminfo", &text_operations, write_meminfo},
-    {"/proc/cpuinfo", &text_operations, write_cpuinfo},
-    {"/proc/cmdline", &text_operations, write_command_line},
-    {"/proc/stat", &text_operations, write_stat},
-    {"/proc/uptime", &text_operations, write_uptime},
+	{"/dev/null", &null_operations, NULL},
+	{"/dev/random", &random_operations, NULL},
+	{"/dev/urandom", &random_operations, NULL},
+	{"/dev/console", &console_operations, NULL},
+	{"/dev/tty", &console_operations, NULL},
+	{"/dev/window/info", &text_operations, window_info},
+	{"/dev/window/memory", &window_memory_operations, NULL},
+	{"/dev/window/port", &window_port_operations, NULL},
+	{"/dev/window/dma", &window_dma_operations, NULL},
+	{"/dev/window/interrupt", &window_interrupt_operations, NULL},
+	{"/dev/window/power", &window_power_operations, NULL},
+	{"/proc/self/maps", &text_operations, area_describe},
+	{"/proc/self/stat", &text_operations, write_process_stat},
+	{"/proc/meminfo", &text_operations, write_meminfo},
+	{"/proc/cpuinfo", &text_operations, write_cpuinfo},
+	{"/proc/cmdline", &text_operations, write_command_line},
+	{"/proc/stat", &text_operations, write_stat},
+	{"/proc/uptime", &text_operations, write_uptime},
 };
 
 static const struct special *find(const char *path) {

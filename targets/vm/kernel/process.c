@@ -6,26 +6,22 @@
 #include "kernel.h"
 
 #define RELEASE     "6.1.0-tesserae" /* glibc refuses to run on kernels that look too old */
-#define PROTECTION  (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define STACK_LIMIT (8 * MIB)
 
 /* The flags that mmap.c knows. Others of Linux's are hints; those above it are the kernel's own. */
 #define MAP_KNOWN (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE)
 
 i64 sys_mmap(const u64 *a) {
-	u32 flags = a[3], type = flags & MAP_TYPE;
-	if ((type != MAP_SHARED && type != MAP_PRIVATE) || a[2] & ~(u64)PROTECTION || a[5] % PAGE) return -EINVAL;
+	u32 flags = a[3];
 	if (flags & MAP_HUGETLB) return -ENOMEM;
-	flags &= MAP_KNOWN;
-	if (flags & MAP_ANONYMOUS) return user_mmap(a[0], a[1], a[2], flags, NULL, 0);
+	if (flags & MAP_ANONYMOUS) return user_mmap(a[0], a[1], a[2], flags & MAP_KNOWN, NULL, 0);
 	struct file *file = file_get(a[4]);
 	if (!file) return -EBADF;
-	if (!node_is(file->node, S_IFREG)) return -ENODEV;
-	if (type == MAP_SHARED && a[2] & PROT_WRITE) return -EACCES;
-	return user_mmap(a[0], a[1], a[2], flags, file->node, a[5]);
+	return node_is(file->node, S_IFREG) ? user_mmap(a[0], a[1], a[2], flags & MAP_KNOWN, file->node, a[5])
+					    : -ENODEV;
 }
 
-i64 sys_mprotect(const u64 *a) { return a[2] & ~(u64)PROTECTION ? -EINVAL : user_mprotect(a[0], a[1], a[2]); }
+i64 sys_mprotect(const u64 *a) { return user_mprotect(a[0], a[1], a[2]); }
 i64 sys_munmap(const u64 *a) { return user_munmap(a[0], a[1]); }
 i64 sys_brk(const u64 *a) { return user_brk(a[0]); }
 i64 sys_mremap(const u64 *a) { return user_mremap(a[0], a[1], a[2], a[3]); }
@@ -38,7 +34,7 @@ i64 sys_madvise(const u64 *a) { return user_madvise(a[0], a[1], a[2]); }
 
 /* A thread that returns from the same call on another stack. */
 i64 sys_clone(const u64 *a) {
-	u64 flags = a[0] & ~0xffUL; /* the low byte: a signal at exit */
+	u64 flags = a[0] & ~0xffUL;                                 /* the low byte: a signal at exit */
 	if ((flags & CLONE_NEEDED) != CLONE_NEEDED) return -ENOSYS; /* a process */
 	if (flags & ~CLONE_KNOWN || (flags & CLONE_SETTLS && a[4] >= USER_TOP)) return -EINVAL;
 	struct thread *thread = thread_new();
@@ -98,7 +94,7 @@ i64 sys_uname(const u64 *a) {
 
 /* New limits are taken and not heeded: the kernel's own bounds hold anyway. */
 i64 sys_prlimit64(const u64 *a) {
-	struct rlimit limit = {UNLIMITED, UNLIMITED};
+	struct rlimit limit = {~0UL, ~0UL};
 	if (a[1] >= RLIMIT_COUNT) return -EINVAL;
 	if (a[1] == RLIMIT_STACK) limit.soft = STACK_LIMIT;
 	if (a[1] == RLIMIT_CORE) limit.soft = limit.hard = 0;

@@ -25,7 +25,8 @@
 #define BIT(signal) (1UL << ((signal)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 #define IGNORED_BY_DEFAULT \
-	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
+	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | \
+	 BIT(SIGTTOU))
 
 struct signal_frame {
 	u64 return_address;
@@ -219,7 +220,7 @@ i64 sys_sigaltstack(const u64 *a) {
 		if (in_use) return -EPERM;
 		if (new.flags & ~(SS_ONSTACK | SS_DISABLE)) return -EINVAL;
 		if (new.flags & SS_DISABLE) new.address = new.size = 0;
-		if (new.size < SMALLEST_STACK && !(new.flags & SS_DISABLE)) return -ENOMEM;
+		if (new.size < SMALLEST_STACK && !(new.flags &SS_DISABLE)) return -ENOMEM;
 		if (new.size && !user_range(new.address, new.size)) return -EFAULT;
 		current->alternate_stack = new.address;
 		current->alternate_stack_size = new.size;
@@ -241,6 +242,7 @@ i64 sys_tgkill(const u64 *a) { return send((i32)a[0] == 1 ? thread_find(a[1]) : 
 i64 sys_kill(const u64 *a) {
 	struct thread *taker = current;
 	if (a[1] > SIGNAL_COUNT) return -EINVAL;
-	for (struct thread *thread = threads; a[1] && thread && !takes(taker, a[1]); thread = thread->next) taker = thread;
+	for (struct thread *thread = threads; a[1] && thread; thread = thread->next)
+		if (!takes(taker, a[1])) taker = thread;
 	return send((i32)a[0] == 0 || (i32)a[0] == 1 ? taker : NULL, a[1]);
 }

@@ -205,9 +205,9 @@ static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 position) 
 
 static i64 interrupt_message(const struct interrupt *interrupt, u64 to, size_t n) {
 	const struct window_interrupt_message message = {
-	    .address = MESSAGE_BASE | apic_id() << 12,
-	    .data = interrupt->vector,
-	    .vector = interrupt->vector,
+		.address = MESSAGE_BASE | apic_id() << 12,
+		.data = interrupt->vector,
+		.vector = interrupt->vector,
 	};
 	if (n < sizeof message) return -EINVAL;
 	return put_user(message, to) < 0 ? -EFAULT : (i64)sizeof message;
@@ -242,9 +242,9 @@ static void interrupt_close(struct file *file) {
 }
 
 const struct file_operations window_memory_operations = {
-    .read = memory_read, .write = memory_write, .positioned = true, .mode = S_IFCHR | 0600};
+	.read = memory_read, .write = memory_write, .positioned = true, .mode = S_IFCHR | 0600};
 const struct file_operations window_port_operations = {
-    .read = port_read, .write = port_write, .positioned = true, .mode = S_IFCHR | 0600};
+	.read = port_read, .write = port_write, .positioned = true, .mode = S_IFCHR | 0600};
 const struct file_operations window_dma_operations = {.read = dma_read, .positioned = true, .mode = S_IFCHR | 0600};
 const struct file_operations window_power_operations = {.write = power_write, .mode = S_IFCHR | 0600};
 const struct file_operations window_interrupt_operations = {.read = interrupt_read,
