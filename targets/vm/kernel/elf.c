@@ -4,7 +4,6 @@
  */
 #include "kernel.h"
 
-#define LARGEST_ALIGNMENT (2 * MIB)
 enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62, MAX_PROGRAM_HEADERS = 64 };
 enum { PT_LOAD = 1, PT_INTERP = 3 };
 enum { PF_X = 1, PF_W = 2, PF_R = 4 };
@@ -56,16 +55,14 @@ static i64 map_segment(const struct program_header *p, struct node *file, u64 bi
 
 /* How far position-independent code is moved, so that its lowest page comes to `base` or into a gap. */
 static i64 choose_bias(const struct program_header *headers, u32 count, u64 base, u64 *bias) {
-	u64 low = ~0UL, high = 0, alignment = PAGE;
+	u64 low = ~0UL, high = 0;
 	for (u32 i = 0; i < count; i++) {
 		if (headers[i].type != PT_LOAD) continue;
 		low = MIN(low, ALIGN_DOWN(headers[i].address, PAGE));
 		high = MAX(high, headers[i].address + headers[i].memory_size);
-		if (headers[i].alignment <= LARGEST_ALIGNMENT && !(headers[i].alignment & (headers[i].alignment - 1)))
-			alignment = MAX(alignment, headers[i].alignment);
 	}
-	if (!base) base = area_gap(high - low, alignment);
-	*bias = ALIGN_DOWN(base, alignment) - low;
+	if (!base && low < high) base = area_gap(high - low, PAGE);
+	*bias = ALIGN_DOWN(base, PAGE) - low;
 	return base ? 0 : -ENOMEM;
 }
 
@@ -83,9 +80,8 @@ i64 elf_load(struct node *file, u64 base, struct loaded *out) {
 	if (image_read(file, 0, &header, sizeof header) != sizeof header || !check_header(&header)) return -ENOEXEC;
 	size = header.program_header_count * (i64)sizeof headers[0];
 	if (image_read(file, header.program_headers, headers, (size_t)size) != size) return -ENOEXEC;
-	for (u32 i = 0; i < header.program_header_count; i++) {
+	for (u32 i = 0; i < header.program_header_count; i++)
 		if (headers[i].type == PT_LOAD && !check_segment(&headers[i], file)) return -ENOEXEC;
-	}
 	if (header.type == ET_DYN) error = choose_bias(headers, header.program_header_count, base, &out->bias);
 	for (u32 i = 0; !error && i < header.program_header_count; i++) {
 		const struct program_header *p = &headers[i];

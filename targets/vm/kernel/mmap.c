@@ -101,8 +101,7 @@ static i64 place(u64 address, u64 length, u32 flags) {
 
 i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset) {
 	u32 type = flags & MAP_TYPE;
-	if (!length || !is_page(offset) || (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE))
-		return -EINVAL;
+	if (!length || !is_page(offset) || (type != MAP_SHARED && type != MAP_PRIVATE)) return -EINVAL;
 	if (length > USER_TOP) return -ENOMEM;
 	length = ALIGN_UP(length, PAGE);
 	if (offset + length < offset) return -EINVAL;

@@ -185,8 +185,7 @@ void *page_alloc_device(u64 count) {
 bool dma_owns(u64 address, u64 length) {
 	u64 last = address + length - 1;
 	if (!length || last < address || last / PAGE >= page_count) return false;
-	for (u64 index = address / PAGE; index <= last / PAGE; index++) {
+	for (u64 index = address / PAGE; index <= last / PAGE; index++)
 		if (state[index] != DEVICE) return false;
-	}
 	return true;
 }

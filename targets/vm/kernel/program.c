@@ -8,25 +8,23 @@
 #define STACK_SPREAD   (16 * GIB)
 #define PROGRAM_BASE   0x555500000000UL /* position-independent programs lie from here on */
 #define PROGRAM_SPREAD (1024 * GIB)
-enum { STACK_GUARD = MIB, MAX_TEXT = 64 * KIB, MAX_STRINGS = 480, MAX_ARGUMENT = 4096 };
+enum { STACK_GUARD = MIB, MAX_TEXT = 64 * KIB, MAX_WORDS = 512, MAX_ARGUMENT = 4096 };
 
 struct node *program_node;
 
-struct first_stack {
-	u64 pointer;
-	u64 words[MAX_STRINGS + 64];
-	u32 count;
-};
+/* The first stack: where its strings end, downwards, and what comes below them in the end. */
+static u64 pointer, words[MAX_WORDS];
+static u32 word_count;
 
-static void push(struct first_stack *stack, const void *bytes, size_t n) {
-	stack->pointer -= n;
-	if (n > STACK_SIZE / 2 || copy_to_user(stack->pointer, bytes, n))
-		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: the arguments do not fit on the stack");
+static void push(const void *bytes, size_t n) {
+	pointer -= n;
+	if (copy_to_user(pointer, bytes, n)) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the first stack");
 }
 
-static void word(struct first_stack *stack, u64 value) {
-	ASSERT(stack->count < LENGTH(stack->words));
-	stack->words[stack->count++] = value;
+static void word(u64 value) {
+	if (word_count == MAX_WORDS)
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: more than %u arguments and variables", MAX_WORDS);
+	words[word_count++] = value;
 }
 
 /*
@@ -58,42 +56,34 @@ static size_t substitute(char *to, const char *from) {
 	return length + 1;
 }
 
-/* Pushes the NUL-terminated strings of the file and notes where each lies, and a 0. Returns how many there are. */
-static u32 push_strings(struct first_stack *stack, const char *path) {
+/* The NUL-terminated strings of a file: their bytes and how many these are. */
+static char *read_strings(const char *path, u64 *length) {
 	struct node *file = image_lookup(path, true);
-	char *text = kmalloc(MAX_TEXT), *one = kmalloc(MAX_ARGUMENT);
+	char *text = kmalloc(MAX_TEXT);
+	if (!text) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the arguments");
+	*length = file ? (u64)image_read(file, 0, text, MAX_TEXT) : 0;
+	if (!file || file->size > MAX_TEXT || (*length && text[*length - 1]))
+		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is missing, too long or without an end", path);
+	return text;
+}
+
+/* Pushes the strings and notes where each lies, and a 0. Returns how many there are. */
+static u32 push_strings(const char *text, u64 length) {
+	static char one[MAX_ARGUMENT];
 	u32 count = 0;
-	if (!text || !one) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the arguments");
-	if (!file || file->size > MAX_TEXT)
-		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is %s", path, file ? "too long" : "not in the image");
-	u64 length = (u64)image_read(file, 0, text, MAX_TEXT);
-	if (length && text[length - 1])
-		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: the last string of %s has no end", path);
-	for (u64 at = 0; at < length; at += strlen(text + at) + 1) {
-		if (++count > MAX_STRINGS / 2)
-			fail(EXIT_BAD_IMAGE, "[kernel] cannot start: more than %u strings in %s", MAX_STRINGS / 2,
-			     path);
-		push(stack, one, substitute(one, text + at));
-		word(stack, stack->pointer);
+	for (u64 at = 0; at < length; at += strlen(text + at) + 1, count++) {
+		push(one, substitute(one, text + at));
+		word(pointer);
 	}
-	word(stack, 0);
-	kfree(text, MAX_TEXT);
-	kfree(one, MAX_ARGUMENT);
+	word(0);
 	return count;
 }
 
-static void push_facts(struct first_stack *stack, const struct loaded *program, const struct loaded *interpreter,
-		       const char *path) {
+static void push_facts(const struct loaded *program, const struct loaded *interpreter) {
 	u64 random[2] = {random_u64(), random_u64()};
-	push(stack, path, strlen(path) + 1);
-	u64 execfn = stack->pointer;
-	push(stack, "x86_64", 7);
-	u64 platform = stack->pointer;
-	push(stack, random, sizeof random);
+	push(random, sizeof random);
 	const u64 facts[][2] = {
-		{AT_RANDOM, stack->pointer},
-		{AT_EXECFN, execfn},
-		{AT_PLATFORM, platform},
+		{AT_RANDOM, pointer},
 		{AT_PHDR, program->headers},
 		{AT_PHENT, 56},
 		{AT_PHNUM, program->header_count},
@@ -101,12 +91,10 @@ static void push_facts(struct first_stack *stack, const struct loaded *program, 
 		{AT_ENTRY, program->entry},
 		{AT_PAGESZ, PAGE},
 		{AT_SECURE, 0},
-		{AT_CLKTCK, 100},
-		{AT_HWCAP, cpuid(1, 0).edx},
 		{AT_MINSIGSTKSZ, extended_state_size + 1024},
 		{AT_NULL, 0},
 	};
-	for (u32 i = 0; i < LENGTH(facts) * 2; i++) word(stack, facts[i / 2][i % 2]);
+	for (u32 i = 0; i < LENGTH(facts) * 2; i++) word(facts[i / 2][i % 2]);
 }
 
 static u64 make_stack(void) {
@@ -127,39 +115,34 @@ static void load(const char *path, u64 base, struct loaded *out) {
 		     error == -ENOMEM ? "does not fit into memory" : "is no program that this kernel loads");
 }
 
-static void program_path(char *path, size_t size) {
-	struct node *file = image_lookup("/boot/argv", true);
-	i64 length = file ? image_read(file, 0, path, size) : 0;
-	if (length <= 0 || strnlen(path, (size_t)length) == (size_t)length)
-		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: /boot/argv names no program");
-}
-
 void program_start(void) {
-	struct first_stack *stack = kmalloc(sizeof *stack);
 	struct thread *thread = thread_new();
 	struct loaded program, interpreter = {0};
-	char path[256];
-	if (!stack || !thread) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the first thread");
-	program_path(path, sizeof path);
-	load(path, PROGRAM_BASE + random_u64() % PROGRAM_SPREAD, &program);
+	u64 argv_length, environ_length;
+	char *argv = read_strings("/boot/argv", &argv_length),
+	     *environ = read_strings("/boot/environ", &environ_length);
+	if (!argv_length) fail(EXIT_BAD_IMAGE, "[kernel] cannot start: /boot/argv names no program");
+	if (!thread) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the first thread");
+	load(argv, PROGRAM_BASE + random_u64() % PROGRAM_SPREAD, &program);
 	if (program.interpreter[0]) load(program.interpreter, 0, &interpreter);
-	stack->pointer = make_stack();
-	word(stack, 0);
-	stack->words[0] = push_strings(stack, "/boot/argv");
-	push_strings(stack, "/boot/environ");
-	push_facts(stack, &program, &interpreter, path);
+	pointer = make_stack();
+	word(0);
+	words[0] = push_strings(argv, argv_length);
+	push_strings(environ, environ_length);
+	push_facts(&program, &interpreter);
 	/* The words end at a multiple of 16 below the strings, and argc's address must be one. */
-	stack->pointer = ALIGN_DOWN(stack->pointer, 16) - (stack->count & 1) * 8;
-	push(stack, stack->words, stack->count * sizeof stack->words[0]);
+	pointer = ALIGN_DOWN(pointer, 16) - (word_count & 1) * 8;
+	push(words, word_count * sizeof words[0]);
 	*thread_frame(thread) = (struct trap_frame){
 		.rip = interpreter.entry ? interpreter.entry : program.entry,
-		.rsp = stack->pointer,
+		.rsp = pointer,
 		.cs = USER_CODE,
 		.ss = USER_DATA,
 		.rflags = RFLAGS_IF | RFLAGS_FIXED,
 	};
-	kfree(stack, sizeof *stack);
-	program_node = image_lookup(path, true);
+	program_node = image_lookup(argv, true);
+	kfree(argv, MAX_TEXT);
+	kfree(environ, MAX_TEXT);
 	thread_wake(thread);
 	schedule(); /* what runs here is no thread, and never comes back */
 	panic("the boot stack runs again");

@@ -13,8 +13,7 @@ enum { JITTER_ROUNDS = 256, JITTER_ROUNDS_ALONE = 4096 }; /* alone: where the pr
 
 const char *random_seed_source;
 static u32 key[8];
-static u64 stirred[4]; /* times of interrupts, for the next reseed */
-static u32 stir_count;
+static u64 stirred; /* times of interrupts, for the next reseed */
 static u64 bytes_since_seed, seeded_at;
 
 static inline u32 rotate(u32 x, int n) { return x << n | x >> (32 - n); }
@@ -70,10 +69,7 @@ void random_add(const void *entropy, size_t n) {
 	wipe(block, sizeof block);
 }
 
-void random_stir(void) {
-	u64 *word = &stirred[stir_count++ % LENGTH(stirred)];
-	*word = (*word << 7 | *word >> 57) ^ read_tsc();
-}
+void random_stir(void) { stirred = (stirred << 7 | stirred >> 57) ^ read_tsc(); }
 
 /* True when 256 bits came that are not all the same. The instruction may fail for a while, or after a sleep for ever. */
 static bool add_hardware(void) {
@@ -109,7 +105,7 @@ static void add_jitter(u32 rounds) {
 
 static void reseed(void) {
 	add_hardware();
-	random_add(stirred, sizeof stirred);
+	random_add(&stirred, sizeof stirred);
 	bytes_since_seed = 0;
 	seeded_at = now();
 }
