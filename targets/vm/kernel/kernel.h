@@ -8,6 +8,10 @@
 #include "types.h"
 #include "cpu.h"
 #include "linux.h"
+/* clang-format off */
+
+#define NORETURN __attribute__((noreturn))
+#define PRINTF_FROM(argument) __attribute__((format(printf, argument, argument + 1)))
 
 /*
  * The address space.
@@ -28,54 +32,43 @@
 static inline void *direct(u64 physical) { return (void *)(physical + DIRECT_MAP); }
 static inline u64 physical(const void *direct_address) { return (u64)direct_address - DIRECT_MAP; }
 
-/* Exit codes of the machine beside the program's own; see power.c. */
-#define EXIT_PANIC         101
-#define EXIT_OUT_OF_MEMORY 102
-#define EXIT_BAD_IMAGE     103
-#define EXIT_SIGNAL        64
+/* Exit codes of the machine beside the program's own; see power.c. The last: more the signal's number. */
+enum { EXIT_PANIC = 101, EXIT_OUT_OF_MEMORY = 102, EXIT_BAD_IMAGE = 103, EXIT_SIGNAL = 64 };
 
 /* string.c */
-void *memcpy(void *to, const void *from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
+void *memcpy(void *to, const void *from, size_t n), *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-size_t strnlen(const char *s, size_t limit);
-int strcmp(const char *a, const char *b);
+size_t strlen(const char *s), strnlen(const char *s, size_t limit);
+int memcmp(const void *a, const void *b, size_t n), strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 
-/* print.c: %s %c %d %u %x %p, l for 64 bits, width, 0 and - flags. Returns the length that it would have had. */
+/*
+ * print.c: %s %c %d %u %x %p, l for 64 bits, width, 0 and - flags. format() returns the length that it would have had.
+ * print() is for the console, where a line of the kernel's own begins with "[kernel] ".
+ */
 typedef __builtin_va_list va_list;
-int format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Prints on the console, a line of the kernel's own begins with "[kernel] ". */
-void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void vprint(const char *format, va_list arguments);
+int format(char *to, size_t size, const char *format, ...) PRINTF_FROM(3);
+void print(const char *format, ...) PRINTF_FROM(1), vprint(const char *format, va_list arguments);
 
 /* console.c: the 16550 at COM1. Output is polled, input comes by interrupt once console_start() has run. */
-void console_init(void);
-void console_start(void);
+void console_init(void), console_start(void), console_interrupt(void);
 void console_write(const char *bytes, size_t n);
-/* Moves up to n received bytes out of the queue; 0 when there are none. */
-size_t console_read(char *to, size_t n);
+void console_flush(void); /* waits, not for ever, until all that was written has left */
+size_t console_read(char *to, size_t n); /* moves received bytes out of the queue; 0 when there are none */
 bool console_readable(void);
 extern bool console_line_open; /* the last byte written was no newline */
-void console_interrupt(void);  /* from trap.c */
-void console_flush(void);      /* waits, not for ever, until all that was written has left */
 
-/* panic.c: the end. Prints one line, then registers and a symbolised trace, and turns the machine off. */
-void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /*
- * Stops with one line ("[kernel] …", no newline) and a status, without a trace: what went wrong is not the kernel's
- * fault.
+ * panic.c: the end. panic() prints one line, then registers and a symbolised trace, and turns the machine off. fail()
+ * stops with its line ("[kernel] …", no newline) and a status: what went wrong is not the kernel's fault.
  */
-void fail(int code, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 struct trap_frame;
-void panic_frame(struct trap_frame *frame, const char *what) __attribute__((noreturn));
+void panic(const char *format, ...) NORETURN PRINTF_FROM(1);
+void panic_frame(struct trap_frame *frame, const char *what) NORETURN;
+void fail(int code, const char *format, ...) NORETURN PRINTF_FROM(2);
 void print_registers(const struct trap_frame *frame);
 #define ASSERT(condition) \
-	do { \
-		if (!(condition)) panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition); \
-	} while (0)
+	((condition) ? (void)0 : panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition))
 /* symbols.c, generated at build time: function names by offset from kernel_start, ascending. */
 struct symbol {
 	u32 offset;
@@ -84,26 +77,22 @@ struct symbol {
 extern const struct symbol kernel_symbols[];
 extern const u32 kernel_symbol_count;
 
-/* bootinfo.c: what the loader handed over. */
+/* bootinfo.c: what the loader handed over, copied, or one line that says why it makes no sense. */
+enum { MEMORY_RAM = 1, MAX_MEMORY_RANGES = 128 };
 struct memory_range {
 	u64 address, size;
 	u32 type, reserved; /* E820 */
 };
-#define MEMORY_RAM        1
-#define MAX_MEMORY_RANGES 128
 struct boot_info {
 	struct memory_range map[MAX_MEMORY_RANGES];
 	u32 map_count;
-	u64 image, image_size; /* physical */
-	u64 rsdp;
+	u64 image, image_size, rsdp; /* physical */
 	char command_line[4096];
 };
 extern struct boot_info boot_info;
-/* Copies all out of the loader's structures; fails with one line when they make no sense. */
-void bootinfo_init(u64 start_info);
+void bootinfo_init(u64 start_info), pmem_init(void);
 /* The value of the word `key=value`, not in quotes, of the command line; false when absent. `key` alone is "". */
 bool bootinfo_option(const char *key, char *value, size_t size);
-void pmem_init(void);
 bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it, or of the image */
 /* An image linked behind the kernel, for machines that load one file: the image builder fills this in. */
 struct embedded_image {
@@ -118,116 +107,82 @@ struct cpu_features {
 	char hypervisor[13];
 };
 extern struct cpu_features cpu;
-void processor_init(void);
-void processor_set_kernel_stack(u64 top);
+void processor_init(void), processor_set_kernel_stack(u64 top); /* where traps and calls of the program begin */
 
-/* entry.S */
-/* Pushes rbx, rbp, r12 … r15, stores rsp in *save, takes next for rsp, pops them and returns there. */
-void switch_context(u64 *save, u64 next);
-void trap_return(void); /* a new thread's first return: pops the trap frame at rsp */
-
-/* trap.c */
+/* trap.c. Exceptions: Intel SDM volume 3, table 6-1. */
 struct trap_frame {
 	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	u64 vector, error;
 	u64 rip, cs, rflags, rsp, ss;
 };
-/* Exceptions, Intel SDM volume 3, table 6-1. */
-#define TRAP_DIVIDE         0
-#define TRAP_DEBUG          1
-#define TRAP_NMI            2
-#define TRAP_BREAKPOINT     3
-#define TRAP_OVERFLOW       4
-#define TRAP_BOUND          5
-#define TRAP_INVALID_OPCODE 6
-#define TRAP_NO_DEVICE      7
-#define TRAP_DOUBLE_FAULT   8
-#define TRAP_INVALID_TASK   10
-#define TRAP_NO_SEGMENT     11
-#define TRAP_STACK          12
-#define TRAP_PROTECTION     13
-#define TRAP_PAGE_FAULT     14
-#define TRAP_FLOATING_POINT 16
-#define TRAP_ALIGNMENT      17
-#define TRAP_MACHINE_CHECK  18
-#define TRAP_SIMD           19
-#define VECTOR_TIMER        32
-#define VECTOR_CONSOLE      33
-#define VECTOR_FIRST_FREE   48
-#define VECTOR_SPURIOUS     255
+enum {
+	TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_NMI = 2, TRAP_BREAKPOINT = 3, TRAP_OVERFLOW = 4, TRAP_BOUND = 5,
+	TRAP_INVALID_OPCODE = 6, TRAP_NO_DEVICE = 7, TRAP_DOUBLE_FAULT = 8, TRAP_INVALID_TASK = 10, TRAP_NO_SEGMENT = 11,
+	TRAP_STACK = 12, TRAP_PROTECTION = 13, TRAP_PAGE_FAULT = 14, TRAP_FLOATING_POINT = 16, TRAP_ALIGNMENT = 17,
+	TRAP_MACHINE_CHECK = 18, TRAP_SIMD = 19,
+	VECTOR_TIMER = 32, VECTOR_CONSOLE = 33, VECTOR_FIRST_FREE = 48, VECTOR_SPURIOUS = 255,
+};
 void trap_dispatch(struct trap_frame *frame); /* called by entry.S */
 static inline bool from_user(const struct trap_frame *frame) { return (frame->cs & 3) != 0; }
 
 /*
- * entry.S, boot.S, link.ld. The stack that traps and calls of the program begin on is set by
- * processor_set_kernel_stack().
+ * entry.S, boot.S, link.ld. switch_context() pushes rbx, rbp, r12 … r15, stores rsp in *save, takes next for rsp, pops
+ * them and returns there; trap_return is a new thread's first return, and pops the trap frame at rsp.
  */
-void syscall_entry(void);
-extern u64 kernel_stack_top;
-extern char trap_stubs[]; /* 256 entries of 16 bytes */
-void run_on_stack(u64 top, void (*function)(void)) __attribute__((noreturn));
+void switch_context(u64 *save, u64 next), trap_return(void), syscall_entry(void);
+void run_on_stack(u64 top, void (*function)(void)) NORETURN;
 /*
  * Copies n bytes with access to the program's pages allowed: 0, or -EFAULT from copy_user_fault, where
  * trap.c sends faults in [copy_user_start, copy_user_end). It checks no range.
  */
 i64 copy_user(void *to, const void *from, size_t n);
-extern char copy_user_start[], copy_user_end[], copy_user_fault[];
+extern char copy_user_start[], copy_user_end[], copy_user_fault[], trap_stubs[]; /* 256 entries of 16 bytes */
 extern char kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[]; /* page-aligned */
+extern u64 kernel_stack_top;
 
-/* apic.c */
-void apic_init(void);
+/* apic.c: the timer is for one shot, in nanoseconds; 0 stops it. */
+void apic_init(void), apic_acknowledge(void), apic_timer(u64 nanoseconds);
 u32 apic_id(void);
-void apic_acknowledge(void);
-void apic_timer(u64 nanoseconds); /* one shot; 0 stops it */
 /* Routes a line of any I/O APIC. False when there is no such line. */
 bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked);
 
-/* clock.c: nanoseconds. */
+/* clock.c: nanoseconds, since boot and since 1970. */
+#define FOREVER (~0UL)
 void clock_init(void);
-u64 now(void);        /* since boot, monotonic */
-u64 wall_clock(void); /* since 1970 */
+u64 now(void), wall_clock(void);
 extern u64 tsc_frequency;
 extern const char *clock_source;
-#define FOREVER (~0UL)
 
 /* random.c: ChaCha20, fast key erasure. Usable after random_init(), which comes before the first program runs. */
-void random_init(void);
-void random_bytes(void *to, size_t n);
-void random_add(const void *entropy, size_t n);
-u64 random_u64(void);
+void random_init(void), random_bytes(void *to, size_t n), random_add(const void *entropy, size_t n);
 void random_stir(void); /* from trap.c: an interrupt came now */
+u64 random_u64(void);
 extern const char *random_seed_source;
 
 /* power.c */
 struct window_power;
 i64 power_configure(const struct window_power *how);
-void power_off(int code) __attribute__((noreturn));
-void power_reset(void) __attribute__((noreturn));
+void power_off(int code) NORETURN, power_reset(void) NORETURN;
 
 /* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
-void page_init(void);              /* RAM below 4 GiB, which the loader's tables map */
-void page_add(u64 from, u64 to); /* RAM in [from, to), once it is mapped */
-void *page_alloc(u32 order);       /* zeroed, an address in the direct map */
-void *page_alloc_dirty(u32 order); /* as it is */
+#define RAM_LIMIT (1024 * GIB) /* what lies above is left alone */
+#define MAX_ORDER 14
+void page_init(void), page_add(u64 from, u64 to); /* RAM below 4 GiB, which the loader maps; more, once it is mapped */
+void *page_alloc(u32 order), *page_alloc_dirty(u32 order); /* an address in the direct map: zeroed, or as it is */
 void page_free(void *page, u32 order);
 void *page_alloc_device(u64 count);     /* contiguous, zeroed, for DMA; never freed */
 bool dma_owns(u64 address, u64 length); /* wholly inside pages that page_alloc_device() gave */
-/* RAM above this is left alone. */
-#define RAM_LIMIT (1024 * GIB)
-struct span {
-	u64 start, end;
-};
+struct span { u64 start, end; };
 /* The next range of the boot map, from *i on, that has whole pages of RAM in [from, to): those. False: no more. */
 bool page_span(u32 *i, u64 from, u64 to, struct span *out);
 u32 page_order(u64 bytes); /* the least that holds them; MAX_ORDER + 1: too many */
 extern u64 pages_total, pages_usable, pages_free, pages_lowest;
-#define MAX_ORDER 14
 
 /* heap.c: kernel objects, zeroed; NULL when memory is out. kfree needs the size given to kmalloc. */
 void *kmalloc(size_t n);
 void kfree(void *object, size_t n);
 
-/* pagetable.c */
+/* pagetable.c. BORROWED: the frame is not the page allocator's to free. COPY: before the first write. */
 #define PTE_PRESENT       1UL
 #define PTE_WRITE         2UL
 #define PTE_USER          4UL
@@ -235,21 +190,19 @@ void kfree(void *object, size_t n);
 #define PTE_UNCACHED      16UL
 #define PTE_LARGE         128UL
 #define PTE_GLOBAL        256UL
-#define PTE_BORROWED      (1UL << 9)  /* the frame is not the page allocator's to free */
-#define PTE_COPY          (1UL << 10) /* copy before the first write */
+#define PTE_BORROWED      (1UL << 9)
+#define PTE_COPY          (1UL << 10)
 #define PTE_NO_EXECUTE    (1UL << 63)
 #define PTE_KIND          (PTE_BORROWED | PTE_COPY | PTE_UNCACHED | PTE_WRITE_THROUGH)
 #define PTE_ADDRESS       0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
-void pagetable_init(void);
+void pagetable_init(void), tlb_flush_all(void);
 u64 *pte_make(u64 address);           /* NULL when memory is out */
 u64 *pte_next(u64 *address, u64 end); /* first entry at or after *address that a table exists for */
-/* Points an entry at a frame. kind: of PTE_KIND. Flushes nothing. */
-void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection);
-void pte_clear(u64 *pte); /* frees the frame if it is ours; flushes nothing */
-void pte_protect(u64 start, u64 end, u32 protection);
-void pte_unmap(u64 start, u64 end); /* frees frames that are ours and empty tables, flushes */
-void tlb_flush_all(void);
+/* Points an entry at a frame (kind: of PTE_KIND), or frees the frame if it is ours. Flushes nothing. */
+void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection), pte_clear(u64 *pte);
+/* Unmapping frees frames that are ours and empty tables. Both flush. */
+void pte_protect(u64 start, u64 end, u32 protection), pte_unmap(u64 start, u64 end);
 /* Kernel mappings: n pages with a guard page below; NULL when memory is out. */
 void *kernel_stack_alloc(u32 pages);
 void kernel_stack_free(void *stack, u32 pages);
@@ -260,45 +213,37 @@ volatile void *device_map(u64 address, u64 length);
 struct node;
 struct area {
 	u64 start, end;
-	u32 protection;    /* PROT_… */
-	u32 flags;         /* MAP_SHARED | AREA_… */
-	struct node *file; /* NULL: anonymous */
-	u64 offset;        /* in the file, or physical address for AREA_DEVICE */
+	u32 protection, flags; /* PROT_…; MAP_SHARED | AREA_… */
+	struct node *file;     /* NULL: anonymous */
+	u64 offset;            /* in the file, or physical address for AREA_DEVICE */
 };
 #define AREA_DEVICE 0x10000000u /* bound through the device window: never freed, never paged */
 #define AREA_STACK  0x20000000u
 #define MAX_AREAS   65530
 extern struct area **areas;
 extern u32 area_count;
+extern u64 mmap_base, brk_start;
+void area_init(void);                /* picks mmap_base (ASLR) */
 struct area *area_find(u64 address); /* the one that holds it, or NULL */
 u32 area_index(u64 address);         /* first area with end > address */
-i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset);
-i64 area_split(u64 at);
+i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset), area_split(u64 at);
 bool area_reserve(void);                 /* makes sure that the next area_insert() succeeds */
 void area_remove(u64 start, u64 end);    /* after splits at both ends */
 void area_merge(u64 start, u64 end);     /* joins what can be joined at the borders in [start, end] */
 u64 area_gap(u64 length, u64 alignment); /* top down below mmap_base; 0 when there is none */
-void area_init(void);                    /* picks mmap_base (ASLR) */
-extern u64 mmap_base, brk_start;
 size_t area_describe(char *to, size_t size); /* as /proc/self/maps */
 
 /* mmap.c: system calls on areas; negative errno. */
 i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset);
-i64 user_munmap(u64 address, u64 length);
-i64 user_mprotect(u64 address, u64 length, u32 protection);
-i64 user_madvise(u64 address, u64 length, int advice);
+i64 user_munmap(u64 address, u64 length), user_mprotect(u64 address, u64 length, u32 protection);
+i64 user_madvise(u64 address, u64 length, int advice), user_brk(u64 address);
 i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags);
-i64 user_brk(u64 address);
 /* Replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or device registers at *at. */
 i64 user_bind(u64 address, u64 length, u64 *at);
 
 /* fault.c: true when the fault is mended and the instruction can run again. Out of memory ends the machine. */
+enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_RESERVED = 8, FAULT_FETCH = 16 };
 bool page_fault(u64 address, u64 error);
-#define FAULT_PRESENT  1
-#define FAULT_WRITE    2
-#define FAULT_USER     4
-#define FAULT_RESERVED 8
-#define FAULT_FETCH    16
 extern u64 fault_count;
 extern const u8 zero_page[];
 
@@ -306,8 +251,7 @@ extern const u8 zero_page[];
  * usercopy.c, entry.S: the only ways to touch the program's memory. Each returns 0 or -EFAULT, and never faults the
  * kernel: a bad pointer is caught by range and then by the fault handler's table.
  */
-i64 copy_from_user(void *to, u64 from, size_t n);
-i64 copy_to_user(u64 to, const void *from, size_t n);
+i64 copy_from_user(void *to, u64 from, size_t n), copy_to_user(u64 to, const void *from, size_t n);
 i64 clear_user(u64 to, size_t n);
 /* Copies a NUL-terminated string of at most size-1 bytes: its length, -EFAULT or -ENAMETOOLONG. */
 i64 string_from_user(char *to, u64 from, size_t size);
@@ -327,7 +271,7 @@ struct node {
 	u64 size, physical, stored;
 };
 static inline bool node_is(const struct node *node, u32 type) { return node && (node->mode & S_IFMT) == type; }
-void image_init(void);                                /* fails with one line for a damaged or truncated image */
+void image_init(void); /* fails with one line for a damaged or truncated image */
 /* Follows symbolic links, at most 8, the last of the path only if `follow`. */
 struct node *image_lookup(const char *absolute_path, bool follow);
 struct node *image_child(struct node *directory, u32 *cursor);     /* NULL at the end; *cursor starts at 0 */
@@ -340,81 +284,67 @@ struct loaded {
 	u16 header_count;
 	char interpreter[256];
 };
-/* base: where to put position-independent code, 0: in a gap. */
-i64 elf_load(struct node *file, u64 base, struct loaded *out);
-void program_start(void) __attribute__((noreturn));
+i64 elf_load(struct node *file, u64 base, struct loaded *out); /* base of what may lie anywhere; 0: in a gap */
+void program_start(void) NORETURN;
 extern struct node *program_node; /* what runs */
 
 /* thread.c */
 enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 struct thread {
-	u64 kernel_sp, kernel_stack;
-	u64 fs_base;
+	u64 kernel_sp, kernel_stack, fs_base;
 	void *extended_state; /* XSAVE area */
 	enum thread_state state;
 	i32 id;
 	u64 deadline; /* of block_on(); FOREVER is none */
 	const void *channel;
 	bool timed_out, interrupted;
-	u64 futex; /* address waited on, or 0 */
-	u64 clear_tid; /* user address to zero and wake at exit */
-	u64 signal_mask, signal_pending;
-	u64 alternate_stack, alternate_stack_size;
-	u64 run_time; /* nanoseconds on the processor */
-	u64 switched_at;
+	u64 futex, clear_tid; /* address waited on, or 0; address to zero and wake at exit */
+	u64 signal_mask, signal_pending, alternate_stack, alternate_stack_size;
+	u64 run_time, switched_at; /* nanoseconds on the processor until switched_at */
 	u32 last_call;
 	char name[16];
 	struct thread *next, *run_next, *sleep_next, *futex_next;
 };
-#define MAX_THREADS        512
-#define KERNEL_STACK_PAGES 4
+enum { MAX_THREADS = 512, KERNEL_STACK_PAGES = 4 };
 extern struct thread *current, *threads;
-extern bool reschedule;                               /* set by the timer: give way on the return to the program */
+extern bool reschedule; /* set by the timer: give way on the return to the program */
 extern u64 extended_state_size, extended_state_parts; /* bytes; bits of XCR0 */
 extern u32 extended_state_mxcsr_mask;
-void thread_init(void);
-struct thread *thread_new(void);                        /* blocked; NULL at MAX_THREADS or out of memory */
-struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
+struct thread *thread_new(void); /* blocked; NULL at MAX_THREADS or out of memory */
 struct thread *thread_find(i32 id);
-void thread_exit(void) __attribute__((noreturn));
-void thread_exit_all(int code) __attribute__((noreturn)); /* ends the machine */
-void schedule(void);
+struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
+void thread_init(void), schedule(void), timer_tick(void), thread_wake(struct thread *thread), wake(const void *channel);
+void thread_exit(void) NORETURN, thread_exit_all(int code) NORETURN; /* the latter ends the machine */
 /* Sleeps until wake(channel), the deadline (true) or a signal (current->interrupted). */
 bool block_on(const void *channel, u64 deadline);
-void wake(const void *channel);
-void thread_wake(struct thread *thread);
-void timer_tick(void);
 u64 process_time(void); /* of all threads, nanoseconds */
-/* Areas are extended_state_size bytes at a multiple of 64. */
-void extended_state_save(void *to);
+/* Areas are extended_state_size bytes at a multiple of 64. Reset: as a new thread has it. */
+void extended_state_save(void *to), extended_state_reset(void *area);
 void extended_state_load(const void *from); /* faults the kernel on garbage: see clean_xstate() in signal.c */
-void extended_state_reset(void *area);      /* as a new thread has it */
 
 /* futex.c */
 void futex_thread_exit(void); /* clear_tid of a thread that ends */
 
-/* signal.c */
+/* signal.c: on the way back to the program from a trap, and from a system call, which is restarted or not. */
+void signal_deliver_pending(struct trap_frame *frame), signal_after_call(struct trap_frame *frame, u64 number);
 /* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
 bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
 void signal_send(struct thread *thread, int signal);
-void signal_deliver_pending(struct trap_frame *frame);        /* on the way back to the program from a trap */
-void signal_after_call(struct trap_frame *frame, u64 number); /* and from a system call: restarts it or not */
 bool signal_is_pending(void);
+
 /*
  * syscall.c: the table of calls.h. entry.S calls it with the frame; it puts the result into frame->rax. A handler
  * that block_on() left with current->interrupted returns -ERESTART when the call may simply start again after the
  * signal (read, write), -EINTR when not (epoll_wait, sleeps).
  */
 void syscall_dispatch(struct trap_frame *frame);
-extern int trace_level;
-void trace_init(void);   /* kernel.trace=N */
-void trace_counts(void); /* at exit */
+void trace_init(void), trace_counts(void); /* kernel.trace=N; at exit */
 
 /* time-calls.c: a timespec of the program as nanoseconds; -EFAULT or -EINVAL. Saturates below FOREVER. */
 i64 timespec_from_user(u64 *nanoseconds, u64 address);
-u64 deadline_after(u64 nanoseconds);      /* for block_on() */
-u64 deadline_at(u64 time, bool realtime); /* time on the monotonic clock, or since 1970 */
-u64 thread_time(void);                    /* of the current one on the processor */
+/* For block_on(); `time` is on the monotonic clock, or since 1970. */
+u64 deadline_after(u64 nanoseconds), deadline_at(u64 time, bool realtime);
+u64 thread_time(void); /* of the current one on the processor */
 
 /* file.c: open files and descriptors. */
 struct file;
@@ -431,8 +361,7 @@ struct file_operations {
 };
 struct file {
 	const struct file_operations *operations;
-	u32 references;
-	u32 flags; /* O_… */
+	u32 references, flags; /* O_… */
 	i64 position;
 	struct node *node; /* image files and directories */
 	void *state;       /* what the operations keep; freed with the file */
@@ -444,22 +373,19 @@ struct file {
 struct file *file_new(const struct file_operations *operations, u32 flags, size_t state_size);
 struct file *file_get(int fd);       /* NULL: EBADF. A call that may sleep counts a reference, and releases it */
 i64 file_install(struct file *file); /* in the lowest free descriptor, or frees it. NULL: -ENOMEM */
-void file_release(struct file *file);
-/* Sleeps until the file's next event: 0, -EAGAIN when it is non-blocking, -ERESTART for a signal. */
-i64 file_wait(struct file *file);
+i64 file_wait(struct file *file);    /* for its next event: 0, -EAGAIN if it is non-blocking, -ERESTART for a signal */
+i64 file_close(int fd);
+void file_init(void), file_release(struct file *file); /* descriptors 0, 1, 2 */
 u32 file_poll(struct file *file);
 u64 file_size(struct file *file);
-i64 file_close(int fd);
-void file_init(void); /* descriptors 0, 1, 2 */
 
-/* console-file.c */
-extern const struct file_operations console_operations;
-struct file *console_open_output(void);
-struct file *console_open(void); /* the same file each time, with a reference */
-void console_input_event(void);  /* from console.c's interrupt, after it queued input */
+/* epoll.c: a file's readiness changed, for file_wait() and all that poll it; out of all sets, and all out of it. */
+void file_event(struct file *file), epoll_forget(struct file *file);
 
-/* image-file.c */
-extern const struct file_operations image_operations;
+/* console-file.c, image-file.c. There is one console file, kept for ever, besides that for output alone. */
+extern const struct file_operations console_operations, image_operations;
+struct file *console_open(void), *console_open_output(void);
+void console_input_event(void); /* from console.c's interrupt, after it queued input */
 
 /* path.c. Paths longer than MAX_PATH - 1 bytes are refused: two of them fit on a kernel stack. */
 #define MAX_PATH 1024
@@ -470,21 +396,15 @@ struct place {
 };
 /* Makes `path`, relative to `directory`, absolute, without "." and ".." and double slashes. False: too long. */
 bool path_normalize(const char *directory, const char *path, char *to, size_t size);
-/* Finds what a path argument names. On -ENOENT place->path is set, for a look at why it was wanted. */
-i64 path_find(int directory, u64 path_address, bool follow, struct place *place);
+i64 path_find(int directory, u64 path_address, bool follow, struct place *place); /* what a path argument names */
 
-/* process-files.c: files that are not in the image: /proc, /dev and the device window. */
-i64 special_open(const char *path, u32 flags); /* a descriptor */
+/* process-files.c: files that are not in the image: /proc, /dev and the device window. Opened: a descriptor. */
+i64 special_open(const char *path, u32 flags);
 bool special_exists(const char *path, u32 *mode);
 i64 random_to_user(u64 to, u64 n); /* bytes written */
 
-/* epoll.c */
-/* Readiness changed: wakes threads that sleep in file_wait() and all that poll the file. */
-void file_event(struct file *file);
-void epoll_forget(struct file *file); /* takes it out of all sets, and all out of it */
-
-/* window.c: see window.h */
+/* window.c: see window.h. An interrupt comes from trap.c, before it is acknowledged. */
 extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;
 extern const struct file_operations window_interrupt_operations, window_power_operations;
 size_t window_info(char *to, size_t size);
-void window_interrupt(u8 vector); /* from trap.c, before the interrupt is acknowledged */
+void window_interrupt(u8 vector);

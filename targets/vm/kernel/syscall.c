@@ -17,7 +17,7 @@ static const struct system_call table[SYSTEM_CALL_COUNT] = {SYSTEM_CALLS(HANDLED
 
 #define MAX_UNKNOWN 64 /* numbers that are named on the console; what comes after is answered in silence */
 
-int trace_level;
+static int trace_level;
 static u32 counts[SYSTEM_CALL_COUNT];
 static u64 unknown[MAX_UNKNOWN];
 static u32 unknown_count;
