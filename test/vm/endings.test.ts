@@ -152,13 +152,43 @@ describe.skipIf(reason !== undefined)(`endings${reason === undefined ? "" : ` ($
   );
 
   test(
+    "a network card from before virtio 1.0",
+    async () => {
+      const card = "virtio-net-pci,netdev=net,disable-modern=on,disable-legacy=off,romfile=";
+      const more = ["-netdev", "hubport,hubid=0,id=net", "-device", card];
+      const { status, output } = await run("examples/echo", "kernel.quiet", { more });
+      expect(status, output).toBe(1);
+      expect(output).toMatch(
+        /^echo: device "netif" needs a network card, .*; passed over: .*00:\w\w\.0: no virtio 1\.0 registers \(legacy; QEMU needs .*\)\n\[kernel\] exit 1\n$/,
+      );
+    },
+    patience,
+  );
+
+  test(
     "too little memory, for the image or beside it",
     async () => {
       await expect(run(conduct, "", { memory: 64 })).rejects.toThrow("does not fit into the machine's memory");
       const { files } = await buildForVm(conduct);
       const { status, output } = await run(conduct, "", { memory: Math.ceil(files.bytes / 2 ** 20) + 4 });
       expect(status, output).toBe(102);
-      expect(output).toMatch(/^\[kernel\] out of memory: of \d+ MiB RAM/m);
+      expect(output).toMatch(
+        /^\[kernel\] out of memory: of \d+ MiB RAM the image leaves \d+, and \d+ are the least .*$/m,
+      );
+    },
+    patience,
+  );
+
+  test(
+    "little memory beside the image: enough to run, and V8 is who runs out of it",
+    async () => {
+      const { files } = await buildForVm(conduct);
+      const least = Math.ceil(files.bytes / 2 ** 20);
+      expect((await run(conduct, "how=end", { memory: least + 24 })).status).toBe(0);
+      const { status, output } = await run(conduct, "how=heap", { memory: least + 16 });
+      expect(status, output).toBe(64 + 6);
+      expect(output).toMatch(/^FATAL ERROR: .*JavaScript heap out of memory$/m);
+      expect(output).toMatch(/\n\[kernel\] program killed by signal 6\n\[kernel\] exit 70\n$/);
     },
     patience,
   );
