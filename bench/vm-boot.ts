@@ -62,15 +62,18 @@ async function races(): Promise<void> {
       ...(["q35", "microvm"] as const).map((machine) =>
         race(`boot on ${machine}`, "boots/s", async (plan) => 1000 / (await boot(plan, machine, usualMemory)).took),
       ),
-      race("memory touched on microvm at -m 256", "guests/GiB", async (plan) => {
-        return 1024 / (await boot(plan, "microvm", usualMemory)).resident;
+      race("memory of the emulator at -m 256", "guests/GiB", async (plan) => {
+        return 1024 / (await boot(plan, "q35", usualMemory)).resident;
       }),
-      // Found once: the same in every round.
-      race("least memory on microvm", "guests/GiB", async (plan) => {
-        const least = found.get(plan.name) ?? leastMemory(plan, "microvm");
-        found.set(plan.name, least);
-        return 1024 / (await least);
-      }),
+      // Found once a machine: the same in every round.
+      ...(["q35", "microvm"] as const).map((machine) =>
+        race(`least memory on ${machine}`, "guests/GiB", async (plan) => {
+          const name = `${plan.name} on ${machine}`;
+          const least = found.get(name) ?? leastMemory(plan, machine);
+          found.set(name, least);
+          return 1024 / (await least);
+        }),
+      ),
       race("size of kernel and files", "images/GiB", (plan) => Promise.resolve(2 ** 30 / plan.size)),
     ],
     5,

@@ -38,6 +38,7 @@ export function makeContenders(): Contenders {
       name: "our image",
       kernel,
       initrd: image,
+      mapped: true,
       commandLine: `ipv4=${guestAddress}/24 gateway=${hostAddress}`,
       size: statSync(kernel).size + statSync(image).size,
     },

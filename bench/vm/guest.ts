@@ -1,7 +1,7 @@
 // Virtual machines side by side: each in a network namespace with one tap device, on one core, under one emulation.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { Namespace } from "../../test/namespace/namespace.ts";
 
@@ -17,6 +17,8 @@ export interface GuestPlan {
   readonly name: string;
   readonly kernel: string;
   readonly initrd: string;
+  /** Whether q35 maps the ramdisk as an NVDIMM instead of loading it, as `tesserae run` does. */
+  readonly mapped?: boolean;
   readonly commandLine: string;
   /** A raw disk image for reading, if the guest has one. */
   readonly disk?: string;
@@ -27,6 +29,14 @@ const machineOptions: Readonly<Record<MachineType, readonly string[]>> = {
   // With ACPI, which says where the devices are: Debian's kernel does not take them from its command line.
   microvm: ["-M", "microvm,acpi=on,rtc=on", "-global", "virtio-mmio.force-legacy=false"],
 };
+
+function nvdimm(file: string): readonly string[] {
+  const size = String(statSync(file).size);
+  return [
+    ...["-object", `memory-backend-file,id=image,share=on,readonly=on,mem-path=${file},size=${size}`],
+    ...["-device", "nvdimm,memdev=image,unarmed=on"],
+  ];
+}
 
 /** A running virtual machine and the namespace that its network is in. */
 export class Guest {
@@ -55,14 +65,17 @@ export class Guest {
     host.ip("tuntap add dev guest0 mode tap");
     host.ip(`address add ${hostAddress}/24 dev guest0`);
     host.ip("link set dev guest0 up");
+    const mapped = plan.mapped === true && machine === "q35";
     const bus = machine === "q35" ? "pci" : "device";
     const child = spawn(
       "ip",
       [
         ...["netns", "exec", host.name, "taskset", "-c", "0", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max"],
         ...machineOptions[machine],
-        ...["-m", String(memory), "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-        ...["-serial", "stdio", "-kernel", plan.kernel, "-initrd", plan.initrd, "-append", plan.commandLine],
+        ...(mapped ? ["-M", "nvdimm=on", "-m", `${String(memory)}M,slots=1,maxmem=4G`] : ["-m", String(memory)]),
+        ...["-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+        ...["-serial", "stdio", "-kernel", plan.kernel, "-append", plan.commandLine],
+        ...(mapped ? nvdimm(plan.initrd) : ["-initrd", plan.initrd]),
         ...["-netdev", "tap,id=net,ifname=guest0,script=no,downscript=no"],
         // Without the boot ROM of the network card, which only costs time.
         ...["-device", `virtio-net-${bus},netdev=net${machine === "q35" ? ",romfile=" : ""}`],
