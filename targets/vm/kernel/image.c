@@ -37,27 +37,23 @@ static u32 crc32(const u8 *bytes, u64 n) {
 
 static bool is_kind(const struct node *node, u32 kind) { return (node->mode & S_IFMT) == kind; }
 
-static void refuse(const char *path, const char *what) {
-	fail(EXIT_BAD_IMAGE, "[kernel] bad image: %s: %s", path, what);
-}
+#define REFUSE_IF(condition, ...) \
+	if (condition) fail(EXIT_BAD_IMAGE, "[kernel] " __VA_ARGS__)
 
 static const struct image_header *check_header(void) {
 	const struct image_header *header = direct(boot_info.image);
-	if (!boot_info.image_size)
-		fail(EXIT_BAD_IMAGE, "[kernel] no image: the kernel needs one as its first module (QEMU: -initrd)");
-	if (boot_info.image & (PAGE - 1))
-		fail(EXIT_BAD_IMAGE, "[kernel] bad image: it lies at %lx, which is no page", boot_info.image);
-	if (boot_info.image_size < sizeof *header || memcmp(header->magic, MAGIC, sizeof header->magic))
-		fail(EXIT_BAD_IMAGE, "[kernel] bad image: it does not begin with \"%s\"", MAGIC);
-	if (header->version != VERSION)
-		fail(EXIT_BAD_IMAGE, "[kernel] bad image: format %u, this kernel reads %u", header->version, VERSION);
-	if (header->size > boot_info.image_size)
-		fail(EXIT_BAD_IMAGE, "[kernel] image truncated: %lu of %lu bytes", boot_info.image_size, header->size);
+	u64 size = boot_info.image_size;
+	REFUSE_IF(!size, "no image: the kernel needs one as its first module (QEMU: -initrd)");
+	REFUSE_IF(boot_info.image & (PAGE - 1), "bad image: it lies at %lx, which is no page", boot_info.image);
+	REFUSE_IF(size < sizeof *header || memcmp(header->magic, MAGIC, sizeof header->magic),
+		  "bad image: it does not begin with \"%s\"", MAGIC);
+	REFUSE_IF(header->version != VERSION, "bad image: format %u, this kernel reads %u", header->version, VERSION);
+	REFUSE_IF(header->size > size, "image truncated: %lu of %lu bytes", size, header->size);
 	u64 table = header->entries * sizeof(struct image_record) + header->strings;
-	if (header->size & (PAGE - 1) || header->size < PAGE || table > header->size - sizeof *header ||
-	    !header->entries || header->entries > MAX_NODES || !header->strings)
-		refuse("header", "its sizes make no sense");
-	if (crc32((const u8 *)(header + 1), table) != header->checksum) refuse("header", "wrong checksum");
+	REFUSE_IF(header->size & (PAGE - 1) || header->size < PAGE || table > header->size - sizeof *header ||
+			  !header->entries || header->entries > MAX_NODES || !header->strings,
+		  "bad image: its sizes make no sense");
+	REFUSE_IF(crc32((const u8 *)(header + 1), table) != header->checksum, "bad image: wrong checksum");
 	return header;
 }
 
@@ -90,8 +86,8 @@ static bool check_contents(const struct node *node, u64 offset) {
 
 static void read_record(u32 i, const struct image_record *record, const char *strings, u32 length) {
 	struct node *node = &nodes[i];
-	if (record->path >= length || strnlen(strings + record->path, MAX_PATH) == MAX_PATH)
-		refuse("table", "a path is too long or outside of it");
+	REFUSE_IF(record->path >= length || strnlen(strings + record->path, MAX_PATH) == MAX_PATH,
+		  "bad image: a path is too long or outside of the table");
 	node->path = strings + record->path;
 	node->mode = record->mode;
 	node->inode = i + 1;
@@ -100,14 +96,14 @@ static void read_record(u32 i, const struct image_record *record, const char *st
 	node->size = record->size;
 	node->stored = record->stored;
 	node->physical = boot_info.image + record->offset;
-	if (!check_parent(i)) refuse(node->path, "it is in no directory, or not sorted");
-	if (!is_kind(node, S_IFDIR) && !is_kind(node, S_IFREG) && !is_kind(node, S_IFLNK))
-		refuse(node->path, "neither file nor directory nor link");
-	if (is_kind(node, S_IFLNK) && (node->size >= MAX_PATH || node->sparse)) refuse(node->path, "a link too long");
-	if (is_kind(node, S_IFDIR))
-		node->size = node->physical = 0;
-	else if (!check_contents(node, record->offset))
-		refuse(node->path, "its contents are outside of the image");
+	bool directory = is_kind(node, S_IFDIR), link = is_kind(node, S_IFLNK);
+	REFUSE_IF(!check_parent(i), "bad image: %s: it is in no directory, or not sorted", node->path);
+	REFUSE_IF(!directory && !link && !is_kind(node, S_IFREG), "bad image: %s: neither file nor directory nor link",
+		  node->path);
+	REFUSE_IF(link && (node->size >= MAX_PATH || node->sparse), "bad image: %s: a link too long", node->path);
+	if (directory) node->size = node->physical = node->sparse = 0;
+	REFUSE_IF(!directory && !check_contents(node, record->offset),
+		  "bad image: %s: its contents are outside of the image", node->path);
 }
 
 void image_init(void) {
@@ -116,7 +112,7 @@ void image_init(void) {
 	const char *strings = (const char *)(records + header->entries);
 	node_count = header->entries;
 	image_pages = header->size / PAGE;
-	if (strings[header->strings - 1]) refuse("table", "its last path has no end");
+	REFUSE_IF(strings[header->strings - 1], "bad image: its last path has no end");
 	nodes = kmalloc(node_count * sizeof *nodes);
 	if (!nodes) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the image's %u files", node_count);
 	for (u32 i = 0; i < node_count; i++) read_record(i, &records[i], strings, header->strings);

@@ -8,9 +8,8 @@
 /* Mappings at least so big are aligned to as much: fewer leaf tables, and V8 asks for it next anyway. */
 #define BIG (256 * KIB)
 /* V8 picks random addresses, each of which would cost tables. Only those near the program's code gain anything. */
-#define HINT_LIMIT  (2 * GIB)
-#define PROT_ALL    (u32)(PROT_READ | PROT_WRITE | PROT_EXEC)
-#define MAX_RESERVE (4 * MIB / PAGE)
+#define HINT_LIMIT (2 * GIB)
+enum { PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC, MAX_RESERVE = 4 * MIB / PAGE };
 /* The old-style heap: a place where nothing else is put. */
 #define BRK_REGION (8 * GIB)
 #define BRK_LIMIT  (64 * GIB)
@@ -82,17 +81,17 @@ static bool is_free(u64 start, u64 end) {
 
 /* Where a mapping goes: its address, or an error. The place is empty and one area can be inserted. */
 static i64 place(u64 address, u64 length, u32 flags) {
-	i64 error;
-	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (check_range(address, &length)) return -EINVAL;
-		if (flags & MAP_FIXED_NOREPLACE && !is_free(address, address + length)) return -EEXIST;
-		error = split_both(address, address + length);
-		if (error) return error;
-	} else {
+	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))) {
 		address = ALIGN_UP(address, PAGE);
-		if (!address || address + length > HINT_LIMIT || check_range(address, &length) ||
-		    !is_free(address, address + length))
+		bool near = address && address + length <= HINT_LIMIT && !check_range(address, &length);
+		if (!near || !is_free(address, address + length))
 			address = area_gap(length, length >= BIG ? BIG : PAGE);
+	} else if (check_range(address, &length)) {
+		return -EINVAL;
+	} else if (flags & MAP_FIXED_NOREPLACE && !is_free(address, address + length)) {
+		return -EEXIST;
+	} else if (split_both(address, address + length)) {
+		return -ENOMEM;
 	}
 	if (!address || !area_reserve()) return -ENOMEM;
 	unmap(address, address + length);
@@ -177,8 +176,8 @@ static i64 move(struct area old, u64 start, u64 old_length, u64 new_length) {
 	u64 to = (u64)result;
 	result = move_frames(start, to, old_length);
 	if (result) return result;
-	result =
-		area_insert(to, to + new_length, old.protection, old.flags, old.file, old.offset + (start - old.start));
+	u64 offset = old.offset + (start - old.start);
+	result = area_insert(to, to + new_length, old.protection, old.flags, old.file, offset);
 	ASSERT(!result); /* place() reserved it */
 	unmap(start, start + old_length);
 	area_merge(to, to + new_length);

@@ -1,20 +1,16 @@
-/* Memory and strings. Eight bytes at a time: fast enough on silicon, and the fastest form under emulation. */
+/* Memory and strings. Words, four at a time: fast enough on silicon, and the fastest form under emulation. */
 #include "kernel.h"
 
+struct chunk {
+	u64 a, b, c, d;
+};
+
 void *memcpy(void *to, const void *from, size_t n) {
-	u64 *to8 = to;
-	const u64 *from8 = from;
-	for (; n >= 32; n -= 32) {
-		u64 a = from8[0], b = from8[1], c = from8[2], d = from8[3];
-		to8[0] = a;
-		to8[1] = b;
-		to8[2] = c;
-		to8[3] = d;
-		to8 += 4;
-		from8 += 4;
-	}
-	u8 *to1 = (u8 *)to8;
-	const u8 *from1 = (const u8 *)from8;
+	struct chunk *to32 = to;
+	const struct chunk *from32 = from;
+	for (; n >= sizeof *to32; n -= sizeof *to32) *to32++ = *from32++;
+	u8 *to1 = (u8 *)to32;
+	const u8 *from1 = (const u8 *)from32;
 	while (n--) *to1++ = *from1++;
 	return to;
 }
@@ -34,16 +30,10 @@ void *memmove(void *to, const void *from, size_t n) {
 }
 
 void *memset(void *to, int byte, size_t n) {
-	u64 *to8 = to;
-	u64 pattern = (u8)byte * 0x0101010101010101UL;
-	for (; n >= 32; n -= 32) {
-		to8[0] = pattern;
-		to8[1] = pattern;
-		to8[2] = pattern;
-		to8[3] = pattern;
-		to8 += 4;
-	}
-	u8 *to1 = (u8 *)to8;
+	u64 word = (u8)byte * 0x0101010101010101UL;
+	struct chunk *to32 = to;
+	for (; n >= sizeof *to32; n -= sizeof *to32) *to32++ = (struct chunk){word, word, word, word};
+	u8 *to1 = (u8 *)to32;
 	while (n--) *to1++ = (u8)byte;
 	return to;
 }

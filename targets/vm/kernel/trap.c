@@ -28,15 +28,14 @@ static const char *exception_name(u64 vector) {
 	return vector < LENGTH(exceptions) && exceptions[vector].name ? exceptions[vector].name : "unknown exception";
 }
 
-static const char *access_name(u64 error) {
-	return error & FAULT_FETCH ? "jump to" : error & FAULT_WRITE ? "write to" : "read of";
-}
-
 /* Nobody handles it: one line says what the program did and where, and the machine ends as a shell would see it. */
 static void __attribute__((noreturn)) program_died(struct trap_frame *frame, int signal, u64 address) {
 	const struct area *area = area_find(frame->rip);
 	print("[kernel] program killed by signal %d: %s", signal, exception_name(frame->vector));
-	if (frame->vector == TRAP_PAGE_FAULT) print(" (%s %lx)", access_name(frame->error), address);
+	const char *access = frame->error & FAULT_FETCH   ? "jump to"
+			     : frame->error & FAULT_WRITE ? "write to"
+							  : "read of";
+	if (frame->vector == TRAP_PAGE_FAULT) print(" (%s %lx)", access, address);
 	print(" in thread %d (%s) at %lx", current->id, current->name, frame->rip);
 	if (area && area->file) print(", %s+%lx", area->file->path, frame->rip - area->start + area->offset);
 	print("\n");
