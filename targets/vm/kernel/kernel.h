@@ -237,7 +237,6 @@ size_t area_describe(char *to, size_t size); /* as /proc/self/maps */
 i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset);
 i64 user_munmap(u64 address, u64 length), user_mprotect(u64 address, u64 length, u32 protection);
 i64 user_madvise(u64 address, u64 length, int advice), user_brk(u64 address);
-i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags);
 /* Replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or device registers at *at. */
 i64 user_bind(u64 address, u64 length, u64 *at);
 
@@ -303,13 +302,12 @@ struct thread {
 	u64 run_time, switched_at; /* nanoseconds on the processor until switched_at */
 	u32 last_call;
 	char name[16];
-	struct thread *next, *run_next, *sleep_next, *futex_next;
+	struct thread *next, *run_next, *futex_next;
 };
 enum { MAX_THREADS = 512, KERNEL_STACK_PAGES = 4 };
 extern struct thread *current, *threads;
 extern bool reschedule; /* set by the timer: give way on the return to the program */
 extern u64 extended_state_size, extended_state_parts; /* bytes; bits of XCR0 */
-extern u32 extended_state_mxcsr_mask;
 struct thread *thread_new(void); /* blocked; NULL at MAX_THREADS or out of memory */
 struct thread *thread_find(i32 id);
 struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */

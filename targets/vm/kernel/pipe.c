@@ -25,40 +25,37 @@ static u32 pipe_write_poll(struct file *file) {
 	return (is_writable(pipe) ? EPOLLOUT : 0) | (pipe->reader ? 0 : EPOLLERR);
 }
 
+/* Moves bytes, which the ring has or has room for, between it at *at and the program. */
+static i64 ring_move(struct pipe *pipe, u32 *at, bool out, u64 user, size_t n) {
+	size_t done = 0;
+	while (done < n) {
+		u8 *bytes = pipe->ring + *at % PIPE_SIZE;
+		u32 count = MIN(n - done, PIPE_SIZE - *at % PIPE_SIZE);
+		if (out ? copy_to_user(user + done, bytes, count) : copy_from_user(bytes, user + done, count)) break;
+		*at += count;
+		done += count;
+	}
+	return done || !n ? (i64)done : -EFAULT;
+}
+
 static i64 pipe_read(struct file *file, u64 to, size_t n, i64 position) {
 	struct pipe *pipe = file->state;
-	size_t done = 0;
 	i64 result = 0;
 	while (n && !result && !held(pipe) && pipe->writer) result = file_wait(file);
 	if (result < 0) return result;
 	bool was_writable = is_writable(pipe);
-	n = MIN(n, held(pipe));
-	while (done < n) {
-		u32 at = pipe->taken % PIPE_SIZE;
-		u32 count = MIN(n - done, PIPE_SIZE - at);
-		if (copy_to_user(to + done, pipe->ring + at, count) < 0) break;
-		pipe->taken += count;
-		done += count;
-	}
+	result = ring_move(pipe, &pipe->taken, true, to, MIN(n, held(pipe)));
 	if (pipe->writer && !was_writable && is_writable(pipe)) file_event(pipe->writer);
-	return done || !n ? (i64)done : -EFAULT;
+	return result;
 }
 
 /* Moves what fits now. 0: nothing fits, or less than all of a write that must not be split. */
 static i64 pipe_put(struct pipe *pipe, u64 from, size_t n) {
 	u32 room = PIPE_SIZE - held(pipe);
-	size_t done = 0;
 	if (n <= PIPE_ATOMIC && room < n) return 0;
-	n = MIN(n, room);
-	while (done < n) {
-		u32 at = pipe->put % PIPE_SIZE;
-		u32 count = MIN(n - done, PIPE_SIZE - at);
-		if (copy_from_user(pipe->ring + at, from + done, count) < 0) break;
-		pipe->put += count;
-		done += count;
-	}
-	if (done) file_event(pipe->reader);
-	return done || !n ? (i64)done : -EFAULT;
+	i64 result = ring_move(pipe, &pipe->put, false, from, MIN(n, room));
+	if (result > 0) file_event(pipe->reader);
+	return result;
 }
 
 static i64 pipe_write(struct file *file, u64 from, size_t n, i64 position) {

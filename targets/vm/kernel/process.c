@@ -24,7 +24,6 @@ i64 sys_mmap(const u64 *a) {
 i64 sys_mprotect(const u64 *a) { return user_mprotect(a[0], a[1], a[2]); }
 i64 sys_munmap(const u64 *a) { return user_munmap(a[0], a[1]); }
 i64 sys_brk(const u64 *a) { return user_brk(a[0]); }
-i64 sys_mremap(const u64 *a) { return user_mremap(a[0], a[1], a[2], a[3]); }
 i64 sys_madvise(const u64 *a) { return user_madvise(a[0], a[1], a[2]); }
 
 #define CLONE_NEEDED (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)

@@ -19,6 +19,7 @@
 #define PROGRAM_FLAGS 0x50dd5UL /* CF PF AF ZF SF TF DF OF RF AC */
 
 #define XSTATE_MXCSR       24
+#define MXCSR_BITS         0xffff /* those that may be set */
 #define XSTATE_HEADER      512
 #define XSTATE_HEADER_SIZE 64
 
@@ -158,9 +159,8 @@ void signal_after_call(struct trap_frame *frame, u64 number) {
 
 /* Makes what the program left in `xstate` safe for xrstor, which faults on undefined bits. */
 static void clean_xstate(void) {
-	u32 *mxcsr = (u32 *)(xstate + XSTATE_MXCSR);
 	u64 *header = (u64 *)(xstate + XSTATE_HEADER);
-	*mxcsr &= extended_state_mxcsr_mask;
+	*(u32 *)(xstate + XSTATE_MXCSR) &= MXCSR_BITS;
 	header[0] &= extended_state_parts;
 	memset(header + 1, 0, XSTATE_HEADER_SIZE - sizeof *header);
 }

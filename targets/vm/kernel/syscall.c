@@ -2,8 +2,8 @@
  * System calls: the table made of calls.h, the way in, and the counts and traces for `kernel.trace=`:
  * 1 prints at exit how often each call was made, 2 prints every call as it returns.
  */
-#include "kernel.h"
 #include "calls.h"
+#include "kernel.h"
 
 struct system_call {
 	const char *name;
@@ -13,52 +13,35 @@ struct system_call {
 
 #define HANDLED(number, call)          [number] = {#call, sys_##call, 0},
 #define ANSWERED(number, call, result) [number] = {#call, NULL, result},
-static const struct system_call table[SYSTEM_CALL_COUNT] = {SYSTEM_CALLS(HANDLED, ANSWERED)};
-
-#define MAX_UNKNOWN 64 /* numbers that are named on the console; what comes after is answered in silence */
-
+/* The last stands for all numbers that are beyond the table. */
+static const struct system_call table[SYSTEM_CALL_COUNT + 1] = {SYSTEM_CALLS(HANDLED, ANSWERED)};
+static u32 counts[SYSTEM_CALL_COUNT + 1];
 static int trace_level;
-static u32 counts[SYSTEM_CALL_COUNT];
-static u64 unknown[MAX_UNKNOWN];
-static u32 unknown_count;
 
 void trace_init(void) {
 	char value[4];
-	if (bootinfo_option("kernel.trace", value, sizeof value))
-		trace_level = value[0] >= '0' && value[0] <= '2' ? value[0] - '0' : 0;
+	if (bootinfo_option("kernel.trace", value, sizeof value) && value[0] >= '0' && value[0] <= '2')
+		trace_level = value[0] - '0';
 }
 
 void trace_counts(void) {
-	if (!trace_level) return;
-	for (u32 number = 0; number < SYSTEM_CALL_COUNT; number++)
-		if (counts[number]) print("[kernel] %8u %s\n", counts[number], table[number].name);
-}
-
-static void name_unknown(u64 number) {
-	for (u32 i = 0; i < unknown_count; i++)
-		if (unknown[i] == number) return;
-	if (unknown_count == MAX_UNKNOWN) return;
-	unknown[unknown_count++] = number;
-	print("[kernel] unknown system call %lu, answered with ENOSYS\n", number);
-}
-
-static void trace_call(const char *name, const u64 *a, i64 result) {
-	print("[kernel] %d %s(%lx, %lx, %lx, %lx, %lx, %lx) = %ld\n", current->id, name, a[0], a[1], a[2], a[3], a[4],
-	      a[5], result);
+	for (u32 number = 0; trace_level && number < SYSTEM_CALL_COUNT; number++)
+		if (counts[number] && table[number].name)
+			print("[kernel] %8u %s\n", counts[number], table[number].name);
 }
 
 static i64 call(u64 number, const u64 *a) {
-	const struct system_call *entry = &table[number];
-	i64 result;
-	if (number >= SYSTEM_CALL_COUNT || !entry->name) {
-		name_unknown(number);
+	u32 index = MIN(number, SYSTEM_CALL_COUNT);
+	const struct system_call *entry = &table[index];
+	bool first = counts[index]++ == 0;
+	if (!entry->name) {
+		if (first) print("[kernel] unknown system call %lu, answered with ENOSYS\n", number);
 		return -ENOSYS;
 	}
-	counts[number]++;
-	if (trace_level > 1 && !entry->handler) trace_call(entry->name, a, entry->answer);
-	if (!entry->handler) return entry->answer;
-	result = entry->handler(a);
-	if (trace_level > 1) trace_call(entry->name, a, result);
+	i64 result = entry->handler ? entry->handler(a) : entry->answer;
+	if (trace_level > 1)
+		print("[kernel] %d %s(%lx, %lx, %lx, %lx, %lx, %lx) = %ld\n", current->id, entry->name, a[0], a[1],
+		      a[2], a[3], a[4], a[5], result);
 	return result;
 }
 

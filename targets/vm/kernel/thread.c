@@ -1,5 +1,6 @@
 /*
- * Threads: slices of 10 ms in turn, a queue of sleepers sorted by deadline, one timer for both.
+ * Threads: slices of 10 ms in turn, deadlines of sleepers, and one timer for both. There are a few dozen: they
+ * are looked for in one list.
  *
  * A thread that an event has woken waits for less than those that only compute: it goes before them, and the running
  * one gives way after a millisecond. One that was preempted has its turn after a slice's length at the latest.
@@ -23,32 +24,20 @@ static struct thread boot_thread = {.state = THREAD_DEAD, .name = "boot"};
 struct thread *current = &boot_thread, *threads;
 bool reschedule;
 u64 extended_state_size, extended_state_parts;
-u32 extended_state_mxcsr_mask;
 
 static struct run_queue { struct thread *head, *tail; } woken, preempted; /* the ready threads */
-static struct thread *sleepers, *zombies;
+static struct thread *zombies;
 static u32 thread_count;
 static i32 last_id;
 static u64 slice_end, exited_time;
 static u64 timer_at = FOREVER; /* when the timer will fire */
 
-/* The bits of MXCSR that may be set; loading others faults. */
-static u32 read_mxcsr_mask(void) {
-	static u8 area[512] __attribute__((aligned(16)));
-	u32 mask;
-	asm volatile("fxsave64 %0" : "=m"(area));
-	mask = *(u32 *)(area + 28);
-	return mask ? mask : 0xffbf;
-}
-
 void thread_init(void) {
-	struct cpuid leaf = cpuid(13, 0);
-	extended_state_parts = leaf.eax & (XSTATE_BASE | XSTATE_AVX512);
+	extended_state_parts = cpuid(13, 0).eax & (XSTATE_BASE | XSTATE_AVX512);
 	if ((extended_state_parts & XSTATE_AVX512) != XSTATE_AVX512) extended_state_parts &= XSTATE_BASE;
 	write_xcr0(extended_state_parts);
 	extended_state_size = cpuid(13, 0).ebx;
 	ASSERT(extended_state_size > XSAVE_HEADER && extended_state_size <= PAGE);
-	extended_state_mxcsr_mask = read_mxcsr_mask();
 }
 
 void extended_state_save(void *to) { asm volatile("xsave64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory"); }
@@ -88,30 +77,14 @@ static void thread_free(struct thread *thread) {
 static void bury_zombies(void) {
 	while (zombies) {
 		struct thread *thread = zombies;
-
 		zombies = thread->run_next;
 		thread_free(thread);
 	}
 }
 
-/* The first switch to a thread returns to trap_return, which pops the frame at the top of its stack. */
-static void prepare_stack(struct thread *thread) {
-	u64 *stack = (u64 *)thread_frame(thread);
-	*--stack = (u64)trap_return;
-	thread->kernel_sp = (u64)(stack - 6);
-}
-
-static i32 new_id(void) {
-	do last_id = last_id == MAX_THREAD_ID ? 1 : last_id + 1;
-	while (thread_find(last_id));
-	return last_id;
-}
-
 struct thread *thread_new(void) {
-	struct thread *thread;
 	bury_zombies();
-	if (thread_count >= MAX_THREADS) return NULL;
-	thread = kmalloc(sizeof *thread);
+	struct thread *thread = thread_count < MAX_THREADS ? kmalloc(sizeof *thread) : NULL;
 	if (!thread) return NULL;
 	thread->kernel_stack = (u64)kernel_stack_alloc(KERNEL_STACK_PAGES);
 	thread->extended_state = kmalloc(extended_state_size);
@@ -121,9 +94,13 @@ struct thread *thread_new(void) {
 	}
 	ASSERT((u64)thread->extended_state % 64 == 0);
 	extended_state_reset(thread->extended_state);
-	memset(thread_frame(thread), 0, sizeof(struct trap_frame));
-	prepare_stack(thread);
-	thread->id = new_id();
+	/* The first switch to it pops six registers, returns to trap_return, and that pops the frame above. */
+	u64 *stack = memset(thread_frame(thread), 0, sizeof(struct trap_frame));
+	*--stack = (u64)trap_return;
+	thread->kernel_sp = (u64)(stack - 6);
+	do last_id = last_id == MAX_THREAD_ID ? 1 : last_id + 1;
+	while (thread_find(last_id));
+	thread->id = last_id;
 	thread->state = THREAD_BLOCKED;
 	thread->deadline = FOREVER;
 	thread->next = threads;
@@ -134,12 +111,10 @@ struct thread *thread_new(void) {
 
 /* An interrupt too early costs less than setting the timer again: only ever bring it forward. */
 static void arm_timer(void) {
-	u64 at = sleepers ? sleepers->deadline : FOREVER;
-	u64 time;
-	if ((woken.head || preempted.head) && slice_end < at) at = slice_end;
+	u64 at = woken.head || preempted.head ? slice_end : FOREVER, time = now();
+	for (struct thread *thread = threads; thread; thread = thread->next) at = MIN(at, thread->deadline);
 	if (at >= timer_at) return;
 	timer_at = at;
-	time = now();
 	apic_timer(at > time + SHORTEST_TIMER ? at - time : SHORTEST_TIMER);
 }
 
@@ -162,22 +137,8 @@ static struct thread *run_pop(u64 time) {
 	return thread;
 }
 
-static void sleep_insert(struct thread *thread) {
-	struct thread **link = &sleepers;
-	while (*link && (*link)->deadline <= thread->deadline) link = &(*link)->sleep_next;
-	thread->sleep_next = *link;
-	*link = thread;
-}
-
-static void sleep_remove(struct thread *thread) {
-	struct thread **link = &sleepers;
-	while (*link && *link != thread) link = &(*link)->sleep_next;
-	if (*link) *link = thread->sleep_next;
-}
-
 void thread_wake(struct thread *thread) {
 	if (thread->state != THREAD_BLOCKED) return;
-	if (thread->deadline != FOREVER) sleep_remove(thread);
 	thread->deadline = FOREVER;
 	thread->channel = NULL;
 	run_push(&woken, thread);
@@ -193,9 +154,10 @@ void wake(const void *channel) {
 void timer_tick(void) {
 	u64 time = now();
 	timer_at = FOREVER;
-	while (sleepers && sleepers->deadline <= time) {
-		sleepers->timed_out = true;
-		thread_wake(sleepers);
+	for (struct thread *thread = threads; thread; thread = thread->next) {
+		if (thread->deadline > time) continue;
+		thread->timed_out = true;
+		thread_wake(thread);
 	}
 	if ((woken.head || preempted.head) && time >= slice_end) reschedule = true;
 	arm_timer();
@@ -242,7 +204,6 @@ bool block_on(const void *channel, u64 deadline) {
 	current->channel = channel;
 	current->deadline = deadline;
 	current->state = THREAD_BLOCKED;
-	if (deadline != FOREVER) sleep_insert(current);
 	schedule();
 	return current->timed_out;
 }

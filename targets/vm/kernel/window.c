@@ -48,14 +48,12 @@ static void move(volatile void *to, const volatile void *from, size_t n, bool na
 /* RAM that is not the program's, and the interrupt controllers: who has these can send the kernel any exception. */
 static bool is_kernels(u64 address, u64 n) {
 	const struct { u64 start, end; } controllers[] = {{0xfec00000, 0xfed00000}, {0xfee00000, 0xfef00000}};
-	for (u32 i = 0; i < LENGTH(controllers); i++) {
+	for (u32 i = 0; i < LENGTH(controllers); i++)
 		if (address < controllers[i].end && address + n > controllers[i].start) return true;
-	}
 	return bootinfo_is_ram(address, n) && !dma_owns(address, n);
 }
 
-static i64 memory_transfer(bool writing, u64 user, size_t n, i64 position) {
-	u64 address = position;
+static i64 memory_move(bool writing, u64 user, size_t n, u64 address) {
 	bool natural = (n == 1 || n == 2 || n == 4 || n == 8) && address % n == 0;
 	bool ram = bootinfo_is_ram(address, n);
 	u64 done = 0;
@@ -73,55 +71,40 @@ static i64 memory_transfer(bool writing, u64 user, size_t n, i64 position) {
 	return done || !n ? (i64)done : -EFAULT;
 }
 
-static i64 memory_read(struct file *file, u64 to, size_t n, i64 position) {
-	return memory_transfer(false, to, n, position);
-}
+static i64 memory_read(struct file *file, u64 to, size_t n, i64 at) { return memory_move(false, to, n, at); }
+static i64 memory_write(struct file *file, u64 from, size_t n, i64 at) { return memory_move(true, from, n, at); }
 
-static i64 memory_write(struct file *file, u64 from, size_t n, i64 position) {
-	return memory_transfer(true, from, n, position);
-}
+static bool is_port(u64 port, size_t n) { return (n == 1 || n == 2 || n == 4) && port <= PORT_END - n; }
 
-static i64 port_read(struct file *file, u64 to, size_t n, i64 position) {
-	u64 port = position;
-	if (n != 1 && n != 2 && n != 4) return -EINVAL;
-	if (port > PORT_END - n) return -EFAULT;
-	u32 value = n == 1 ? in8(port) : n == 2 ? in16(port) : in32(port);
+static i64 port_read(struct file *file, u64 to, size_t n, i64 at) {
+	if (!is_port(at, n)) return -EINVAL;
+	u32 value = n == 1 ? in8(at) : n == 2 ? in16(at) : in32(at);
 	return copy_to_user(to, &value, n) < 0 ? -EFAULT : (i64)n;
 }
 
-static i64 port_write(struct file *file, u64 from, size_t n, i64 position) {
-	u64 port = position;
+static i64 port_write(struct file *file, u64 from, size_t n, i64 at) {
 	u32 value = 0;
-	if (n != 1 && n != 2 && n != 4) return -EINVAL;
-	if (port > PORT_END - n || copy_from_user(&value, from, n) < 0) return -EFAULT;
-	if (n == 1)
-		out8(port, value);
-	else if (n == 2)
-		out16(port, value);
-	else
-		out32(port, value);
+	if (!is_port(at, n)) return -EINVAL;
+	if (copy_from_user(&value, from, n) < 0) return -EFAULT;
+	if (n == 1) out8(at, value);
+	if (n == 2) out16(at, value);
+	if (n == 4) out32(at, value);
 	return n;
 }
 
-static i64 dma_read(struct file *file, u64 to, size_t n, i64 position) {
-	struct window_binding binding = {0};
-	u64 start = ALIGN_UP(to + sizeof binding, PAGE);
-	u64 end = ALIGN_DOWN(to + n, PAGE);
-	u64 device = position < 0 ? 0 : (u64)position;
-	if (!user_range(to, n) || copy_to_user(to, &binding, MIN(n, sizeof binding)) < 0) return -EFAULT;
-	if (n < sizeof binding || start >= end || device % PAGE) return -EINVAL;
-	binding.offset = start - to;
-	binding.length = end - start;
-	binding.physical = device;
-	if (device &&
-	    (device >= PHYSICAL_END || bootinfo_is_ram(device, binding.length) || is_kernels(device, binding.length)))
-		return -EFAULT;
+static i64 dma_read(struct file *file, u64 to, size_t n, i64 at) {
+	u64 device = at < 0 ? 0 : (u64)at, start = ALIGN_UP(to + sizeof(struct window_binding), PAGE);
+	struct window_binding binding = {start - to, device, ALIGN_DOWN(to + n, PAGE) - start};
+	if (n < sizeof binding || device % PAGE || device >= PHYSICAL_END) return -EINVAL;
+	if (!user_range(to, n) || put_user(binding, to) < 0) return -EFAULT;
+	if ((i64)binding.length <= 0) return -EINVAL;
+	if (device && (bootinfo_is_ram(device, binding.length) || is_kernels(device, binding.length))) return -EFAULT;
 	i64 result = user_bind(start, binding.length, &binding.physical);
 	if (result < 0) return result;
-	return copy_to_user(to, &binding, sizeof binding) < 0 ? -EFAULT : (i64)sizeof binding;
+	return put_user(binding, to) < 0 ? -EFAULT : (i64)sizeof binding;
 }
 
-static i64 power_write(struct file *file, u64 from, size_t n, i64 position) {
+static i64 power_write(struct file *file, u64 from, size_t n, i64 at) {
 	struct window_power how;
 	if (n < sizeof how) return -EINVAL;
 	if (get_user(how, from) < 0) return -EFAULT;
@@ -133,7 +116,6 @@ struct interrupt {
 	u64 count; /* since the last read */
 	struct window_interrupt_request request;
 	u8 vector;
-	bool stormed;
 };
 static struct file *owners[VECTOR_SPURIOUS]; /* by vector */
 
@@ -148,12 +130,8 @@ void window_interrupt(u8 vector) {
 	struct file *file = vector < VECTOR_SPURIOUS ? owners[vector] : NULL;
 	if (!file) return;
 	struct interrupt *interrupt = file->state;
-	if (interrupt->request.flags & WINDOW_INTERRUPT_LEVEL) {
-		route(interrupt, true);
-	} else if (interrupt->count == STORM) {
-		interrupt->stormed = true;
-		route(interrupt, true);
-	}
+	bool level = interrupt->request.flags & WINDOW_INTERRUPT_LEVEL;
+	if (level || interrupt->count == STORM) route(interrupt, true);
 	if (interrupt->count++ == 0) file_event(file);
 }
 
@@ -170,22 +148,21 @@ static u8 find_vector(i32 line) {
 }
 
 static i64 interrupt_claim(struct file *file, const struct window_interrupt_request *request) {
-	struct interrupt *interrupt = kmalloc(sizeof *interrupt);
-	if (!interrupt) return -ENOMEM;
-	interrupt->request = *request;
-	interrupt->vector = find_vector(request->line);
-	if (!interrupt->vector || !route(interrupt, false)) {
-		i64 error = interrupt->vector ? -ENODEV : -EBUSY;
+	u8 vector = find_vector(request->line);
+	struct interrupt *interrupt = vector ? kmalloc(sizeof *interrupt) : NULL;
+	if (!interrupt) return vector ? -ENOMEM : -EBUSY;
+	*interrupt = (struct interrupt){.request = *request, .vector = vector};
+	if (!route(interrupt, false)) {
 		kfree(interrupt, sizeof *interrupt);
-		return error;
+		return -ENODEV;
 	}
 	file->state = interrupt;
 	file->state_size = sizeof *interrupt;
-	owners[interrupt->vector] = file;
+	owners[vector] = file;
 	return 0;
 }
 
-static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 position) {
+static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 at) {
 	struct interrupt *interrupt = file->state;
 	struct window_interrupt_request request;
 	i64 result = 0;
@@ -203,28 +180,23 @@ static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 position) 
 	return result < 0 ? result : (i64)sizeof request;
 }
 
-static i64 interrupt_message(const struct interrupt *interrupt, u64 to, size_t n) {
-	const struct window_interrupt_message message = {
-		.address = MESSAGE_BASE | apic_id() << 12,
-		.data = interrupt->vector,
-		.vector = interrupt->vector,
-	};
+static i64 interrupt_message(u8 vector, u64 to, size_t n) {
+	const struct window_interrupt_message message = {MESSAGE_BASE | apic_id() << 12, vector, vector};
 	if (n < sizeof message) return -EINVAL;
 	return put_user(message, to) < 0 ? -EFAULT : (i64)sizeof message;
 }
 
-static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 position) {
+static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 at) {
 	struct interrupt *interrupt = file->state;
-	if (!interrupt || position > 0 || n < sizeof interrupt->count) return -EINVAL;
-	if (position == 0) return interrupt_message(interrupt, to, n);
-	while (!interrupt->count) {
-		i64 result = file_wait(file);
-		if (result < 0) return result;
-	}
+	if (!interrupt || at > 0 || n < sizeof interrupt->count) return -EINVAL;
+	if (at == 0) return interrupt_message(interrupt->vector, to, n);
+	i64 result = 0;
+	while (!result && !interrupt->count) result = file_wait(file);
+	if (result < 0) return result;
 	if (put_user(interrupt->count, to) < 0) return -EFAULT;
+	bool stormed = !(interrupt->request.flags & WINDOW_INTERRUPT_LEVEL) && interrupt->count > STORM;
 	interrupt->count = 0;
-	if (interrupt->stormed) route(interrupt, false);
-	interrupt->stormed = false;
+	if (stormed) route(interrupt, false);
 	return sizeof interrupt->count;
 }
 
