@@ -21,6 +21,11 @@ import { WindowError } from "./window/window-error.ts";
 
 /** What the kernel makes of an end by a signal: 64 and its number. */
 const signalled = 64;
+/**
+ * Presses of the power button less than this many milliseconds apart are one, held or repeated: whoever presses from
+ * outside cannot see whether the image listens yet, and presses again.
+ */
+const samePress = 3000;
 /** How long the hypervisor's randomness is waited for, in milliseconds. */
 const entropyBound = 1000;
 
@@ -71,7 +76,12 @@ async function open(
     netifs.push(await started(() => createVirtioNet({ device, name: `eth${String(index)}`, onDead })));
   }
   for (const device of disks) blocks.push(await started(() => createVirtioBlock({ device, onDead })));
-  const unwatch = machine.onPowerButton(() => void process.emit("SIGTERM", "SIGTERM"));
+  let pressed = -Infinity;
+  const unwatch = machine.onPowerButton(() => {
+    const isSame = timers.now() - pressed < samePress;
+    pressed = timers.now();
+    if (!isSame) process.emit("SIGTERM", "SIGTERM");
+  });
   const input = withoutInterrupts(process.stdin, () => void process.emit("SIGINT", "SIGINT"));
   let hasNodeApi = false;
   return {

@@ -24,6 +24,8 @@ import type { Terminal } from "./terminal.ts";
 const leastBeside = 24 * 2 ** 20;
 /** How the host's side of a tap device is by default, and ours, as on the tap target. */
 const tapDefaults = { hostAddress: "10.0.0.1/24", ipv4: "10.0.0.2/24 via 10.0.0.1" } as const;
+/** Milliseconds between two presses of the power button: the image takes those less than 3 s apart for one. */
+const pressAgain = 500;
 /** Statuses of an image that had to be killed. */
 const killed = 137;
 const interrupted = 130;
@@ -187,7 +189,7 @@ class RunningMachine implements RunningImage {
   readonly apart = true;
   readonly #machine: Machine;
   readonly #type: (bytes: Buffer) => void;
-  #presses = 0;
+  #pressing: NodeJS.Timeout | undefined;
   #killedWith: number | undefined;
 
   constructor(machine: Machine, output: ConsoleOutput) {
@@ -197,6 +199,7 @@ class RunningMachine implements RunningImage {
     // What is typed is passed on while there is a machine; an open terminal alone keeps nothing alive.
     if (process.stdin instanceof Socket) process.stdin.unref();
     const over = (): void => {
+      clearInterval(this.#pressing);
       output.end();
       process.stdin.off("data", this.#type);
       process.stdin.pause();
@@ -215,23 +218,23 @@ class RunningMachine implements RunningImage {
   }
 
   signal(name: NodeJS.Signals): void {
-    if (this.#presses++ === 0) this.#press();
+    if (this.#pressing === undefined) this.#press();
     else this.#kill(name === "SIGINT" ? interrupted : killed);
   }
 
   async stop(patience: number): Promise<void> {
     this.#press();
-    // A press before the image listens for it is lost.
-    const again = setInterval(() => this.#press(), 500);
     const timer = setTimeout(() => this.#kill(killed), patience);
     await this.ended.catch(() => 0);
-    clearInterval(again);
     clearTimeout(timer);
   }
 
+  /** Presses until the machine is off: a press before the image listens is lost, and later ones are the same to it. */
   #press(): void {
     // When the machine is gone already, there is nothing to press.
-    this.#machine.powerButton().catch(() => undefined);
+    const press = (): void => void this.#machine.powerButton().catch(() => undefined);
+    press();
+    this.#pressing ??= setInterval(press, pressAgain);
   }
 
   #kill(status: number): void {
