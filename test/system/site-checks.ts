@@ -139,8 +139,8 @@ export async function checkUpload(client: Client, bytes: number): Promise<void> 
 }
 
 /** Load for `seconds`; every answer must be good. */
-export async function checkLoad(client: Client, seconds: number): Promise<string> {
-  const report = await text(client, `wrk -t1 -c64 -d${seconds}s --timeout 10s '${client.base}/about.html'`);
+export async function checkLoad(client: Client, seconds: number, connections = 64): Promise<string> {
+  const report = await text(client, `wrk -t1 -c${connections} -d${seconds}s --timeout 10s '${client.base}/about.html'`);
   expect(report).not.toMatch(/Socket errors|Non-2xx/);
   expect(Number(/(\d+) requests in/.exec(report)?.[1])).toBeGreaterThan(0);
   return report;
@@ -156,6 +156,8 @@ export interface SiteExtent {
   readonly transferBytes: number;
   /** Seconds of load. */
   readonly loadSeconds: number;
+  /** That the load is on. Default 64. */
+  readonly loadConnections?: number;
 }
 
 /** Everything that the site must do on a good path. */
@@ -178,5 +180,9 @@ export function siteTests(
     patience,
   );
   test("a large upload", () => checkUpload(client(), extent.transferBytes), patience);
-  test("load", async () => console.log(await checkLoad(client(), extent.loadSeconds)), patience);
+  test(
+    "load",
+    async () => console.log(await checkLoad(client(), extent.loadSeconds, extent.loadConnections)),
+    patience,
+  );
 }

@@ -7,6 +7,7 @@ export const siteExtent = {
   connections: number("VM_CONNECTIONS", 200),
   // QEMU listens on a forwarded port with room for two that it has not accepted yet.
   opening: 2,
+  loadConnections: 2,
   transferBytes: number("VM_TRANSFER_BYTES", 16 * 2 ** 20),
   loadSeconds: number("VM_LOAD_SECONDS", 3),
 } as const;
