@@ -1,5 +1,6 @@
 import type { Built } from "./build.ts";
 import { startImage, type RunningImage } from "./child.ts";
+import { failure } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
@@ -11,4 +12,22 @@ export async function startBuilt(built: Built, terminal: Terminal): Promise<Runn
   if (built.machine === undefined) return startImage(built.image, built.rest);
   const { startMachine } = await import("./machine-run.ts");
   return startMachine(built, terminal);
+}
+
+/**
+ * Looks for what an image of the target cannot be started without, so that nobody waits for a build to hear of it.
+ *
+ * @throws Failure that names what is missing.
+ */
+export async function checkStartable(target: string): Promise<void> {
+  if (target !== "vm") return;
+  const [{ findQemu }, { MachineError }] = await Promise.all([
+    import("@tesserae/qemu/find"),
+    import("@tesserae/qemu/failure"),
+  ]);
+  try {
+    findQemu();
+  } catch (error) {
+    throw error instanceof MachineError ? failure(error.message, error.fix) : error;
+  }
 }

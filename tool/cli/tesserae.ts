@@ -12,7 +12,7 @@ import { graphDot, graphJson, graphTree } from "./describe.ts";
 import { Failure, usage } from "./failure.ts";
 import { commandHelp, helpText } from "./help.ts";
 import { openProject, relative } from "./project.ts";
-import { startBuilt } from "./start.ts";
+import { checkStartable, startBuilt } from "./start.ts";
 import { systemFailure } from "./system-failure.ts";
 import { Terminal } from "./terminal.ts";
 import { sizeTable } from "@tesserae/vm-image/sizes";
@@ -82,7 +82,9 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
     }
     case "run": {
       const { buildImage } = await import("./build.ts");
-      const built = await buildImage(request(invocation, terminal));
+      const wanted = request(invocation, terminal);
+      await checkStartable(wanted.target);
+      const built = await buildImage(wanted);
       warn(built, terminal);
       terminal.note(`${built.name} for ${built.target}: ${grouped(built.machine?.bytes ?? built.bytes)} B`);
       const image = await startBuilt(built, terminal);
@@ -95,7 +97,9 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
     }
     case "dev": {
       const { develop } = await import("./dev.ts");
-      return await develop(request(invocation, terminal), terminal);
+      const wanted = request(invocation, terminal);
+      await checkStartable(wanted.target);
+      return await develop(wanted, terminal);
     }
     case "clean": {
       const { folder } = openProject(argument);

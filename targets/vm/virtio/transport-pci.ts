@@ -74,7 +74,7 @@ export function openPciDevice(window: Window, pci: PciFunction, route: LineRouti
 
 function findStructures(window: Window, pci: PciFunction): Structures {
   const found = new Map<number, { registers: Registers; offset: number }>();
-  let problem = pci.device <= lastTransitional ? " (legacy; QEMU needs disable-legacy=on)" : "";
+  let problem = pci.device <= lastTransitional ? " (legacy; QEMU wants disable-modern=off)" : "";
   for (const { id, offset } of pci.capabilities()) {
     if (id !== capabilityVendor || offset + 16 > 0x100 || pci.read8(offset + capability.length) < 16) continue;
     const type = pci.read8(offset + capability.type);
@@ -94,7 +94,7 @@ function findStructures(window: Window, pci: PciFunction): Structures {
   const commonPart = found.get(structure.common);
   const notify = found.get(structure.notify);
   if (commonPart === undefined || notify === undefined || commonPart.registers.length < common.length) {
-    throw new VirtioError("absent", `${pci.place}: no virtio 1.0 registers${problem}`);
+    throw new VirtioError("absent", `no virtio 1.0 registers${problem}`);
   }
   return {
     common: commonPart.registers,
