@@ -120,7 +120,7 @@ describe("virtio over PCI (virtio 1.2 §4.1)", () => {
     [
       "a legacy device",
       (space) => (space.set([0x00, 0x10], 2), (space[6] = 0)),
-      "no virtio 1.0 registers (legacy; QEMU needs disable-legacy=on)",
+      "no virtio 1.0 registers (legacy; QEMU wants disable-modern=off)",
     ],
     ["registers where there are none", (space) => (space[0x13] = 1), "there are no registers at"],
   ])("%s is passed over with a note", (_, change, note) => {
