@@ -128,6 +128,7 @@ export function scenario(world: World): void {
     npm run dev                      # runs again whenever a file changes
     npm run simulate                 # the same application in the simulator
     npx tesserae run --target tap    # the same on its own TCP/IP stack (Linux)
+    npx tesserae run --target vm     # the same as a machine of its own, in QEMU
     npx tesserae describe            # what it is made of
     npx tesserae build --release     # one file, in .tesserae/node/
 
