@@ -126,12 +126,6 @@ static void arguments(void)
 	SHOW(mprotect((char *)AT(0) + 1, PAGE, PROT_READ));
 	SHOW(mprotect(AT(80), PAGE, PROT_READ));
 	SHOW(mprotect(AT(0), ~0xfffUL, PROT_READ));
-	SHOW(mremap(AT(5), 0, PAGE, 0));
-	SHOW(mremap(AT(5), PAGE, 0, 0));
-	SHOW(mremap((char *)AT(5) + 1, PAGE, PAGE, 0));
-	SHOW(mremap(AT(5), PAGE, PAGE, MREMAP_FIXED, AT(50)));
-	SHOW(mremap(AT(5), PAGE, PAGE, 99));
-	SHOW(mremap(AT(80), PAGE, 2 * PAGE, MREMAP_MAYMOVE));
 	TITLE("addresses that are not the program's");
 	TRY(*(volatile char *)0);
 	TRY(*(volatile char *)0xffffffff80100000UL);
@@ -166,26 +160,6 @@ static void files(const char *self)
 	TRY(VALUE(whole[end - 1]));
 	TRY(VALUE(whole[end]));
 	close(fd);
-}
-
-static void moves(void)
-{
-	TITLE("moves");
-	mmap(AT(20), 4 * PAGE, BOTH, HERE, -1, 0);
-	memset(AT(20), 7, 4 * PAGE);
-	SHOW(mremap(AT(20), 4 * PAGE, 2 * PAGE, 0));
-	TRY(VALUE(BYTE(22)));
-	SHOW(mremap(AT(20), 2 * PAGE, 8 * PAGE, 0));
-	VALUE(BYTE(21));
-	VALUE(BYTE(27));
-	SHOW(mmap(AT(28), PAGE, PROT_READ, HERE, -1, 0));
-	SHOW(mremap(AT(20), 8 * PAGE, 9 * PAGE, 0));
-	VALUE(BYTE(27));
-	TRY(VALUE(BYTE(20)));
-	volatile char *moved = mremap(AT(20), 8 * PAGE, 512 * PAGE, MREMAP_MAYMOVE);
-	VALUE(moved[PAGE]);
-	VALUE(moved[511 * PAGE]);
-	TRY(VALUE(BYTE(20)));
 }
 
 static void reservations(void)
@@ -250,21 +224,6 @@ static long write_byte(volatile unsigned char *to, unsigned value)
 	return 0;
 }
 
-/* What mremap says of a range of several areas depends on the version of Linux: it is given one. */
-static long random_move(char *at, unsigned pages, int how)
-{
-	if (draw(2)) {
-		mmap(at, pages * PAGE, how | PROT_WRITE, HERE | MAP_NORESERVE, -1, 0);
-		for (unsigned i = 0; i < pages; i += 1 + i % 3)
-			write_byte((volatile unsigned char *)at + i * PAGE, i + 1);
-	} else {
-		pages = 1;
-	}
-	unsigned wanted = 1 + draw(24);
-	unsigned room = PAGES - (unsigned)((unsigned long)(at - (char *)BASE) / PAGE);
-	return (long)mremap(at, pages * PAGE, (wanted < room ? wanted : room) * PAGE, 0);
-}
-
 static long random_call(void)
 {
 	static const int advices[] = { MADV_DONTNEED, MADV_NORMAL, MADV_WILLNEED };
@@ -272,7 +231,7 @@ static long random_call(void)
 	int how = draw(3) ? BOTH : (int)draw(8);
 	char *at = AT(page);
 	unsigned long length = pages * PAGE;
-	switch (draw(11)) {
+	switch (draw(10)) {
 	case 0:
 	case 1:
 		return (long)mmap(at, length, how, HERE | MAP_NORESERVE, -1, 0);
@@ -295,8 +254,6 @@ static long random_call(void)
 	}
 	case 7:
 		return madvise(at, length, advices[draw(3)]);
-	case 8:
-		return random_move(at, pages, how);
 	}
 	for (int i = 0; i < 6; i++) {
 		volatile unsigned char *byte = BASE + draw(PAGES) * PAGE + draw(PAGE);
@@ -327,7 +284,6 @@ int main(int count, char **words)
 		protection();
 		arguments();
 		files(words[0]);
-		moves();
 		reservations();
 	} else {
 		self = open(words[0], O_RDONLY);

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { buildProgram } from "./program-machine.ts";
 import { patience, TestMachine, vmUnavailable } from "./test-machine.ts";
 
-// V8 lives on what mmap, mprotect, madvise and mremap do exactly. Linux says what that is.
+// V8 lives on what mmap, mprotect and madvise do exactly. Linux says what that is.
 
 const reason = vmUnavailable() ?? (process.platform === "linux" ? undefined : "it takes Linux to compare with");
 let machine: TestMachine | undefined;
@@ -25,7 +25,7 @@ async function both(argv: readonly string[]): Promise<{ linux: string[]; kernel:
 
 describe.skipIf(reason !== undefined)(`calls on memory${reason === undefined ? "" : ` (${reason})`}`, () => {
   test(
-    "answer as Linux's do: protection, holes, files, moves, reservations, and what makes no sense",
+    "answer as Linux's do: protection, holes, files, reservations, and what makes no sense",
     async () => {
       const { linux, kernel } = await both([]);
       expect(kernel).toEqual(linux);

@@ -25,7 +25,7 @@
 	/* epoll.c */ \
 	CALL(7, poll) CALL(232, epoll_wait) CALL(233, epoll_ctl) CALL(281, epoll_pwait) CALL(291, epoll_create1) \
 	/* process.c: memory */ \
-	CALL(9, mmap) CALL(10, mprotect) CALL(11, munmap) CALL(12, brk) CALL(25, mremap) CALL(28, madvise) \
+	CALL(9, mmap) CALL(10, mprotect) CALL(11, munmap) CALL(12, brk) CALL(28, madvise) \
 	/* process.c: threads */ \
 	CALL(56, clone) CALL(60, exit) CALL(231, exit_group) CALL(24, sched_yield) CALL(158, arch_prctl) \
 	CALL(186, gettid) CALL(204, sched_getaffinity) CALL(218, set_tid_address) \

@@ -183,18 +183,13 @@ void *kmalloc(size_t n);
 void kfree(void *object, size_t n);
 
 /* pagetable.c. BORROWED: the frame is not the page allocator's to free. COPY: before the first write. */
-#define PTE_PRESENT       1UL
-#define PTE_WRITE         2UL
-#define PTE_USER          4UL
-#define PTE_WRITE_THROUGH 8UL
-#define PTE_UNCACHED      16UL
-#define PTE_LARGE         128UL
-#define PTE_GLOBAL        256UL
-#define PTE_BORROWED      (1UL << 9)
-#define PTE_COPY          (1UL << 10)
-#define PTE_NO_EXECUTE    (1UL << 63)
-#define PTE_KIND          (PTE_BORROWED | PTE_COPY | PTE_UNCACHED | PTE_WRITE_THROUGH)
-#define PTE_ADDRESS       0x000ffffffffff000UL
+enum {
+	PTE_PRESENT = 1, PTE_WRITE = 2, PTE_USER = 4, PTE_WRITE_THROUGH = 8, PTE_UNCACHED = 16, PTE_LARGE = 128,
+	PTE_GLOBAL = 256, PTE_BORROWED = 512, PTE_COPY = 1024,
+	PTE_KIND = PTE_BORROWED | PTE_COPY | PTE_UNCACHED | PTE_WRITE_THROUGH,
+};
+#define PTE_NO_EXECUTE (1UL << 63)
+#define PTE_ADDRESS    0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
 void pagetable_init(void), tlb_flush_all(void);
 u64 *pte_make(u64 address);           /* NULL when memory is out */
@@ -220,7 +215,7 @@ struct area {
 #define AREA_DEVICE 0x10000000u /* bound through the device window: never freed, never paged */
 #define AREA_STACK  0x20000000u
 #define MAX_AREAS   65530
-extern struct area **areas;
+extern struct area *areas; /* an insertion moves them */
 extern u32 area_count;
 extern u64 mmap_base, brk_start;
 void area_init(void);                /* picks mmap_base (ASLR) */
@@ -362,7 +357,7 @@ struct file {
 	u32 references, flags; /* O_… */
 	i64 position;
 	struct node *node; /* image files and directories */
-	void *state;       /* what the operations keep; freed with the file */
+	void *state;       /* what the operations keep: behind the file, or where they like */
 	size_t state_size;
 };
 #define MAX_FILES  1024

@@ -61,7 +61,7 @@ _Static_assert(sizeof(struct stat) == 144 && sizeof(struct statx) == 256, "ABI")
 enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLLERR = 8, EPOLLHUP = 16, POLLNVAL = 32, EPOLLONESHOT = 1 << 30 };
 #define EPOLLET (1u << 31)
 enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
-struct pollfd { i32 fd; i16 events, revents; };
+struct pollfd { i32 fd; u16 events, revents; };
 struct epoll_event { u32 events; u64 data; } __attribute__((packed));
 
 /* Memory. */
@@ -71,7 +71,6 @@ enum {
 	MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
 };
 enum { MADV_NORMAL = 0, MADV_WILLNEED = 3, MADV_DONTNEED = 4, MADV_FREE = 8, MADV_DONTFORK = 10, MADV_PAGEOUT = 21 };
-enum { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
 
 /* The vector of facts on a new program's stack. */
 enum {

@@ -19,15 +19,11 @@ static u64 brk_end;
 
 static bool is_page(u64 value) { return (value & (PAGE - 1)) == 0; }
 
-/* Turns it into whole pages, some of which there must be. */
-static i64 check_length(u64 *length) {
-	bool possible = *length && *length <= USER_TOP;
-	*length = ALIGN_UP(*length, PAGE);
-	return possible ? 0 : -EINVAL;
-}
-
+/* Turns the length into whole pages, some of which there must be. */
 static i64 check_range(u64 address, u64 *length) {
-	return is_page(address) && !check_length(length) && user_range(address, *length) ? 0 : -EINVAL;
+	if (!is_page(address) || !*length || *length > USER_TOP) return -EINVAL;
+	*length = ALIGN_UP(*length, PAGE);
+	return user_range(address, *length) ? 0 : -EINVAL;
 }
 
 static i64 split_both(u64 start, u64 end) {
@@ -38,9 +34,9 @@ static i64 split_both(u64 start, u64 end) {
 /* All of [start, end) belongs to areas, and to none that refuses: 0 or an error. */
 static i64 check_areas(u64 start, u64 end, u32 protection) {
 	for (u32 i = area_index(start); start < end; i++) {
-		if (i == area_count || areas[i]->start > start) return -ENOMEM;
-		if (protection & PROT_WRITE && areas[i]->flags & MAP_SHARED && areas[i]->file) return -EACCES;
-		start = areas[i]->end;
+		if (i == area_count || areas[i].start > start) return -ENOMEM;
+		if (protection & PROT_WRITE && areas[i].flags & MAP_SHARED && areas[i].file) return -EACCES;
+		start = areas[i].end;
 	}
 	return 0;
 }
@@ -76,7 +72,7 @@ i64 user_munmap(u64 address, u64 length) {
 
 static bool is_free(u64 start, u64 end) {
 	u32 i = area_index(start);
-	return i == area_count || areas[i]->start >= end;
+	return i == area_count || areas[i].start >= end;
 }
 
 /* Where a mapping goes: its address, or an error. The place is empty and one area can be inserted. */
@@ -125,8 +121,7 @@ i64 user_mprotect(u64 address, u64 length, u32 protection) {
 	if (!error) error = split_both(address, end);
 	if (error) return error;
 	protection &= PROT_ALL;
-	for (u32 i = area_index(address); i < area_count && areas[i]->start < end; i++)
-		areas[i]->protection = protection;
+	for (u32 i = area_index(address); i < area_count && areas[i].start < end; i++) areas[i].protection = protection;
 	pte_protect(address, end, protection);
 	area_merge(address, end);
 	return 0;
@@ -135,9 +130,9 @@ i64 user_mprotect(u64 address, u64 length, u32 protection) {
 /* Forgets contents. Areas of devices keep theirs. */
 static i64 discard(u64 start, u64 end, bool anonymous_only) {
 	i64 result = check_areas(start, end, PROT_NONE);
-	for (u32 i = area_index(start); i < area_count && areas[i]->start < end; i++) {
-		if (areas[i]->flags & AREA_DEVICE || (anonymous_only && areas[i]->file)) return -EINVAL;
-		pte_unmap(MAX(start, areas[i]->start), MIN(end, areas[i]->end));
+	for (u32 i = area_index(start); i < area_count && areas[i].start < end; i++) {
+		if (areas[i].flags & AREA_DEVICE || (anonymous_only && areas[i].file)) return -EINVAL;
+		pte_unmap(MAX(start, areas[i].start), MIN(end, areas[i].end));
 	}
 	return result;
 }
@@ -150,59 +145,6 @@ i64 user_madvise(u64 address, u64 length, int advice) {
 	bool hint = advice >= MADV_NORMAL && advice <= MADV_WILLNEED;
 	hint |= advice >= MADV_DONTFORK && advice <= MADV_PAGEOUT;
 	return hint ? check_areas(address, address + length, PROT_NONE) : -EINVAL;
-}
-
-/* Moves the frames of [from, from + length) to `to`, where nothing is yet; on ENOMEM nothing has moved. */
-static i64 move_frames(u64 from, u64 to, u64 length) {
-	for (u64 at = from, *pte; (pte = pte_next(&at, from + length)); at += PAGE) {
-		if (*pte && !pte_make(to + (at - from))) {
-			pte_unmap(to, to + length); /* the empty tables */
-			return -ENOMEM;
-		}
-	}
-	for (u64 at = from, *pte; (pte = pte_next(&at, from + length)); at += PAGE) {
-		if (!*pte) continue;
-		*pte_make(to + (at - from)) = *pte;
-		*pte = 0;
-	}
-	tlb_flush_all();
-	return 0;
-}
-
-static i64 move(struct area old, u64 start, u64 old_length, u64 new_length) {
-	i64 result = split_both(start, start + old_length);
-	if (!result) result = place(0, new_length, 0);
-	if (result < 0) return result;
-	u64 to = (u64)result;
-	result = move_frames(start, to, old_length);
-	if (result) return result;
-	u64 offset = old.offset + (start - old.start);
-	result = area_insert(to, to + new_length, old.protection, old.flags, old.file, offset);
-	ASSERT(!result); /* place() reserved it */
-	unmap(start, start + old_length);
-	area_merge(to, to + new_length);
-	return (i64)to;
-}
-
-/* Nobody asks for MREMAP_FIXED but V8, to share its own code, which can do without. */
-i64 user_mremap(u64 address, u64 old_length, u64 new_length, u32 flags) {
-	if (flags & ~(u32)MREMAP_MAYMOVE || check_range(address, &old_length) || check_length(&new_length))
-		return -EINVAL;
-	struct area *area = area_find(address);
-	if (!area || area->flags & (AREA_DEVICE | AREA_STACK)) return -EFAULT;
-	if (new_length < old_length) { /* whatever the tail is */
-		i64 error = user_munmap(address + new_length, old_length - new_length);
-		if (error) return error;
-		old_length = new_length;
-	}
-	u64 end = address + old_length, grown = new_length - old_length;
-	if (area->end < end) return -EFAULT;
-	if (!can_back(grown, area->protection)) return -ENOMEM;
-	if (grown && (area->end != end || !user_range(end, grown) || !is_free(end, end + grown)))
-		return flags & MREMAP_MAYMOVE ? move(*area, address, old_length, new_length) : -ENOMEM;
-	if (grown) area->end = end + grown;
-	area_merge(address, area->end);
-	return (i64)address;
 }
 
 i64 user_brk(u64 address) {

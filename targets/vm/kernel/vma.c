@@ -1,5 +1,5 @@
 /*
- * The program's address space as areas: a sorted array of pointers, searched by halving. What fails for want of memory
+ * The program's address space as areas: a sorted array, searched by halving. What fails for want of memory
  * fails before anything changed, or leaves an area in two parts that mean the same.
  */
 #include "kernel.h"
@@ -9,11 +9,10 @@
 #define BASE_STEP  (2 * MIB)
 #define BASE_STEPS (1UL << 24)
 
-struct area **areas;
+struct area *areas;
 u32 area_count;
 u64 mmap_base;
 static u32 capacity;
-static struct area *spare;
 
 void area_init(void) { mmap_base = ALIGN_DOWN(USER_TOP, BASE_STEP) - GIB * 64 - random_u64() % BASE_STEPS * BASE_STEP; }
 
@@ -21,7 +20,7 @@ u32 area_index(u64 address) {
 	u32 low = 0, high = area_count;
 	while (low < high) {
 		u32 middle = (low + high) / 2;
-		if (areas[middle]->end > address)
+		if (areas[middle].end > address)
 			high = middle;
 		else
 			low = middle + 1;
@@ -31,55 +30,48 @@ u32 area_index(u64 address) {
 
 struct area *area_find(u64 address) {
 	u32 i = area_index(address);
-	return i < area_count && areas[i]->start <= address ? areas[i] : NULL;
+	return i < area_count && areas[i].start <= address ? &areas[i] : NULL;
 }
 
 bool area_reserve(void) {
-	if (area_count >= MAX_AREAS) return false;
-	if (area_count == capacity) {
-		u32 wanted = capacity ? 2 * capacity : FIRST_CAPACITY;
-		struct area **bigger = kmalloc(wanted * sizeof *bigger);
-		if (!bigger) return false;
-		memcpy(bigger, areas, area_count * sizeof *areas);
-		kfree(areas, capacity * sizeof *areas);
-		areas = bigger;
-		capacity = wanted;
-	}
-	if (!spare) spare = kmalloc(sizeof *spare);
-	return spare != NULL;
+	if (area_count < capacity) return true;
+	u32 wanted = capacity ? 2 * capacity : FIRST_CAPACITY;
+	struct area *bigger = area_count < MAX_AREAS ? kmalloc(wanted * sizeof *bigger) : NULL;
+	if (!bigger) return false;
+	memcpy(bigger, areas, area_count * sizeof *areas);
+	kfree(areas, capacity * sizeof *areas);
+	areas = bigger;
+	capacity = wanted;
+	return true;
 }
 
 i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset) {
 	u32 i = area_index(start);
 	if (!area_reserve()) return -ENOMEM;
-	ASSERT(start < end && (i == area_count || areas[i]->start >= end));
+	ASSERT(start < end && (i == area_count || areas[i].start >= end));
 	if (!file && !(flags & AREA_DEVICE)) offset = start; /* so that all areas are split and joined alike */
-	memmove(&areas[i + 1], &areas[i], (area_count - i) * sizeof *areas);
-	*spare = (struct area){start, end, protection, flags, file, offset};
-	areas[i] = spare;
-	spare = NULL;
-	area_count++;
+	memmove(&areas[i + 1], &areas[i], (area_count++ - i) * sizeof *areas);
+	areas[i] = (struct area){start, end, protection, flags, file, offset};
 	return 0;
 }
 
 i64 area_split(u64 at) {
-	struct area *area = area_find(at);
-	if (!area || area->start == at) return 0;
+	u32 i = area_index(at);
+	if (i == area_count || areas[i].start >= at) return 0;
 	if (!area_reserve()) return -ENOMEM;
-	u64 end = area->end;
-	area->end = at;
-	return area_insert(at, end, area->protection, area->flags, area->file, area->offset + (at - area->start));
+	struct area old = areas[i];
+	areas[i].end = at;
+	return area_insert(at, old.end, old.protection, old.flags, old.file, old.offset + (at - old.start));
 }
 
 static void remove(u32 first, u32 count) {
-	for (u32 i = first; i < first + count; i++) kfree(areas[i], sizeof **areas);
-	memmove(&areas[first], &areas[first + count], (area_count - first - count) * sizeof *areas);
 	area_count -= count;
+	memmove(&areas[first], &areas[first + count], (area_count - first) * sizeof *areas);
 }
 
 void area_remove(u64 start, u64 end) {
 	u32 first = area_index(start), last = first;
-	while (last < area_count && areas[last]->start < end) last++;
+	while (last < area_count && areas[last].start < end) last++;
 	remove(first, last - first);
 }
 
@@ -90,9 +82,9 @@ static bool can_join(const struct area *a, const struct area *b) {
 
 void area_merge(u64 start, u64 end) {
 	u32 i = area_index(start ? start - 1 : 0);
-	while (i + 1 < area_count && areas[i]->end <= end) {
-		if (can_join(areas[i], areas[i + 1])) {
-			areas[i]->end = areas[i + 1]->end;
+	while (i + 1 < area_count && areas[i].end <= end) {
+		if (can_join(&areas[i], &areas[i + 1])) {
+			areas[i].end = areas[i + 1].end;
 			remove(i + 1, 1);
 		} else {
 			i++;
@@ -103,20 +95,20 @@ void area_merge(u64 start, u64 end) {
 u64 area_gap(u64 length, u64 alignment) {
 	u64 top = mmap_base;
 	u32 i = area_index(top - 1);
-	if (i < area_count) top = MIN(top, areas[i]->start);
+	if (i < area_count) top = MIN(top, areas[i].start);
 	for (;;) {
-		u64 bottom = i ? areas[i - 1]->end : USER_BOTTOM;
+		u64 bottom = i ? areas[i - 1].end : USER_BOTTOM;
 		if (top >= bottom + length && ALIGN_DOWN(top - length, alignment) >= bottom)
 			return ALIGN_DOWN(top - length, alignment);
 		if (!i) return 0;
-		top = areas[--i]->start;
+		top = areas[--i].start;
 	}
 }
 
 size_t area_describe(char *to, size_t size) {
 	size_t length = 0;
 	for (u32 i = 0; i < area_count; i++) {
-		const struct area *a = areas[i];
+		const struct area *a = &areas[i];
 		const char *name = a->file ? a->file->path : a->flags & AREA_STACK && a->protection ? "[stack]" : "";
 		char letters[] = "---p";
 		if (a->protection & PROT_READ) letters[0] = 'r';

@@ -35,7 +35,6 @@
 #define SYS_rt_sigaction    13
 #define SYS_rt_sigprocmask  14
 #define SYS_rt_sigreturn    15
-#define SYS_mremap          25
 #define SYS_madvise         28
 #define SYS_nanosleep       35
 #define SYS_clone           56
@@ -370,15 +369,6 @@ static void any_mmap(struct worker *w) {
 	unmap_outside(call6(SYS_mmap, a), a[1]);
 }
 
-static void any_mremap(struct worker *w) {
-	u64 *a = w->a;
-	confine_range(w, &a[0], &a[1]);
-	if (a[0] >= ARENA && a[0] < ARENA + ARENA_SIZE && a[2] > ARENA + ARENA_SIZE - a[0])
-		a[2] |= below(w, 2) ? 1UL << 63 : 0;
-	if (a[3] & MREMAP_FIXED) confine_range(w, &a[4], &a[2]);
-	unmap_outside(call6(SYS_mremap, a), a[2]);
-}
-
 void signal_return(void);
 void signal_entry(int signal, struct siginfo *info, struct ucontext *context);
 
@@ -533,7 +523,6 @@ static bool special_call(struct worker *w) {
 	case SYS_exit:
 	case SYS_exit_group: return true;
 	case SYS_mmap: any_mmap(w); return true;
-	case SYS_mremap: any_mremap(w); return true;
 	case SYS_munmap:
 	case SYS_mprotect:
 	case SYS_madvise: confine_range(w, &a[0], &a[1]); return false;
