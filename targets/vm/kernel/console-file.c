@@ -18,20 +18,19 @@ static struct termios settings = {.input = ICRNL, .output = OPOST | ONLCR, .cont
 static const struct { u16 rows, columns, width, height; } window_size = {.rows = 25, .columns = 80};
 static struct file *console; /* the only one: there is one queue of input, however often it is opened */
 
-static i64 console_file_read(struct file *file, u64 to, size_t n, i64 position) {
+static i64 tty_read(struct file *file, u64 to, size_t n, i64 position) {
 	char bytes[SLICE];
 	i64 result = 0;
 	while (n && !result && !console_readable()) result = file_wait(file);
 	if (result < 0) return result;
 	if (!user_range(to, n)) return -EFAULT;
 	size_t count = console_read(bytes, MIN(n, sizeof bytes));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		if (bytes[i] == '\r' && settings.input & ICRNL) bytes[i] = '\n';
-	}
 	return copy_to_user(to, bytes, count) < 0 ? -EFAULT : (i64)count;
 }
 
-static i64 console_file_write(struct file *file, u64 from, size_t n, i64 position) {
+static i64 tty_write(struct file *file, u64 from, size_t n, i64 position) {
 	char bytes[SLICE];
 	size_t done = 0;
 	while (done < n) {
@@ -44,9 +43,9 @@ static i64 console_file_write(struct file *file, u64 from, size_t n, i64 positio
 	return done;
 }
 
-static u32 console_file_poll(struct file *file) { return (console_readable() ? EPOLLIN : 0) | EPOLLOUT; }
+static u32 tty_poll(struct file *file) { return (console_readable() ? EPOLLIN : 0) | EPOLLOUT; }
 
-static i64 console_file_control(struct file *file, u32 request, u64 argument) {
+static i64 tty_control(struct file *file, u32 request, u64 argument) {
 	switch (request) {
 	case TCGETS: return put_user(settings, argument);
 	case TCSETS:
@@ -57,14 +56,11 @@ static i64 console_file_control(struct file *file, u32 request, u64 argument) {
 	return -ENOTTY;
 }
 
-const struct file_operations console_operations = {.read = console_file_read,
-						   .write = console_file_write,
-						   .poll = console_file_poll,
-						   .control = console_file_control,
-						   .mode = S_IFCHR | 0620};
+const struct file_operations console_operations = {
+	.read = tty_read, .write = tty_write, .poll = tty_poll, .control = tty_control, .mode = S_IFCHR | 0620};
 
 /* No terminal to the program: what it prints is a log, which wants no colours, and Node.js starts sooner. */
-static const struct file_operations output_operations = {.write = console_file_write, .mode = S_IFCHR | 0620};
+static const struct file_operations output_operations = {.write = tty_write, .mode = S_IFCHR | 0620};
 
 struct file *console_open_output(void) {
 	return file_new(&output_operations, O_WRONLY, 0);

@@ -163,7 +163,7 @@ static i64 poll_once(u64 fds, u32 count) {
 		if (get_user(entry, at) < 0) return -EFAULT;
 		struct file *file = file_get(entry.fd);
 		entry.revents = entry.fd < 0 ? 0 : POLLNVAL;
-		if (file) entry.revents = file_poll(file) & ((u16)entry.events | ALWAYS);
+		if (file) entry.revents = file_poll(file) & (entry.events | ALWAYS);
 		if (put_user(entry, at) < 0) return -EFAULT;
 		ready += entry.revents != 0;
 	}

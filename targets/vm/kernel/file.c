@@ -12,14 +12,11 @@
 static struct file *descriptors[MAX_FILES];
 
 struct file *file_new(const struct file_operations *operations, u32 flags, size_t state_size) {
-	struct file *file = kmalloc(sizeof *file);
-	void *state = file && state_size ? kmalloc(state_size) : NULL;
-	if (file && state_size && !state) {
-		kfree(file, sizeof *file);
-		return NULL;
-	}
-	if (file) *file = (struct file){.operations = operations, .state = state, .state_size = state_size};
-	if (file) file->flags = flags & (O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECTORY);
+	struct file *file = kmalloc(sizeof *file + state_size);
+	if (!file) return NULL;
+	*file = (struct file){
+		.operations = operations, .state = state_size ? file + 1 : NULL, .state_size = state_size};
+	file->flags = flags & (O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECTORY);
 	return file;
 }
 
@@ -44,8 +41,7 @@ void file_release(struct file *file) {
 	if (--file->references) return;
 	epoll_forget(file);
 	if (file->operations->close) file->operations->close(file);
-	if (file->state_size) kfree(file->state, file->state_size);
-	kfree(file, sizeof *file);
+	kfree(file, sizeof *file + file->state_size);
 }
 
 i64 file_close(int fd) {

@@ -77,12 +77,10 @@ static size_t write_meminfo(char *to, size_t size) {
 		      KIB_OF(pages_free), KIB_OF(pages_free));
 }
 
-/* Field 10 counts faults, 14 is the time used, 20 the threads, 23 and 24 the memory, virtual and real. */
+/* Field 10 counts faults, 14 is the time used, 23 and 24 the memory, virtual and real. */
 static size_t write_process_stat(char *to, size_t size) {
-	u32 count = 0;
-	for (struct thread *thread = threads; thread; thread = thread->next) count++;
-	return format(to, size, "1 (program) R 0 1 1 0 -1 0 %lu 0 0 0 %lu 0 0 0 20 0 %u 0 0 %lu %lu 0\n", fault_count,
-		      process_time() / CLOCK_TICK, count, pages_used() * PAGE, pages_used());
+	return format(to, size, "1 (program) R 0 1 1 0 -1 0 %lu 0 0 0 %lu 0 0 0 20 0 1 0 0 %lu %lu 0\n", fault_count,
+		      process_time() / CLOCK_TICK, pages_used() * PAGE, pages_used());
 }
 
 static size_t write_uptime(char *to, size_t size) {

@@ -77,12 +77,6 @@ static i64 sleep_until(u64 deadline, u64 remaining) {
 	return 0;
 }
 
-i64 sys_nanosleep(const u64 *a) {
-	u64 time;
-	i64 error = timespec_from_user(&time, a[0]);
-	return error ? error : sleep_until(deadline_after(time), a[1]);
-}
-
 i64 sys_clock_nanosleep(const u64 *a) {
 	u64 time;
 	if (a[0] != CLOCK_REALTIME && a[0] != CLOCK_MONOTONIC) return -EINVAL;
@@ -91,3 +85,5 @@ i64 sys_clock_nanosleep(const u64 *a) {
 	if (!(a[1] & TIMER_ABSTIME)) return sleep_until(deadline_after(time), a[3]);
 	return sleep_until(deadline_at(time, a[0] == CLOCK_REALTIME), 0);
 }
+
+i64 sys_nanosleep(const u64 *a) { return sys_clock_nanosleep((const u64[]){CLOCK_MONOTONIC, 0, a[0], a[1]}); }

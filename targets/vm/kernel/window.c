@@ -13,18 +13,11 @@
 #define STORM        10000 /* interrupts of a line that nobody has read: it is masked until somebody does */
 
 size_t window_info(char *to, size_t size) {
-	char hypervisor[sizeof cpu.hypervisor];
-	size_t length;
-	/* Whatever the hypervisor calls itself, it is a JSON string. */
-	for (u32 i = 0; i < sizeof hypervisor; i++) {
-		char c = cpu.hypervisor[i];
-		hypervisor[i] = c && (c < ' ' || c > '~' || c == '"' || c == '\\') ? '?' : c;
-	}
-	length = format(to, size,
-			"{\"window\":1,\"rsdp\":%lu,\"memory\":%lu,\"free\":%lu,\"tsc\":%lu,\"clock\":\"%s\","
-			"\"hypervisor\":\"%s\",\"apic\":%u,\"seed\":\"%s\",\"map\":[",
-			boot_info.rsdp, pages_total * PAGE, pages_free * PAGE, tsc_frequency, clock_source, hypervisor,
-			apic_id(), random_seed_source);
+	size_t length = format(to, size,
+			       "{\"window\":1,\"rsdp\":%lu,\"memory\":%lu,\"free\":%lu,\"tsc\":%lu,\"clock\":\"%s\","
+			       "\"hypervisor\":\"%s\",\"apic\":%u,\"seed\":\"%s\",\"map\":[",
+			       boot_info.rsdp, pages_total * PAGE, pages_free * PAGE, tsc_frequency, clock_source,
+			       cpu.hypervisor, apic_id(), random_seed_source);
 	for (u32 i = 0; i < boot_info.map_count; i++) {
 		const struct memory_range *range = &boot_info.map[i];
 		length += format(to + length, size - length, "%s[%lu,%lu,%u]", i ? "," : "", range->address,
@@ -157,7 +150,6 @@ static i64 interrupt_claim(struct file *file, const struct window_interrupt_requ
 		return -ENODEV;
 	}
 	file->state = interrupt;
-	file->state_size = sizeof *interrupt;
 	owners[vector] = file;
 	return 0;
 }
@@ -211,6 +203,7 @@ static void interrupt_close(struct file *file) {
 	if (!interrupt) return;
 	route(interrupt, true);
 	owners[interrupt->vector] = NULL;
+	kfree(interrupt, sizeof *interrupt);
 }
 
 const struct file_operations window_memory_operations = {
