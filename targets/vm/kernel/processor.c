@@ -5,6 +5,7 @@
 #include "kernel.h"
 
 struct cpu_features cpu;
+_Static_assert(__builtin_offsetof(struct cpu_features, smap) == 0, "entry.S tests the first byte");
 
 static u64 gdt[8] = {
 	0,
