@@ -6,7 +6,10 @@
  */
 #include "kernel.h"
 
-/* The states of a page: USED and FREE with the order of the block that begins; DEVICE, for good; OTHER: not RAM, not ours, or inside a block. */
+/*
+ * The states of a page: USED and FREE with the order of the block that begins there, DEVICE for good, OTHER when it is
+ * not RAM, not ours, or inside a block.
+ */
 enum { OTHER = 0, DEVICE = 0x20, USED = 0x40, FREE = 0x80 };
 
 /* Lists of blocks from 2 MiB upwards are in a table: a host backs memory in such units, once it is touched. */
