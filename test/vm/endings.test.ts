@@ -158,7 +158,7 @@ describe.skipIf(reason !== undefined)(`endings${reason === undefined ? "" : ` ($
       const { status, output } = await run("examples/echo", "kernel.quiet", { more });
       expect(status, output).toBe(1);
       expect(output).toMatch(
-        /^echo: device "netif" needs a network card, .*; passed over: .*00:\w\w\.0: no virtio 1\.0 registers \(legacy; QEMU needs .*\)\n\[kernel\] exit 1\n$/,
+        /^echo: device "netif" needs a network card, .*; passed over: .*00:\w\w\.0: no virtio 1\.0 registers \(legacy; QEMU wants disable-modern=off\)\n\[kernel\] exit 1\n$/,
       );
     },
     patience,
