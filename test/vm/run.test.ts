@@ -106,7 +106,9 @@ describe.skipIf(reason !== undefined)(`tesserae run --target vm${reason === unde
     async () => {
       const said: string[] = [];
       for (const argv of [
-        ["examples/hello", "--memory", "64M"],
+        ["examples/hello", "--memory", "64M", "--image-in", "memory"],
+        ["examples/hello", "--memory", "16M"],
+        ["examples/hello", "--machine", "microvm", "--image-in", "nvdimm"],
         ["examples/hello", "--cpus", "4"],
         ["examples/hello", "--tap", "tap0"],
         ["examples/echo", "--forward", "eighty"],
