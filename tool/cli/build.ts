@@ -230,7 +230,7 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
   let machine: MachineImage | undefined;
   if (request.machine !== undefined) {
     const { buildMachineImage } = await import("./machine-image.ts");
-    machine = await buildMachineImage({ name, bundle: image, project, progress }, request.machine);
+    machine = await buildMachineImage({ name, bundle: image, progress }, request.machine);
   }
   const inputs = Object.keys(made.metafile.inputs).flatMap((input) => {
     const file = made.crunched.get(input);

@@ -4,9 +4,9 @@ import { buildImage } from "@tesserae/vm-image/build-image";
 import type { Format } from "@tesserae/vm-image/formats/format";
 import type { IcuChoice } from "@tesserae/vm-image/icu";
 import { ImageFailure } from "@tesserae/vm-image/image-failure";
+import { userCache } from "@tesserae/vm-image/node-runtime";
 import type { PartSize } from "@tesserae/vm-image/sizes";
 import { Failure } from "./failure.ts";
-import type { Project } from "./project.ts";
 
 /** What the command line says about an image for a machine. */
 export interface MachineRequest {
@@ -34,7 +34,7 @@ export interface MachineImage {
  * @throws Failure
  */
 export async function buildMachineImage(
-  { name, bundle, project, progress }: BundledApplication,
+  { name, bundle, progress }: BundledApplication,
   { formats, node, sysroot, icu }: MachineRequest,
 ): Promise<MachineImage> {
   try {
@@ -42,7 +42,7 @@ export async function buildMachineImage(
       bundle,
       name,
       output: path.join(path.dirname(bundle), "image"),
-      cache: path.join(project.folder, ".tesserae", "kernel"),
+      cache: path.join(userCache(), "kernel"),
       formats,
       ...(node === undefined ? {} : { node }),
       ...(sysroot === undefined ? {} : { sysroot }),
@@ -68,6 +68,5 @@ export interface BundledApplication {
   readonly name: string;
   /** Absolute. */
   readonly bundle: string;
-  readonly project: Project;
   readonly progress: (text: string) => void;
 }

@@ -25,8 +25,7 @@ import { ImageFailure, ofFile } from "./image-failure.ts";
 import { layOut, roundUp, type ImageEntry, type ImageLayout } from "./image-layout.ts";
 import { buildKernel, type BuiltKernel } from "./kernel.ts";
 import { manifestText, type ImageManifest, type ManifestFile } from "./manifest.ts";
-import { obtainNode } from "./node-runtime.ts";
-import { prepareNode } from "./prepare-node.ts";
+import { readyNode } from "./node-cache.ts";
 import { replaceFile } from "./replace-file.ts";
 import { libraryFolder, sharedLibraries } from "./shared-libraries.ts";
 import type { PartSize } from "./sizes.ts";
@@ -60,7 +59,7 @@ export interface ImageRequest {
   readonly kernelSources?: string;
   /** The folder in which compiled kernels are kept. Default: none is kept. */
   readonly cache?: string;
-  /** The folder in which fetched versions of Node.js are kept. Default: the user's. */
+  /** The folder in which versions of Node.js are kept, as fetched and as made ready. Default: the user's. */
   readonly userCache?: string;
   /** Words for the command line of those formats that carry one. */
   readonly commandLine?: string;
@@ -107,6 +106,7 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
   const progress = request.onProgress ?? (() => undefined);
   const output = path.resolve(request.output);
   mkdirSync(output, { recursive: true });
+  const userFolder = request.userCache === undefined ? {} : { cache: request.userCache };
   const [kernel, node] = await Promise.all([
     buildKernel({
       output: path.join(output, "kernel.elf"),
@@ -115,17 +115,15 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       ...(request.cache === undefined ? {} : { cache: request.cache }),
       onProgress: progress,
     }),
-    obtainNode({
-      ...(request.node === undefined ? {} : { node: request.node }),
-      ...(request.userCache === undefined ? {} : { cache: request.userCache }),
-      onProgress: progress,
-    }),
+    readyNode(
+      { ...(request.node === undefined ? {} : { node: request.node }), ...userFolder, onProgress: progress },
+      request.icu ?? "en",
+    ),
   ]);
   progress("laying out the image");
   const open: FileContent[] = [];
   try {
-    const rawSize = node.bytes.length;
-    const { program, elf, icu, dropped } = prepareNode(node, request.icu ?? "en");
+    const { program, elf, icu, dropped } = node;
     const libraries = sharedLibraries(elf, request.sysroot);
     const application = applicationFiles(request, open);
     const argv = checkWords("argv", request.argv ?? defaultArgv);
@@ -135,7 +133,7 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       image: { argv, environment },
       tool: toolVersion(),
       kernel: { sources: kernel.sources, sha256: kernel.sha256, compiler: kernel.compiler },
-      node: { version: node.version, size: rawSize, sha256: node.sha256 },
+      node: { version: node.version, size: node.size, sha256: node.sha256 },
       icu: { name: icu.name, languages: icu.languages },
       dropped: dropped.map(({ part }) => part),
       libraries: Object.fromEntries(libraries.map(({ name, bytes }) => [name, describe(bytes)])),
@@ -168,7 +166,7 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
     const applicationSize = sumOf(application, ({ content }) => content.size);
     const parts: PartSize[] = [
       { part: "kernel", raw: kernel.size, image: kernel.size },
-      { part: `node ${node.version}`, raw: rawSize - icu.before, image: stored("/usr/bin/node") - icu.after },
+      { part: `node ${node.version}`, raw: node.size - icu.before, image: stored("/usr/bin/node") - icu.after },
       { part: "language data", raw: icu.before, image: icu.after },
       ...libraryEntries.map(({ path: file }, index) => {
         const name = libraries[index]?.name ?? file;

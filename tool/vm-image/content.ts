@@ -50,7 +50,7 @@ export function fileContent(file: string): FileContent {
   };
 }
 
-/** Calls `each` with all bytes in order, a megabyte at most at a time. */
+/** Calls `each` with all bytes in order, a megabyte at a time: offsets are multiples of that. */
 export function eachChunk(content: Content, each: (bytes: Uint8Array, offset: number) => void): void {
   const most = 1024 * 1024;
   for (let offset = 0; offset < content.size; offset += most) {

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { inWorkshop, readSources, vmFolder, type CSources } from "./c-sources.ts";
 import { findCompiler, type Compiler } from "./compiler.ts";
-import { replaceFile } from "./replace-file.ts";
+import { mostKept } from "./kernel.ts";
+import { KeptFiles } from "./kept-files.ts";
 
 export interface DiskLoaderRequest {
   /** Default: the folder in `@tesserae/vm`. */
@@ -61,8 +62,10 @@ async function buildLoader(
 ): Promise<Uint8Array> {
   const kind = kinds[name];
   const key = createHash("sha256").update(JSON.stringify([sources.hash, compiler, flags, linkFlags, kind]));
-  const kept = cache === undefined ? undefined : path.join(cache, `loader-${key.digest("hex")}.${name}`);
-  if (kept !== undefined && existsSync(kept)) return readFileSync(kept);
+  const file = `loader-${key.digest("hex")}.${name}`;
+  const kept = cache === undefined ? undefined : new KeptFiles(cache, mostKept);
+  const found = kept?.get(file);
+  if (found !== undefined) return found;
   const bytes = await inWorkshop(sources, compiler, async (workshop) => {
     const silent = compiler.family === "clang" ? ["-Wno-unused-command-line-argument"] : [];
     for (const unit of kind.units) {
@@ -72,6 +75,6 @@ async function buildLoader(
     await workshop.compile([...linkFlags, ...silent, ...kind.link, "-o", "loader.bin", ...objects]);
     return readFileSync(path.join(workshop.folder, "loader.bin"));
   });
-  if (kept !== undefined) replaceFile(kept, bytes);
+  kept?.put(file, [bytes]);
   return bytes;
 }

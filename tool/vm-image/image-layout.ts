@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Content } from "./content.ts";
+import { eachChunk, type Content } from "./content.ts";
 import { crc32 } from "./crc32.ts";
 import { ImageFailure } from "./image-failure.ts";
 
@@ -174,41 +174,37 @@ function sparseTable(content: Content, first: number): { readonly pages: Uint32A
   const pages = new Uint32Array(count);
   const tablePages = Math.ceil((count * 4) / pageSize);
   let next = first + tablePages;
-  eachPage(content, (bytes, index) => {
-    if (!isZero(bytes)) pages[index] = next++;
+  eachChunk(content, (bytes, offset) => {
+    for (let at = 0; at < bytes.length; at += pageSize) {
+      if (!isZero(bytes.subarray(at, at + pageSize))) pages[(offset + at) / pageSize] = next++;
+    }
   });
   return { pages, stored: (next - first) * pageSize };
 }
 
 function writeFile(content: Content, table: Uint32Array | undefined, write: (bytes: Uint8Array) => void): void {
   if (table === undefined) {
-    const most = 256 * pageSize;
-    for (let offset = 0; offset < content.size; offset += most) {
-      write(padded(content.read(offset, Math.min(most, content.size - offset))));
-    }
+    eachChunk(content, (bytes) => write(padded(bytes)));
     return;
   }
   const words = Buffer.alloc(table.length * 4);
   for (const [index, page] of table.entries()) words.writeUInt32LE(page, index * 4);
   write(padded(words));
-  eachPage(content, (bytes, index) => {
-    if (table[index] !== 0) write(padded(bytes));
+  eachChunk(content, (bytes, offset) => {
+    // Pages that stay lie side by side in the image: a run of them is written at once.
+    const stays = (at: number): boolean => table[(offset + at) / pageSize] !== 0;
+    for (let at = 0; at < bytes.length; at += pageSize) {
+      const start = at;
+      while (at < bytes.length && stays(at)) at += pageSize;
+      if (at > start) write(padded(bytes.subarray(start, at)));
+    }
   });
 }
 
-function eachPage(content: Content, each: (bytes: Uint8Array, index: number) => void): void {
-  const most = 256 * pageSize;
-  for (let offset = 0; offset < content.size; offset += most) {
-    const chunk = content.read(offset, Math.min(most, content.size - offset));
-    for (let at = 0; at < chunk.length; at += pageSize) {
-      each(chunk.subarray(at, at + pageSize), (offset + at) / pageSize);
-    }
-  }
-}
+const zeros = Buffer.alloc(pageSize);
 
-function isZero(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte !== 0) return false;
-  return true;
+function isZero(page: Uint8Array): boolean {
+  return zeros.compare(page, 0, page.length, 0, page.length) === 0;
 }
 
 /** The bytes, with zeros up to the end of their last page. */

@@ -1,13 +1,17 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { inWorkshop, readSources, vmFolder, type CSources } from "./c-sources.ts";
 import { findCompiler, type Compiler } from "./compiler.ts";
 import { ElfFile, type ElfSymbol } from "./elf-file.ts";
 import { ImageFailure, ofFile } from "./image-failure.ts";
+import { KeptFiles } from "./kept-files.ts";
 import { inParallel } from "./run-program.ts";
 import { replaceFile } from "./replace-file.ts";
+
+/** Kernels and loaders kept in one folder at most. */
+export const mostKept = 64;
 
 /** How to build the boot kernel. */
 export interface KernelRequest {
@@ -63,17 +67,12 @@ export async function buildKernel(request: KernelRequest): Promise<BuiltKernel> 
   const compiler = await findCompiler(request.compiler);
   const sources = readSources(request.sources ?? vmFolder("kernel"), "link.ld", generated);
   const key = createHash("sha256").update(JSON.stringify([sources.hash, compiler, flags, familyFlags, linkFlags, 1]));
-  const kept = request.cache === undefined ? undefined : path.join(request.cache, `kernel-${key.digest("hex")}.elf`);
-  mkdirSync(path.dirname(request.output), { recursive: true });
-  const cached = kept !== undefined && existsSync(kept);
-  if (cached) {
-    copyFileSync(kept, request.output);
-  } else {
-    const bytes = await compile(sources, compiler, request.onProgress ?? (() => undefined));
-    writeFileSync(request.output, bytes);
-    if (kept !== undefined) replaceFile(kept, bytes);
-  }
-  const bytes = readFileSync(request.output);
+  const name = `kernel-${key.digest("hex")}.elf`;
+  const kept = request.cache === undefined ? undefined : new KeptFiles(request.cache, mostKept);
+  const found = kept?.get(name);
+  const bytes = found ?? (await compile(sources, compiler, request.onProgress ?? (() => undefined)));
+  if (found === undefined) kept?.put(name, [bytes]);
+  replaceFile(request.output, bytes);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return {
     file: request.output,
@@ -81,7 +80,7 @@ export async function buildKernel(request: KernelRequest): Promise<BuiltKernel> 
     sha256,
     sources: sources.hash,
     compiler: compiler.version,
-    cached,
+    cached: found !== undefined,
   };
 }
 

@@ -57,13 +57,22 @@ export function userCache(environment: NodeJS.ProcessEnv = process.env): string 
   return path.join(homedir(), ".cache", "tesserae");
 }
 
+/** Which Node.js is meant, before its bytes are here. */
+export interface NodeSource {
+  readonly version: string;
+  /** In hex. */
+  readonly sha256: string;
+  /** @throws ImageFailure (rejects) when it cannot be had, or is not what it must be. The bytes are the caller's. */
+  read(): Promise<Buffer>;
+}
+
 /**
  * The Node.js program to put into an image. Versions are fetched once, with npm, so that the user's registry, proxy and
  * credentials count; nothing of what is fetched is run.
  *
- * @throws ImageFailure when it cannot be had, or is not what it must be.
+ * @throws ImageFailure for a version without a known hash, and a file that is not there.
  */
-export async function obtainNode(request: NodeRequest = {}): Promise<NodeRuntime> {
+export function findNode(request: NodeRequest = {}): NodeSource {
   const asked = request.node ?? pinnedNode;
   if (!/^v?\d+(\.\d+)*$/.test(asked)) return localNode(asked);
   const version = asked.replace(/^v/, "");
@@ -72,17 +81,25 @@ export async function obtainNode(request: NodeRequest = {}): Promise<NodeRuntime
     const known = Object.keys(releases).join(", ");
     throw new ImageFailure(`Node.js ${version} is not among the versions with a known hash: ${known}`, "give a path");
   }
-  const kept = path.join(request.cache ?? userCache(), `node-${version}-${release.sha256.slice(0, 16)}`);
-  const cached = readIfThere(kept);
-  if (cached !== undefined && sha256(cached) === release.sha256) {
-    return { version, bytes: cached, sha256: release.sha256 };
-  }
-  const bytes = await fetchNode(version, release, request);
-  replaceFile(kept, bytes);
-  return { version, bytes, sha256: release.sha256 };
+  return { version, sha256: release.sha256, read: () => readRelease(version, release, request) };
 }
 
-function localNode(file: string): NodeRuntime {
+/** As {@link findNode}, with its bytes. @throws ImageFailure (rejects) when it cannot be had, or is not what it must be. */
+export async function obtainNode(request: NodeRequest = {}): Promise<NodeRuntime> {
+  const found = findNode(request);
+  return { version: found.version, bytes: await found.read(), sha256: found.sha256 };
+}
+
+async function readRelease(version: string, release: Release, request: NodeRequest): Promise<Buffer> {
+  const kept = path.join(request.cache ?? userCache(), `node-${version}-${release.sha256.slice(0, 16)}`);
+  const cached = readIfThere(kept);
+  if (cached !== undefined && sha256(cached) === release.sha256) return cached;
+  const bytes = await fetchNode(version, release, request);
+  replaceFile(kept, bytes);
+  return bytes;
+}
+
+function localNode(file: string): NodeSource {
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
     throw new ImageFailure(`there is no Node.js program "${file}"`, "give the path of one for Linux on x86-64");
   }
@@ -90,7 +107,7 @@ function localNode(file: string): NodeRuntime {
   // Release builds name the archive of their headers.
   const at = bytes.indexOf("/node-v");
   const named = at < 0 ? undefined : /^\/node-v(\d+\.\d+\.\d+)-headers/.exec(bytes.toString("latin1", at, at + 40));
-  return { version: named?.[1] ?? "unknown", bytes, sha256: sha256(bytes) };
+  return { version: named?.[1] ?? "unknown", sha256: sha256(bytes), read: () => Promise.resolve(bytes) };
 }
 
 async function fetchNode(version: string, release: Release, request: NodeRequest): Promise<Buffer> {
