@@ -1,17 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { MachineType } from "@tesserae/qemu/arguments";
 import { buildImage } from "@tesserae/vm-image/build-image";
 import { build } from "esbuild";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
+import { kernelCache, patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
 
 // The suites of the signatures, run inside a machine by drivers/main.ts against the drivers of its devices.
 
 const reason = vmUnavailable();
 const folder = mkdtempSync(path.join(tmpdir(), "tesserae-drivers-"));
-const cache = path.resolve(import.meta.dirname, "../../node_modules/.cache/tesserae-drivers");
 let machine: TestMachine | undefined;
 afterEach(() => machine?.kill());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,7 +19,6 @@ let built: Promise<BuiltMachine> | undefined;
 
 async function buildSuites(): Promise<BuiltMachine> {
   const bundle = path.join(folder, "main.mjs");
-  mkdirSync(cache, { recursive: true });
   await build({
     entryPoints: [path.join(import.meta.dirname, "drivers/main.ts")],
     outfile: bundle,
@@ -30,7 +28,11 @@ async function buildSuites(): Promise<BuiltMachine> {
     conditions: ["tesserae-source"],
     logLevel: "silent",
   });
-  const { image, kernel, manifest } = await buildImage({ bundle, output: path.join(folder, "image"), cache });
+  const { image, kernel, manifest } = await buildImage({
+    bundle,
+    output: path.join(folder, "image"),
+    cache: kernelCache,
+  });
   const files = { kernel: kernel.file, image: image.file, manifest, bytes: image.size, sizes: [], formats: {} };
   return { name: "drivers", files };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildImage } from "@tesserae/vm-image/build-image";
@@ -6,14 +6,13 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GuestMemory, memoryArguments } from "./guest-memory.ts";
 import { findDevice, type HostileDevice } from "./hostile-back-end.ts";
-import { buildForVm, patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
+import { buildForVm, kernelCache, patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
 
 // Back ends that break the rules of virtio while the drivers run, in one machine with a device for each way to do so:
 // hostile/main.ts drives them. Each ends with its device in one line that names it and the rule, and nothing else does.
 
 const reason = vmUnavailable();
 const folder = mkdtempSync(path.join(tmpdir(), "tesserae-hostile-"));
-const cache = path.resolve(import.meta.dirname, "../../node_modules/.cache/tesserae-hostile");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const receive = 0;
@@ -196,7 +195,6 @@ function devices(): readonly string[] {
 
 async function buildDrivers(): Promise<BuiltMachine> {
   const bundle = path.join(folder, "main.mjs");
-  mkdirSync(cache, { recursive: true });
   await build({
     entryPoints: [path.join(import.meta.dirname, "hostile/main.ts")],
     outfile: bundle,
@@ -206,7 +204,11 @@ async function buildDrivers(): Promise<BuiltMachine> {
     conditions: ["tesserae-source"],
     logLevel: "silent",
   });
-  const { image, kernel, manifest } = await buildImage({ bundle, output: path.join(folder, "image"), cache });
+  const { image, kernel, manifest } = await buildImage({
+    bundle,
+    output: path.join(folder, "image"),
+    cache: kernelCache,
+  });
   const files = { kernel: kernel.file, image: image.file, manifest, bytes: image.size, sizes: [], formats: {} };
   return { name: "hostile", files };
 }

@@ -6,7 +6,7 @@ import { findCompiler } from "@tesserae/vm-image/compiler";
 import { fileContent, bytesContent } from "@tesserae/vm-image/content";
 import { layOut } from "@tesserae/vm-image/image-layout";
 import { runProgram } from "@tesserae/vm-image/run-program";
-import type { BuiltMachine } from "./test-machine.ts";
+import { kernelCache, type BuiltMachine } from "./test-machine.ts";
 
 const cache = path.resolve(import.meta.dirname, "../../node_modules/.cache/tesserae-program-machine");
 
@@ -37,7 +37,7 @@ export async function buildProgram(
   const [compiler = "", ...first] = command;
   const compiled = await runProgram(compiler, [...first, "-O1", "-static", "-w", "-o", program, source, ...flags]);
   if (compiled.status !== 0) throw new Error(`${source} does not compile: ${compiled.refused ?? compiled.stderr}`);
-  const kernel = await buildKernel({ output: path.join(folder, "kernel.elf"), cache });
+  const kernel = await buildKernel({ output: path.join(folder, "kernel.elf"), cache: kernelCache });
   const content = fileContent(program);
   const image = path.join(folder, "image.bin");
   const fd = openSync(image, "w");

@@ -1,13 +1,13 @@
 import path from "node:path";
 import { buildImage } from "@tesserae/vm-image/build-image";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
+import { kernelCache, patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
 
 // A stock Node.js on the kernel, without our libraries. What is checked is in test/fixtures/guest.
 
 const reason = vmUnavailable();
 const root = path.resolve(import.meta.dirname, "../..");
-const cache = path.join(root, "node_modules/.cache/tesserae-guest");
+const output = path.join(root, "node_modules/.cache/tesserae-guest");
 let app: BuiltMachine;
 let machine: TestMachine | undefined;
 afterEach(() => machine?.kill());
@@ -20,7 +20,7 @@ async function start(run: string): Promise<TestMachine> {
 describe.skipIf(reason !== undefined)(`Node.js on the kernel${reason === undefined ? "" : ` (${reason})`}`, () => {
   beforeAll(async () => {
     const bundle = path.join(root, "test/fixtures/guest");
-    const { kernel, image, manifest } = await buildImage({ bundle, output: cache, cache });
+    const { kernel, image, manifest } = await buildImage({ bundle, output, cache: kernelCache });
     const files = { kernel: kernel.file, image: image.file, manifest, bytes: image.size, sizes: [], formats: {} };
     app = { name: "guest", files };
   }, patience);

@@ -10,8 +10,12 @@ import type { MachineOptions, MachineType } from "@tesserae/qemu/arguments";
 import { findQemu } from "@tesserae/qemu/find";
 import { launch, type Machine } from "@tesserae/qemu/launch";
 import { placeForwards, type PlacedForward } from "@tesserae/qemu/network";
+import { userCache } from "@tesserae/vm-image/node-runtime";
 
 const root = path.resolve(import.meta.dirname, "../..");
+
+/** Where compiled kernels are kept: with those of the command, so that one is compiled once. */
+export const kernelCache = path.join(userCache(), "kernel");
 
 /** Milliseconds that a test with a machine may take: generous, as emulation on a busy host is slow. */
 export const patience = 300_000;
