@@ -1,4 +1,5 @@
-import type { Resolver } from "@tesserae/device/resolver";
+import type { Timers } from "@tesserae/device/clock";
+import type { Random } from "@tesserae/device/random";
 import type { Stack } from "@tesserae/device/stack";
 import type { KeyPlan, KeyValue } from "./key.ts";
 
@@ -22,7 +23,7 @@ export interface ImagePlan {
    * Where code of the image uses Node.js's networking modules, and the target has its own stack: puts them on that.
    * Called once, before main, with the first stack.
    */
-  installNodeApi?(options: { readonly stack: Stack; readonly resolver: Resolver }): void;
+  installNodeApi?(options: { readonly stack: Stack; readonly timers: Timers; readonly random: Random }): void;
 }
 
 /** One device of an image. */

@@ -1,5 +1,6 @@
 import dns from "node:dns";
 import net from "node:net";
+import os from "node:os";
 import tls from "node:tls";
 import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
@@ -117,4 +118,33 @@ test("a stack that closes ends listeners' connections with an error, and connect
   } finally {
     api.uninstall();
   }
+});
+
+test("what packages took hold of before is ours once it is installed", async () => {
+  // As a CommonJS package does when it is loaded.
+  const { lookup, lookupService } = dns.promises;
+  const { networkInterfaces } = os;
+  const { connect } = net;
+  const { connect: connectSecurely } = tls;
+  const stack = await makeStack();
+  const api = installNodeApi({ stack, resolver: createHosts({ names: { "here.test": "10.0.0.1" } }) });
+  try {
+    expect(await lookup("here.test")).toEqual({ address: "10.0.0.1", family: 4 });
+    expect(await lookupService("127.0.0.1", 80)).toEqual({ hostname: "localhost", service: "http" });
+    expect(Object.values(networkInterfaces()).flatMap((each) => each?.map(({ cidr }) => cidr))).toContain(
+      "10.0.0.1/24",
+    );
+    const away = { port: 80, host: "192.0.2.1" };
+    for (const socket of [connect(away), connectSecurely(away)]) {
+      expect(await new Promise((resolve) => socket.once("error", resolve))).toMatchObject({ code: "EHOSTUNREACH" });
+    }
+  } finally {
+    api.uninstall();
+    await stack.close();
+  }
+  expect(await lookup("127.0.0.1")).toEqual({ address: "127.0.0.1", family: 4 });
+  expect(networkInterfaces()).toEqual(os.networkInterfaces());
+  expect(Object.values(networkInterfaces()).flatMap((each) => each?.map(({ cidr }) => cidr))).not.toContain(
+    "10.0.0.1/24",
+  );
 });

@@ -3,6 +3,7 @@ import os from "node:os";
 import { IpAddress, MacAddress, Prefix } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import type { Patches } from "./patches.ts";
+import { trampoline } from "./trampoline.ts";
 
 /** What a stack over one interface tells of it, beside its addresses. */
 interface Described {
@@ -10,23 +11,24 @@ interface Described {
   readonly ip?: { readonly prefix: Prefix | undefined };
 }
 
+type Interfaces = NodeJS.Dict<os.NetworkInterfaceInfo[]>;
+
+const networkInterfaces = trampoline<[], Interfaces>(os, "networkInterfaces");
+syncBuiltinESMExports();
+
 /** Replaces `os.networkInterfaces`: servers print it to say where they can be reached. */
 export function patchInterfaces(stack: Stack & Described, patches: Patches): void {
-  patches.define(os, "networkInterfaces", {
-    value: (): NodeJS.Dict<os.NetworkInterfaceInfo[]> => {
-      const loopback = describe(new Prefix(IpAddress.loopback4, 8), MacAddress.zero);
-      const { netif, ip, addresses } = stack;
-      const prefix = ip?.prefix;
-      const own = addresses.map((address) => {
-        if (prefix?.address.equals(address) === true) return describe(prefix, netif?.mac);
-        return describe(new Prefix(address, address.family === 4 ? 32 : 128), netif?.mac);
-      });
-      // An interface without an address is not listed.
-      return { lo: [loopback], ...(own.length === 0 ? {} : { [netif?.name ?? "eth0"]: own }) };
-    },
+  networkInterfaces.install(patches, () => {
+    const loopback = describe(new Prefix(IpAddress.loopback4, 8), MacAddress.zero);
+    const { netif, ip, addresses } = stack;
+    const prefix = ip?.prefix;
+    const own = addresses.map((address) => {
+      if (prefix?.address.equals(address) === true) return describe(prefix, netif?.mac);
+      return describe(new Prefix(address, address.family === 4 ? 32 : 128), netif?.mac);
+    });
+    // An interface without an address is not listed.
+    return { lo: [loopback], ...(own.length === 0 ? {} : { [netif?.name ?? "eth0"]: own }) };
   });
-  syncBuiltinESMExports();
-  patches.afterwards(syncBuiltinESMExports);
 }
 
 function describe({ address, length }: Prefix, mac: MacAddress = MacAddress.zero): os.NetworkInterfaceInfo {

@@ -7,6 +7,7 @@ import type { LookupRequest } from "./bindings.ts";
 import { type Host, reportUncaught } from "./host.ts";
 import type { NameService } from "./name-service.ts";
 import type { Patches } from "./patches.ts";
+import { trampoline } from "./trampoline.ts";
 import { serviceName } from "./service-names.ts";
 import { readAddress } from "./socket-address.ts";
 
@@ -52,6 +53,13 @@ export function patchLookup(host: Host, patches: Patches, names: NameService): v
 type Lookup = (name: string, options?: dns.LookupOptions | number) => Promise<unknown>;
 type LookupService = (address: string, port: number) => Promise<unknown>;
 
+const promisesLookup = trampoline<Parameters<Lookup>, Promise<unknown>>(dnsPromises, "lookup");
+const promisesLookupService = trampoline<Partial<Parameters<LookupService>>, Promise<unknown>>(
+  dnsPromises,
+  "lookupService",
+);
+syncBuiltinESMExports();
+
 /** The outcome of `act` as a promise; what it throws is thrown. */
 function promised(act: (settle: (error: Error | null, value: unknown) => void) => void): Promise<unknown> {
   let settle: (error: Error | null, value: unknown) => void = () => undefined;
@@ -66,7 +74,7 @@ function promised(act: (settle: (error: Error | null, value: unknown) => void) =
 }
 
 function patchPromises(patches: Patches): void {
-  patches.method<Parameters<Lookup>, Promise<unknown>>(dnsPromises, "lookup", function (_, [name, options = {}]) {
+  promisesLookup.install(patches, (_, [name, options = {}]) => {
     const isAll = typeof options === "object" && "all" in options && options.all === true;
     return promised((settle) => {
       dns.lookup(name, typeof options === "number" ? { family: options } : options, (error, address, family) =>
@@ -74,20 +82,14 @@ function patchPromises(patches: Patches): void {
       );
     });
   });
-  patches.method<Partial<Parameters<LookupService>>, Promise<unknown>>(
-    dnsPromises,
-    "lookupService",
-    function (before, args) {
-      // Says what is missing.
-      const [address, port] = args;
-      if (address === undefined || port === undefined) return before.apply(this, args);
-      return promised((settle) => {
-        dns.lookupService(address, port, (error, hostname, service) => settle(error, { hostname, service }));
-      });
-    },
-  );
-  syncBuiltinESMExports();
-  patches.afterwards(syncBuiltinESMExports);
+  promisesLookupService.install(patches, (before, args) => {
+    // Says what is missing.
+    const [address, port] = args;
+    if (address === undefined || port === undefined) return before(...args);
+    return promised((settle) => {
+      dns.lookupService(address, port, (error, hostname, service) => settle(error, { hostname, service }));
+    });
+  });
 }
 
 /** Holds the event loop until the request is answered. */

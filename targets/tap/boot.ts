@@ -1,4 +1,5 @@
 import type { Netif } from "@tesserae/device/netif";
+import type { Stack } from "@tesserae/device/stack";
 import type { ImagePlan } from "@tesserae/image/plan";
 import { faults } from "@tesserae/netif/faults";
 import { pcap } from "@tesserae/netif/pcap";
@@ -20,11 +21,11 @@ import { TapError } from "./tun.ts";
 export function boot(plan: ImagePlan): Promise<void> {
   return runProcess(plan, {
     flags: tapFlags,
-    open: (flags, keys) => open(readFlags(flags, plan.keys, keys)),
+    open: (flags, keys) => open(plan, readFlags(flags, plan.keys, keys)),
   });
 }
 
-async function open(flags: TapFlags): Promise<OpenTarget> {
+async function open(plan: ImagePlan, flags: TapFlags): Promise<OpenTarget> {
   const capture = flags.pcap === undefined ? undefined : openCapture(flags.pcap);
   const device = await openDevice(flags);
   const timers = createTimers();
@@ -38,8 +39,15 @@ async function open(flags: TapFlags): Promise<OpenTarget> {
   if (flags.trace) {
     netif = trace(netif, { clock: timers, print: (line) => void process.stderr.write(`${line}\n`) });
   }
+  let hasNodeApi = false;
   return {
     base: { timers, random, console: createConsole(), netif },
+    made: ({ kind }, made) => {
+      if (kind !== "stack" || hasNodeApi || plan.installNodeApi === undefined) return;
+      hasNodeApi = true;
+      // as: the catalogue's implementations of the kind are of this type.
+      plan.installNodeApi({ stack: made as Stack, timers, random });
+    },
     ...(flags.ipv4 === undefined ? {} : { keys: { ipv4: flags.ipv4 } }),
     close: async () => {
       await netif.close();

@@ -10,7 +10,6 @@ import { describeWords, parseCommandLine } from "./command-line.ts";
 import { withoutInterrupts } from "./console-input.ts";
 import { flagsFor, readFlags } from "./flags.ts";
 import { discover, type Machine } from "./machine.ts";
-import { createVmResolver } from "./resolver.ts";
 import { createVirtioBlock } from "./virtio/block.ts";
 import { stirEntropy } from "./virtio/entropy.ts";
 import { createVirtioNet } from "./virtio/net.ts";
@@ -92,8 +91,7 @@ async function open(
       if (kind !== "stack" || hasNodeApi || plan.installNodeApi === undefined) return;
       hasNodeApi = true;
       // as: the catalogue's implementations of the kind are of this type.
-      const stack = made as Stack;
-      plan.installNodeApi({ stack, resolver: createVmResolver({ stack, timers, random }) });
+      plan.installNodeApi({ stack: made as Stack, timers, random });
     },
     close: async () => {
       for (const device of [...netifs, ...blocks]) await device.close();

@@ -21,7 +21,10 @@ export interface EntryModules {
 
 /** The source of an image's first module: imports what the graph chose, and nothing else, and boots it. */
 export function entrySource(graph: Graph, target: Target, modules: EntryModules): string {
+  // First: it comes between Node.js and what the application's packages take hold of when they are loaded.
+  const nodeApi = `import { installOnStack } from "@tesserae/node-api/on-stack";`;
   const imports = [
+    ...(modules.nodeApi ? [nodeApi] : []),
     `import { boot } from ${JSON.stringify(target.boot)};`,
     `import { main } from ${JSON.stringify(modules.main)};`,
   ];
@@ -71,7 +74,6 @@ export function entrySource(graph: Graph, target: Target, modules: EntryModules)
   if (constants.some((each) => each.includes("Prefix."))) {
     imports.push(`import { Prefix } from "@tesserae/device/address";`);
   }
-  if (modules.nodeApi) imports.push(`import { installNodeApi } from "@tesserae/node-api/install";`);
   if (modules.serves) imports.push(`import { LightResponse } from "@tesserae/http/light-response";`);
   return `${imports.join("\n")}
 ${modules.serves ? "\nglobalThis.Response = LightResponse;\n" : ""}
@@ -82,7 +84,7 @@ await boot({
   constants: { ${constants.join(", ")} },
   devices: [${devices.map((each) => `\n    ${each},`).join("")}\n  ],
   bindings: ${JSON.stringify(graph.bindings)},
-  main,${modules.scenario === undefined ? "" : "\n  scenario,"}${modules.nodeApi ? "\n  installNodeApi," : ""}
+  main,${modules.scenario === undefined ? "" : "\n  scenario,"}${modules.nodeApi ? "\n  installNodeApi: installOnStack," : ""}
 });
 `;
 }

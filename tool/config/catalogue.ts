@@ -99,8 +99,8 @@ export const catalogue: readonly Implementation[] = [
   {
     name: "dns",
     kind: "resolver",
-    module: "@tesserae/vm/resolver",
-    export: "createVmResolver",
+    module: "@tesserae/node-api/stack-resolver",
+    export: "createStackResolver",
     needs: { stack: "stack", timers: "timers", random: "random" },
     options: { names: { from: "declaration", option: "names", default: {} } },
     targets: ["vm"],

@@ -53,8 +53,8 @@ export const targets: readonly Target[] = [
     boot: "@tesserae/tap/boot",
     base: ["timers", "random", "console", "netif"],
     several: [],
-    nodeModules: false,
-    nodeApi: false,
+    nodeModules: true,
+    nodeApi: true,
     external: ["koffi"],
     flags: {
       tap: "NAME",

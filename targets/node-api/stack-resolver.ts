@@ -8,7 +8,7 @@ import { createHosts } from "@tesserae/tcpip/hosts";
 /** Servers asked at most; a network may tell more. */
 const mostServers = 8;
 
-export interface VmResolverOptions {
+export interface StackResolverOptions {
   readonly stack: Stack & { readonly nameServers?: readonly IpAddress[] };
   readonly timers: Timers;
   readonly random: Random;
@@ -17,7 +17,7 @@ export interface VmResolverOptions {
 }
 
 /** A resolver that asks the name servers that the stack knows of now, over the stack. */
-export function createVmResolver({ stack, timers, random, names }: VmResolverOptions): StubResolver {
+export function createStackResolver({ stack, timers, random, names }: StackResolverOptions): StubResolver {
   return createStubResolver({
     udp: stack.udp,
     tcp: stack.tcp,
