@@ -26,12 +26,10 @@
 	CALL(7, poll) CALL(232, epoll_wait) CALL(233, epoll_ctl) CALL(281, epoll_pwait) CALL(291, epoll_create1) \
 	/* process.c: memory */ \
 	CALL(9, mmap) CALL(10, mprotect) CALL(11, munmap) CALL(12, brk) CALL(28, madvise) \
-	/* process.c: threads */ \
+	/* process.c: threads, the process and the machine */ \
 	CALL(56, clone) CALL(60, exit) CALL(231, exit_group) CALL(24, sched_yield) CALL(158, arch_prctl) \
-	CALL(186, gettid) CALL(204, sched_getaffinity) CALL(218, set_tid_address) \
-	/* process.c: the process and the machine */ \
-	CALL(63, uname) CALL(98, getrusage) CALL(99, sysinfo) CALL(157, prctl) CALL(302, prlimit64) \
-	CALL(318, getrandom) \
+	CALL(186, gettid) CALL(204, sched_getaffinity) CALL(218, set_tid_address) CALL(63, uname) CALL(98, getrusage) \
+	CALL(99, sysinfo) CALL(157, prctl) CALL(302, prlimit64) CALL(318, getrandom) \
 	/* futex.c */ \
 	CALL(202, futex) \
 	/* signal.c */ \

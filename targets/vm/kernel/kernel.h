@@ -50,10 +50,12 @@ typedef __builtin_va_list va_list;
 int format(char *to, size_t size, const char *format, ...) PRINTF_FROM(3);
 void print(const char *format, ...) PRINTF_FROM(1), vprint(const char *format, va_list arguments);
 
-/* console.c: the 16550 at COM1. Output is polled, input comes by interrupt once console_start() has run. */
-void console_init(void), console_start(void), console_interrupt(void);
+/*
+ * console.c: the 16550 at COM1. Output is polled, input comes by interrupt once console_start() has run.
+ * console_flush() waits, not for ever, until all that was written has left.
+ */
+void console_init(void), console_start(void), console_interrupt(void), console_flush(void);
 void console_write(const char *bytes, size_t n);
-void console_flush(void); /* waits, not for ever, until all that was written has left */
 size_t console_read(char *to, size_t n); /* moves received bytes out of the queue; 0 when there are none */
 bool console_readable(void);
 extern bool console_line_open; /* the last byte written was no newline */
@@ -63,50 +65,34 @@ extern bool console_line_open; /* the last byte written was no newline */
  * stops with its line ("[kernel] …", no newline) and a status: what went wrong is not the kernel's fault.
  */
 struct trap_frame;
-void panic(const char *format, ...) NORETURN PRINTF_FROM(1);
-void panic_frame(struct trap_frame *frame, const char *what) NORETURN;
-void fail(int code, const char *format, ...) NORETURN PRINTF_FROM(2);
-void print_registers(const struct trap_frame *frame);
-#define ASSERT(condition) \
-	((condition) ? (void)0 : panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition))
+void panic(const char *format, ...) NORETURN PRINTF_FROM(1), fail(int code, const char *, ...) NORETURN PRINTF_FROM(2);
+void panic_frame(struct trap_frame *frame, const char *what) NORETURN, print_registers(const struct trap_frame *frame);
+#define ASSERT(condition) ((condition) ? (void)0 : panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition))
 /* symbols.c, generated at build time: function names by offset from kernel_start, ascending. */
-struct symbol {
-	u32 offset;
-	const char *name;
-};
-extern const struct symbol kernel_symbols[];
+extern const struct symbol { u32 offset; const char *name; } kernel_symbols[];
 extern const u32 kernel_symbol_count;
 
 /* bootinfo.c: what the loader handed over, copied, or one line that says why it makes no sense. */
 enum { MEMORY_RAM = 1, MAX_MEMORY_RANGES = 128 };
-struct memory_range {
-	u64 address, size;
-	u32 type, reserved; /* E820 */
-};
-struct boot_info {
+struct memory_range { u64 address, size; u32 type, reserved; }; /* E820 */
+extern struct boot_info {
 	struct memory_range map[MAX_MEMORY_RANGES];
 	u32 map_count;
 	u64 image, image_size, rsdp; /* physical */
 	char command_line[4096];
-};
-extern struct boot_info boot_info;
+} boot_info;
 void bootinfo_init(u64 start_info), pmem_init(void);
 /* The value of the word `key=value`, not in quotes, of the command line; false when absent. `key` alone is "". */
 bool bootinfo_option(const char *key, char *value, size_t size);
 bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it, or of the image */
-/* An image linked behind the kernel, for machines that load one file: the image builder fills this in. */
-struct embedded_image {
-	char magic[8];      /* "TSEMBED" */
-	u64 physical, size; /* size 0: none */
-};
-extern const volatile struct embedded_image embedded_image;
+/* An image linked behind the kernel, for machines that load one file: the image builder fills it in. Size 0: none. */
+extern const volatile struct embedded_image { char magic[8]; u64 physical, size; } embedded_image; /* "TSEMBED" */
 
 /* processor.c: GDT, TSS, IDT, control registers, features. */
-struct cpu_features {
+extern struct cpu_features {
 	bool smap, smep, umip, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
 	char hypervisor[13];
-};
-extern struct cpu_features cpu;
+} cpu;
 void processor_init(void), processor_set_kernel_stack(u64 top); /* where traps and calls of the program begin */
 
 /* trap.c. Exceptions: Intel SDM volume 3, table 6-1. */
@@ -116,10 +102,9 @@ struct trap_frame {
 	u64 rip, cs, rflags, rsp, ss;
 };
 enum {
-	TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_NMI = 2, TRAP_BREAKPOINT = 3, TRAP_OVERFLOW = 4, TRAP_BOUND = 5,
-	TRAP_INVALID_OPCODE = 6, TRAP_NO_DEVICE = 7, TRAP_DOUBLE_FAULT = 8, TRAP_INVALID_TASK = 10, TRAP_NO_SEGMENT = 11,
-	TRAP_STACK = 12, TRAP_PROTECTION = 13, TRAP_PAGE_FAULT = 14, TRAP_FLOATING_POINT = 16, TRAP_ALIGNMENT = 17,
-	TRAP_MACHINE_CHECK = 18, TRAP_SIMD = 19,
+	TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_NMI = 2, TRAP_BREAKPOINT = 3, TRAP_INVALID_OPCODE = 6,
+	TRAP_DOUBLE_FAULT = 8, TRAP_NO_SEGMENT = 11, TRAP_STACK = 12, TRAP_PROTECTION = 13, TRAP_PAGE_FAULT = 14,
+	TRAP_FLOATING_POINT = 16, TRAP_ALIGNMENT = 17, TRAP_MACHINE_CHECK = 18, TRAP_SIMD = 19,
 	VECTOR_TIMER = 32, VECTOR_CONSOLE = 33, VECTOR_FIRST_FREE = 48, VECTOR_SPURIOUS = 255,
 };
 void trap_dispatch(struct trap_frame *frame); /* called by entry.S */
@@ -168,9 +153,9 @@ void power_off(int code) NORETURN, power_reset(void) NORETURN;
 #define RAM_LIMIT (1024 * GIB) /* what lies above is left alone */
 #define MAX_ORDER 14
 void page_init(void), page_add(u64 from, u64 to); /* RAM below 4 GiB, which the loader maps; more, once it is mapped */
-void *page_alloc(u32 order), *page_alloc_dirty(u32 order); /* an address in the direct map: zeroed, or as it is */
+/* An address in the direct map: zeroed, or as it is; a count of pages for DMA is contiguous, zeroed and never freed. */
+void *page_alloc(u32 order), *page_alloc_dirty(u32 order), *page_alloc_device(u64 count);
 void page_free(void *page, u32 order);
-void *page_alloc_device(u64 count);     /* contiguous, zeroed, for DMA; never freed */
 bool dma_owns(u64 address, u64 length); /* wholly inside pages that page_alloc_device() gave */
 struct span { u64 start, end; };
 /* The next range of the boot map, from *i on, that has whole pages of RAM in [from, to): those. False: no more. */
@@ -192,8 +177,8 @@ enum {
 #define PTE_ADDRESS    0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
 void pagetable_init(void), tlb_flush_all(void);
-u64 *pte_make(u64 address);           /* NULL when memory is out */
-u64 *pte_next(u64 *address, u64 end); /* first entry at or after *address that a table exists for */
+/* Made: NULL when memory is out. Next: the first entry at or after *address that a table exists for. */
+u64 *pte_make(u64 address), *pte_next(u64 *address, u64 end);
 /* Points an entry at a frame (kind: of PTE_KIND), or frees the frame if it is ours. Flushes nothing. */
 void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection), pte_clear(u64 *pte);
 /* Unmapping frees frames that are ours and empty tables. Both flush. */
@@ -206,25 +191,22 @@ volatile void *device_map(u64 address, u64 length);
 
 /* vma.c: the program's address space as a sorted set of areas. */
 struct node;
-struct area {
+extern struct area {
 	u64 start, end;
 	u32 protection, flags; /* PROT_…; MAP_SHARED | AREA_… */
 	struct node *file;     /* NULL: anonymous */
 	u64 offset;            /* in the file, or physical address for AREA_DEVICE */
-};
-#define AREA_DEVICE 0x10000000u /* bound through the device window: never freed, never paged */
-#define AREA_STACK  0x20000000u
-#define MAX_AREAS   65530
-extern struct area *areas; /* an insertion moves them */
+} *areas; /* an insertion moves them */
+/* AREA_DEVICE was bound through the device window: never freed, never paged. */
+enum { AREA_DEVICE = 0x10000000, AREA_STACK = 0x20000000, MAX_AREAS = 65530 };
 extern u32 area_count;
 extern u64 mmap_base, brk_start;
-void area_init(void);                /* picks mmap_base (ASLR) */
 struct area *area_find(u64 address); /* the one that holds it, or NULL */
 u32 area_index(u64 address);         /* first area with end > address */
 i64 area_insert(u64 start, u64 end, u32 protection, u32 flags, struct node *file, u64 offset), area_split(u64 at);
-bool area_reserve(void);                 /* makes sure that the next area_insert() succeeds */
-void area_remove(u64 start, u64 end);    /* after splits at both ends */
-void area_merge(u64 start, u64 end);     /* joins what can be joined at the borders in [start, end] */
+bool area_reserve(void); /* makes sure that the next area_insert() succeeds */
+/* Picks mmap_base (ASLR); removes, after splits at both ends; joins what can be at the borders in [start, end]. */
+void area_init(void), area_remove(u64 start, u64 end), area_merge(u64 start, u64 end);
 u64 area_gap(u64 length, u64 alignment); /* top down below mmap_base; 0 when there is none */
 size_t area_describe(char *to, size_t size); /* as /proc/self/maps */
 
@@ -251,10 +233,7 @@ i64 clear_user(u64 to, size_t n);
 i64 string_from_user(char *to, u64 from, size_t size);
 #define get_user(variable, address) copy_from_user(&(variable), (address), sizeof(variable))
 #define put_user(value, address) \
-	({ \
-		__typeof__(value) put_user_value = (value); \
-		copy_to_user((address), &put_user_value, sizeof put_user_value); \
-	})
+	({ __typeof__(value) put_value = (value); copy_to_user((address), &put_value, sizeof put_value); })
 bool user_range(u64 address, u64 length); /* inside the program's half */
 
 /* image.c: the read-only tree of files that came with the kernel. */
@@ -283,11 +262,10 @@ void program_start(void) NORETURN;
 extern struct node *program_node; /* what runs */
 
 /* thread.c */
-enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
-struct thread {
+extern struct thread {
 	u64 kernel_sp, kernel_stack, fs_base;
 	void *extended_state; /* XSAVE area */
-	enum thread_state state;
+	enum { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD } state;
 	i32 id;
 	u64 deadline; /* of block_on(); FOREVER is none */
 	const void *channel;
@@ -298,22 +276,22 @@ struct thread {
 	u32 last_call;
 	char name[16];
 	struct thread *next, *run_next, *futex_next;
-};
+} *current, *threads;
 enum { MAX_THREADS = 512, KERNEL_STACK_PAGES = 4 };
-extern struct thread *current, *threads;
 extern bool reschedule; /* set by the timer: give way on the return to the program */
 extern u64 extended_state_size, extended_state_parts; /* bytes; bits of XCR0 */
-struct thread *thread_new(void); /* blocked; NULL at MAX_THREADS or out of memory */
-struct thread *thread_find(i32 id);
+struct thread *thread_new(void), *thread_find(i32 id); /* new: blocked; NULL at MAX_THREADS or out of memory */
 struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
 void thread_init(void), schedule(void), timer_tick(void), thread_wake(struct thread *thread), wake(const void *channel);
 void thread_exit(void) NORETURN, thread_exit_all(int code) NORETURN; /* the latter ends the machine */
 /* Sleeps until wake(channel), the deadline (true) or a signal (current->interrupted). */
 bool block_on(const void *channel, u64 deadline);
 u64 process_time(void); /* of all threads, nanoseconds */
-/* Areas are extended_state_size bytes at a multiple of 64. Reset: as a new thread has it. */
-void extended_state_save(void *to), extended_state_reset(void *area);
-void extended_state_load(const void *from); /* faults the kernel on garbage: see clean_xstate() in signal.c */
+/*
+ * Areas are extended_state_size bytes at a multiple of 64. Reset: as a new thread has it. Garbage that is loaded faults
+ * the kernel: see clean_xstate() in signal.c.
+ */
+void extended_state_save(void *to), extended_state_reset(void *area), extended_state_load(const void *from);
 
 /* futex.c */
 void futex_thread_exit(void); /* clear_tid of a thread that ends */
@@ -321,30 +299,26 @@ void futex_thread_exit(void); /* clear_tid of a thread that ends */
 /* signal.c: on the way back to the program from a trap, and from a system call, which is restarted or not. */
 void signal_deliver_pending(struct trap_frame *frame), signal_after_call(struct trap_frame *frame, u64 number);
 /* Delivers a signal that the current instruction caused; false when the program has no handler for it. */
-bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address);
+bool signal_fault(struct trap_frame *frame, int signal, int code, u64 address), signal_is_pending(void);
 void signal_send(struct thread *thread, int signal);
-bool signal_is_pending(void);
 
 /*
  * syscall.c: the table of calls.h. entry.S calls it with the frame; it puts the result into frame->rax. A handler
  * that block_on() left with current->interrupted returns -ERESTART when the call may simply start again after the
  * signal (read, write), -EINTR when not (epoll_wait, sleeps).
  */
-void syscall_dispatch(struct trap_frame *frame);
-void trace_init(void), trace_counts(void); /* kernel.trace=N; at exit */
+void syscall_dispatch(struct trap_frame *frame), trace_init(void), trace_counts(void); /* kernel.trace=N; at exit */
 
 /* time-calls.c: a timespec of the program as nanoseconds; -EFAULT or -EINVAL. Saturates below FOREVER. */
 i64 timespec_from_user(u64 *nanoseconds, u64 address);
-/* For block_on(); `time` is on the monotonic clock, or since 1970. */
-u64 deadline_after(u64 nanoseconds), deadline_at(u64 time, bool realtime);
-u64 thread_time(void); /* of the current one on the processor */
+/* For block_on(); `time` is on the monotonic clock, or since 1970. thread_time(): the current one's run time. */
+u64 deadline_after(u64 nanoseconds), deadline_at(u64 time, bool realtime), thread_time(void);
 
 /* file.c: open files and descriptors. */
 struct file;
 struct file_operations {
-	/* position: -1 in files without a size, but for pread. Buffers: user addresses. NULL: EINVAL. */
-	i64 (*read)(struct file *file, u64 to, size_t n, i64 position);
-	i64 (*write)(struct file *file, u64 from, size_t n, i64 position);
+	/* at: -1 in files without a size, but for pread. Buffers: user addresses. NULL: EINVAL. */
+	i64 (*read)(struct file *file, u64 to, size_t n, i64 at), (*write)(struct file *, u64 from, size_t n, i64 at);
 	u32 (*poll)(struct file *file); /* EPOLL…; NULL: always readable and writable, and epoll refuses it */
 	i64 (*control)(struct file *file, u32 request, u64 argument); /* ioctl; NULL: ENOTTY */
 	u64 (*size)(struct file *file); /* of the contents, in bytes; NULL: the file has none and cannot seek */
@@ -360,14 +334,15 @@ struct file {
 	void *state;       /* what the operations keep: behind the file, or where they like */
 	size_t state_size;
 };
-#define MAX_FILES  1024
-#define COPY_SLICE (256 * KIB) /* long copies look for a reason to give way this often */
+enum { MAX_FILES = 1024, COPY_SLICE = 256 * KIB }; /* long copies look for a reason to give way that often */
 /* Without references, with zeroed state of that size (0: none); NULL when memory is out. */
 struct file *file_new(const struct file_operations *operations, u32 flags, size_t state_size);
-struct file *file_get(int fd);       /* NULL: EBADF. A call that may sleep counts a reference, and releases it */
-i64 file_install(struct file *file); /* in the lowest free descriptor, or frees it. NULL: -ENOMEM */
-i64 file_wait(struct file *file);    /* for its next event: 0, -EAGAIN if it is non-blocking, -ERESTART for a signal */
-i64 file_close(int fd);
+struct file *file_get(int fd); /* NULL: EBADF. A call that may sleep counts a reference, and releases it */
+/*
+ * Installed is a file in the lowest free descriptor, or it is freed; NULL: -ENOMEM. To wait is for the next event: 0,
+ * -EAGAIN if the file is non-blocking, -ERESTART for a signal.
+ */
+i64 file_install(struct file *file), file_wait(struct file *file), file_close(int fd);
 void file_init(void), file_release(struct file *file); /* descriptors 0, 1, 2 */
 u32 file_poll(struct file *file);
 u64 file_size(struct file *file);
@@ -392,9 +367,8 @@ bool path_normalize(const char *directory, const char *path, char *to, size_t si
 i64 path_find(int directory, u64 path_address, bool follow, struct place *place); /* what a path argument names */
 
 /* process-files.c: files that are not in the image: /proc, /dev and the device window. Opened: a descriptor. */
-i64 special_open(const char *path, u32 flags);
+i64 special_open(const char *path, u32 flags), random_to_user(u64 to, u64 n); /* bytes written */
 bool special_exists(const char *path, u32 *mode);
-i64 random_to_user(u64 to, u64 n); /* bytes written */
 
 /* window.c: see window.h. An interrupt comes from trap.c, before it is acknowledged. */
 extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;

@@ -8,7 +8,7 @@ enum {
 	EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, ENOEXEC = 8, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
 	EFAULT = 14, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
 	ENOTTY = 25, ENOSPC = 28, ESPIPE = 29, EROFS = 30, EPIPE = 32, ERANGE = 34, ENAMETOOLONG = 36, ENOSYS = 38,
-	ELOOP = 40, EOVERFLOW = 75, EAFNOSUPPORT = 97, ETIMEDOUT = 110, ERESTART = 512,
+	ELOOP = 40, EAFNOSUPPORT = 97, ETIMEDOUT = 110, ERESTART = 512,
 };
 
 /* Files. */
@@ -16,18 +16,15 @@ enum {
 	O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000,
 	O_APPEND = 02000, O_NONBLOCK = 04000, O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000,
 };
-enum {
-	S_IFMT = 0170000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFDIR = 0040000, S_IFCHR = 0020000,
-	S_IFIFO = 0010000,
-};
+enum { S_IFMT = 0170000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFDIR = 040000, S_IFCHR = 020000, S_IFIFO = 010000 };
 enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000 };
 enum { SEEK_SET, SEEK_CUR, SEEK_END };
 enum { X_OK = 1, W_OK = 2, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4 };
 enum {
-	TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413, FIONREAD = 0x541b,
+	TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413,
 	FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451,
 };
-enum { PATH_MAX = 4096, IOV_MAX = 1024 };
+enum { IOV_MAX = 1024 };
 struct iovec { u64 base, length; };
 struct stat {
 	u64 dev, ino, nlink;
@@ -48,13 +45,7 @@ struct statx {
 	u32 rdev_major, rdev_minor, dev_major, dev_minor;
 	u64 more[14];
 };
-struct dirent64 {
-	u64 ino;
-	i64 offset;
-	u16 length;
-	u8 type;
-	char name[];
-} __attribute__((packed));
+struct dirent64 { u64 ino; i64 offset; u16 length; u8 type; char name[]; } __attribute__((packed));
 _Static_assert(sizeof(struct stat) == 144 && sizeof(struct statx) == 256, "ABI");
 
 /* Readiness, of poll as of epoll. */
@@ -67,16 +58,15 @@ struct epoll_event { u32 events; u64 data; } __attribute__((packed));
 /* Memory. */
 enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
 enum {
-	MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_SHARED_VALIDATE = 3, MAP_TYPE = 15, MAP_FIXED = 0x10,
-	MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
+	MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 15, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000,
+	MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
 };
 enum { MADV_NORMAL = 0, MADV_WILLNEED = 3, MADV_DONTNEED = 4, MADV_FREE = 8, MADV_DONTFORK = 10, MADV_PAGEOUT = 21 };
 
 /* The vector of facts on a new program's stack. */
 enum {
-	AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_ENTRY = 9,
-	AT_PLATFORM = 15, AT_HWCAP = 16, AT_CLKTCK = 17, AT_SECURE = 23, AT_RANDOM = 25, AT_EXECFN = 31,
-	AT_MINSIGSTKSZ = 51,
+	AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_ENTRY = 9, AT_CLKTCK = 17,
+	AT_SECURE = 23, AT_RANDOM = 25, AT_MINSIGSTKSZ = 51,
 };
 
 /* Time. */
@@ -98,13 +88,9 @@ enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9, FUTEX_PRIVATE_FLAG
 enum { ARCH_SET_FS = 0x1002, PR_SET_NAME = 15, RUSAGE_SELF = 0, RUSAGE_THREAD = 1 };
 enum { RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NOFILE = 7, RLIMIT_COUNT = 16 };
 struct rlimit { u64 soft, hard; };
-struct rusage {
-	struct timeval user, system;
-	i64 max_resident, integral[3], minor_faults, more[9];
-};
+struct rusage { struct timeval user, system; i64 max_resident, integral[3], minor_faults, more[9]; };
 struct sysinfo {
-	i64 uptime;
-	u64 loads[3], total_ram, free_ram, shared_ram, buffer_ram, total_swap, free_swap;
+	u64 uptime, loads[3], total_ram, free_ram, shared_ram, buffer_ram, total_swap, free_swap;
 	u16 processes, pad[3];
 	u64 total_high, free_high;
 	u32 unit, pad2;
@@ -114,24 +100,16 @@ _Static_assert(sizeof(struct sysinfo) == 112 && sizeof(struct rusage) == 144, "A
 
 /* Signals. */
 enum {
-	SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGUSR1 = 10, SIGSEGV = 11, SIGPIPE = 13,
-	SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGWINCH = 28,
-	SIGNAL_COUNT = 64,
+	SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGSEGV = 11, SIGPIPE = 13, SIGCHLD = 17,
+	SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGWINCH = 28, SIGNAL_COUNT = 64,
 };
 enum { SIG_DFL = 0, SIG_IGN = 1, SIG_BLOCK = 0, SIG_UNBLOCK = 1, SIG_SETMASK = 2, SS_ONSTACK = 1, SS_DISABLE = 2 };
-enum {
-	SA_SIGINFO = 4, SA_RESTORER = 0x4000000, SA_ONSTACK = 0x8000000, SA_RESTART = 0x10000000,
-	SA_NODEFER = 0x40000000,
-};
+enum { SA_ONSTACK = 0x8000000, SA_RESTART = 0x10000000, SA_NODEFER = 0x40000000 };
 #define SA_RESETHAND 0x80000000UL
 enum { SI_USER = 0, SI_KERNEL = 0x80, SEGV_MAPERR = 1, SEGV_ACCERR = 2 };
 struct sigaction { u64 handler, flags, restorer, mask; };
 struct sigaltstack { u64 address; i32 flags; u32 pad; u64 size; };
-struct siginfo {
-	i32 signal, error, code, pad;
-	u64 address; /* of a fault; for the others: sender's pid and uid */
-	u64 rest[13];
-};
+struct siginfo { i32 signal, error, code, pad; u64 address, rest[13]; }; /* of a fault; others: sender's pid and uid */
 struct ucontext {
 	u64 flags, link;
 	struct sigaltstack stack;

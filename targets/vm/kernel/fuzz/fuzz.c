@@ -21,6 +21,9 @@
 #define ARENA_SIZE (4 * MIB)
 #define USER_TOP   0x00007ffffffff000UL
 
+/* What the kernel need not know by name. */
+enum { SIGUSR1 = 10, SA_SIGINFO = 4, SA_RESTORER = 0x4000000, PATH_MAX = 4096, FIONREAD = 0x541b };
+
 #define WORKER_SIZE       (128 * KIB) /* with its stacks */
 #define MAX_WORKERS       24
 #define SIGNAL_STACK_SIZE (32 * KIB)
