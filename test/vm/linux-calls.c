@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -66,6 +65,17 @@ static int watch(int set, int operation, int fd, uint32_t events, uint64_t data)
 	return epoll_ctl(set, operation, fd, &event);
 }
 
+/* What of these a file is ready for, with a set of its own. */
+static int ready(int fd, uint32_t events, int milliseconds)
+{
+	struct epoll_event event = { 0 };
+	int set = epoll_create1(0);
+	watch(set, EPOLL_CTL_ADD, fd, events, 0);
+	int count = epoll_wait(set, &event, 1, milliseconds);
+	close(set);
+	return count < 0 ? count : (int)event.events;
+}
+
 static void pipes(void)
 {
 	int p[2];
@@ -96,9 +106,7 @@ static void pipes(void)
 	SHOW(readv(p[0], parts, 2000));
 	SHOW(writev(p[1], (void *)8, 1));
 	SHOW(close(p[0]));
-	struct pollfd poller = { p[1], POLLOUT, 0 };
-	SHOW(poll(&poller, 1, 0));
-	SHOW(poller.revents);
+	SHOW(ready(p[1], EPOLLOUT, 0));
 	SHOW(write(p[1], "x", 1));
 	SHOW(signals);
 	SHOW(close(p[1]));
@@ -106,12 +114,9 @@ static void pipes(void)
 	SHOW(pipe2(p, 0));
 	SHOW(write(p[1], "abc", 3));
 	SHOW(close(p[1]));
-	poller = (struct pollfd){ p[0], POLLIN, 0 };
-	SHOW(poll(&poller, 1, 0));
-	SHOW(poller.revents);
+	SHOW(ready(p[0], EPOLLIN, 0));
 	SHOW(read(p[0], text, 16));
-	SHOW(poll(&poller, 1, 0));
-	SHOW(poller.revents);
+	SHOW(ready(p[0], EPOLLIN, 0));
 	SHOW(read(p[0], text, 16));
 	SHOW(close(p[0]));
 	SHOW(syscall(SYS_pipe2, p, 0x123));
@@ -135,9 +140,7 @@ static void counters(void)
 	SHOW(write(fd, &value, 8));
 	value = 1;
 	SHOW(write(fd, &value, 8));
-	struct pollfd poller = { fd, POLLIN | POLLOUT, 0 };
-	SHOW(poll(&poller, 1, 0));
-	SHOW(poller.revents);
+	SHOW(ready(fd, EPOLLIN | EPOLLOUT, 0));
 	SHOW(read(fd, &value, 8));
 	SHOW(value == ~0ul - 1);
 	SHOW(close(fd));
@@ -220,23 +223,6 @@ static void sets(void)
 	SHOW(close(set));
 }
 
-static void polls(void)
-{
-	TITLE("poll");
-	int p[2];
-	SHOW(pipe2(p, 0));
-	struct pollfd pollers[4] = { { p[0], POLLIN, 0 }, { -1, POLLIN, 7 }, { 99, POLLIN, 0 },
-				     { p[1], POLLOUT, 0 } };
-	SHOW(poll(pollers, 4, -1));
-	for (int i = 0; i < 4; i++)
-		SHOW(pollers[i].revents);
-	SHOW(poll(pollers, 1, 1));
-	SHOW(poll(NULL, 0, 1));
-	SHOW(poll((void *)8, 1, 0));
-	SHOW(close(p[0]));
-	SHOW(close(p[1]));
-}
-
 static void descriptors(void)
 {
 	TITLE("descriptors");
@@ -269,15 +255,8 @@ static void files(void)
 	long size = stat.st_size;
 	SHOW(read(fd, text, 4));
 	SHOW(memcmp(text, "\177ELF", 4));
-	SHOW(lseek(fd, 0, SEEK_CUR));
-	SHOW(lseek(fd, -4, SEEK_CUR));
-	SHOW(lseek(fd, -1, SEEK_SET));
-	SHOW(lseek(fd, 0, 9));
-	SHOW(lseek(fd, -2, SEEK_END) == size - 2);
-	SHOW(read(fd, text, 8));
-	SHOW(read(fd, text, 8));
-	SHOW(lseek(fd, 5, SEEK_END) == size + 5);
-	SHOW(read(fd, text, 8));
+	SHOW(read(fd, text, 4));
+	SHOW(text[0]);
 	SHOW(pread(fd, text, 3, 1));
 	SHOW(memcmp(text, "ELF", 3));
 	SHOW(pread(fd, text, 3, -1));
@@ -379,7 +358,6 @@ static void waits(void)
 {
 	pthread_t thread, self = pthread_self();
 	struct helper helper;
-	struct pollfd poller;
 	void *total;
 	int p[2];
 	char text[8];
@@ -394,12 +372,11 @@ static void waits(void)
 	events(set, 8, 5000);
 	pthread_join(thread, NULL);
 	SHOW(read(p[0], text, 8));
-	poller = (struct pollfd){ p[0], POLLIN, 0 };
 	later(&thread, &helper, p[1], "abc");
-	SHOW(poll(&poller, 1, 5000));
+	SHOW(ready(p[0], EPOLLIN, 5000));
 	pthread_join(thread, NULL);
 	SHOW(read(p[0], text, 8));
-	SHOW(poll(&poller, 1, 5));
+	SHOW(ready(p[0], EPOLLIN, 5));
 	TITLE("a file joins a set on which a thread sleeps");
 	int q[2];
 	SHOW(pipe2(q, 0));
@@ -430,9 +407,8 @@ static void waits(void)
 	pthread_create(&thread, NULL, kick, &self);
 	SHOW(read(p[0], text, 8));
 	pthread_join(thread, NULL);
-	poller = (struct pollfd){ p[0], POLLIN, 0 };
 	pthread_create(&thread, NULL, kick, &self);
-	SHOW(poll(&poller, 1, 5000));
+	SHOW(ready(p[0], EPOLLIN, 5000));
 	pthread_join(thread, NULL);
 	action.sa_flags = SA_RESTART;
 	sigaction(SIGUSR1, &action, NULL);
@@ -473,7 +449,6 @@ int main(void)
 	pipes();
 	counters();
 	sets();
-	polls();
 	descriptors();
 	files();
 	waits();

@@ -13,7 +13,7 @@ afterEach(() => machine?.kill());
 
 describe.skipIf(reason !== undefined)(`system calls${reason === undefined ? "" : ` (${reason})`}`, () => {
   test.each([
-    ["linux-calls.c", "pipes, eventfd, epoll, poll, descriptors, files, sleeping calls"],
+    ["linux-calls.c", "pipes, eventfd, epoll, descriptors, files, sleeping calls"],
     ["linux-memory.c", "memory, signals, faults, futexes, threads, time"],
   ])(
     "of %s answer as Linux's do: %s",

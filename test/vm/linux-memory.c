@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -126,7 +127,9 @@ static void areas(void)
 	SHOW(memcmp(file, "\177ELF", 4));
 	SHOW(OFFSET(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 1)));
 	SHOW(OFFSET(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)));
-	long size = lseek(fd, 0, SEEK_END);
+	struct stat stat;
+	fstat(fd, &stat);
+	long size = stat.st_size;
 	char *end = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, fd, size & -PAGE);
 	SHOW(probe(end, 0));
 	SHOW(end[size % PAGE]);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -137,7 +138,9 @@ static void arguments(void)
 static void files(const char *self)
 {
 	int fd = open(self, O_RDONLY);
-	long size = lseek(fd, 0, SEEK_END);
+	struct stat stat;
+	fstat(fd, &stat);
+	long size = stat.st_size;
 	long end = (size + (long)PAGE - 1) & ~(long)(PAGE - 1);
 	TITLE("files");
 	volatile char *file = mmap(NULL, 8 * PAGE, BOTH, MAP_PRIVATE, fd, 0);

@@ -1,20 +1,17 @@
 /*
  * The console as a terminal. Output goes to the serial line; input comes as the other end sends it, with a carriage
- * return made a line feed unless the program has asked for raw input. There is no echo and no editing of lines: what
- * is at the other end is another program as often as a terminal.
+ * return made a line feed. There is no echo and no editing of lines, whatever settings the program asks
+ * for: what is at the other end is another program as often as a terminal.
  */
 #include "calls.h"
 #include "kernel.h"
 
 #define SLICE 256
-enum { ICRNL = 0400, ONLCR = 4, OPOST = 1, CS8 = 060, CREAD = 0200, B115200 = 010002 };
-struct termios {
-	u32 input, output, control, local;
-	u8 discipline, characters[19];
-};
-_Static_assert(sizeof(struct termios) == 36, "ABI");
 
-static struct termios settings = {.input = ICRNL, .output = OPOST | ONLCR, .control = CS8 | CREAD | B115200};
+/* ICRNL; OPOST, ONLCR; CS8, CREAD, B115200. Others are taken and not heeded. */
+static const struct termios {
+	u32 input, output, control, local, other[5];
+} settings = {.input = 0400, .output = 05, .control = 010262};
 static const struct { u16 rows, columns, width, height; } window_size = {.rows = 25, .columns = 80};
 static struct file *console; /* the only one: there is one queue of input, however often it is opened */
 
@@ -26,7 +23,7 @@ static i64 tty_read(struct file *file, u64 to, size_t n, i64 position) {
 	if (!user_range(to, n)) return -EFAULT;
 	size_t count = console_read(bytes, MIN(n, sizeof bytes));
 	for (size_t i = 0; i < count; i++)
-		if (bytes[i] == '\r' && settings.input & ICRNL) bytes[i] = '\n';
+		if (bytes[i] == '\r') bytes[i] = '\n';
 	return copy_to_user(to, bytes, count) < 0 ? -EFAULT : (i64)count;
 }
 
@@ -50,7 +47,7 @@ static i64 tty_control(struct file *file, u32 request, u64 argument) {
 	case TCGETS: return put_user(settings, argument);
 	case TCSETS:
 	case TCSETSW:
-	case TCSETSF: return get_user(settings, argument);
+	case TCSETSF: return user_range(argument, sizeof settings) ? 0 : -EFAULT;
 	case TIOCGWINSZ: return put_user(window_size, argument);
 	}
 	return -ENOTTY;

@@ -119,17 +119,6 @@ i64 sys_writev(const u64 *a) { return transfer(a, WRITE | VECTOR); }
 i64 sys_preadv(const u64 *a) { return transfer(a, READ | VECTOR | POSITION); }
 i64 sys_pwritev(const u64 *a) { return transfer(a, WRITE | VECTOR | POSITION); }
 
-i64 sys_lseek(const u64 *a) {
-	struct file *file = file_get(a[0]);
-	i64 target;
-	if (!file) return -EBADF;
-	if (!file->operations->size) return -ESPIPE;
-	const i64 base[] = {[SEEK_SET] = 0, [SEEK_CUR] = file->position, [SEEK_END] = file_size(file)};
-	if (a[2] > SEEK_END || __builtin_add_overflow(base[a[2]], (i64)a[1], &target) || target < 0) return -EINVAL;
-	file->position = target;
-	return target;
-}
-
 i64 sys_close(const u64 *a) { return file_close(a[0]); }
 
 /* Nothing is ever executed: whether a descriptor would be closed then is not kept. */

@@ -321,7 +321,7 @@ struct file_operations {
 	i64 (*read)(struct file *file, u64 to, size_t n, i64 at), (*write)(struct file *, u64 from, size_t n, i64 at);
 	u32 (*poll)(struct file *file); /* EPOLL…; NULL: always readable and writable, and epoll refuses it */
 	i64 (*control)(struct file *file, u32 request, u64 argument); /* ioctl; NULL: ENOTTY */
-	u64 (*size)(struct file *file); /* of the contents, in bytes; NULL: the file has none and cannot seek */
+	u64 (*size)(struct file *file); /* of the contents, in bytes; NULL: the file has none */
 	void (*close)(struct file *file);
 	bool positioned; /* pread and pwrite make sense */
 	u32 mode;        /* for stat */

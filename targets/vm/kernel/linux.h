@@ -18,7 +18,6 @@ enum {
 };
 enum { S_IFMT = 0170000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFDIR = 040000, S_IFCHR = 020000, S_IFIFO = 010000 };
 enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000 };
-enum { SEEK_SET, SEEK_CUR, SEEK_END };
 enum { X_OK = 1, W_OK = 2, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4 };
 enum {
 	TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413,
@@ -48,11 +47,10 @@ struct statx {
 struct dirent64 { u64 ino; i64 offset; u16 length; u8 type; char name[]; } __attribute__((packed));
 _Static_assert(sizeof(struct stat) == 144 && sizeof(struct statx) == 256, "ABI");
 
-/* Readiness, of poll as of epoll. */
-enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLLERR = 8, EPOLLHUP = 16, POLLNVAL = 32, EPOLLONESHOT = 1 << 30 };
+/* Readiness. */
+enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLLERR = 8, EPOLLHUP = 16, EPOLLONESHOT = 1 << 30 };
 #define EPOLLET (1u << 31)
 enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
-struct pollfd { i32 fd; u16 events, revents; };
 struct epoll_event { u32 events; u64 data; } __attribute__((packed));
 
 /* Memory. */
