@@ -13,7 +13,6 @@ static const struct termios {
 	u32 input, output, control, local, other[5];
 } settings = {.input = 0400, .output = 05, .control = 010262};
 static const struct { u16 rows, columns, width, height; } window_size = {.rows = 25, .columns = 80};
-static struct file *console; /* the only one: there is one queue of input, however often it is opened */
 
 static i64 tty_read(struct file *file, u64 to, size_t n, i64 position) {
 	char bytes[SLICE];
@@ -59,17 +58,8 @@ const struct file_operations console_operations = {
 /* No terminal to the program: what it prints is a log, which wants no colours, and Node.js starts sooner. */
 static const struct file_operations output_operations = {.write = tty_write, .mode = S_IFCHR | 0620};
 
-struct file *console_open_output(void) {
-	return file_new(&output_operations, O_WRONLY, 0);
-}
+/* One reference is ours: they are never freed. There is one queue of input, however often the console is opened. */
+struct file console = {.operations = &console_operations, .references = 1, .flags = O_RDWR};
+struct file console_output = {.operations = &output_operations, .references = 1, .flags = O_WRONLY};
 
-struct file *console_open(void) {
-	if (console) return console;
-	console = file_new(&console_operations, O_RDWR, 0);
-	if (console) console->references++; /* ours: it is never closed */
-	return console;
-}
-
-void console_input_event(void) {
-	if (console) file_event(console);
-}
+void console_input_event(void) { file_event(&console); }

@@ -9,9 +9,7 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define MAX_ITEMS  (4 * MAX_FILES)
-#define ALWAYS     (EPOLLERR | EPOLLHUP)
-#define EVENT_BITS 0xffffu
+enum { MAX_ITEMS = 4 * MAX_FILES, ALWAYS = EPOLLERR | EPOLLHUP, EVENT_BITS = 0xffff };
 
 struct item {
 	struct item *next;

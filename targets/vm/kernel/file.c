@@ -64,7 +64,7 @@ u64 file_size(struct file *file) { return file->operations->size ? file->operati
 
 /* The program starts with the console as standard input, output and error, as after a login. */
 void file_init(void) {
-	for (int fd = 0; fd < 3; fd++) ASSERT(file_install(fd == 0 ? console_open() : console_open_output()) == fd);
+	for (int fd = 0; fd < 3; fd++) ASSERT(file_install(fd == 0 ? &console : &console_output) == fd);
 }
 
 enum { READ = 0, WRITE = 1, VECTOR = 2, POSITION = 4 };
@@ -74,6 +74,7 @@ enum { READ = 0, WRITE = 1, VECTOR = 2, POSITION = 4 };
  * sleep for more; having failed after a success, it reports the success.
  */
 static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 position) {
+	i64 (*move)(struct file *, u64, size_t, i64) = kind & WRITE ? file->operations->write : file->operations->read;
 	struct iovec part = {a[1], a[2]};
 	u64 count = kind & VECTOR ? a[2] : 1;
 	i64 total = 0;
@@ -82,11 +83,7 @@ static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 positio
 		if (result == 0 && kind & VECTOR && !part.length) continue;
 		if (total && !(kind & WRITE) && !(file_poll(file) & EPOLLIN)) break;
 		part.length = MIN(part.length, TRANSFER_MAX);
-		if (result == 0) {
-			const struct file_operations *operations = file->operations;
-			result = (kind & WRITE ? operations->write : operations->read)(file, part.base, part.length,
-										       position);
-		}
+		if (result == 0) result = move(file, part.base, part.length, position);
 		if (result < 0) return total ? total : result;
 		total += result;
 		position += position >= 0 ? result : 0;

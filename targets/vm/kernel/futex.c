@@ -1,6 +1,6 @@
 /*
- * Futexes: threads that wait for a word of memory, in one queue, oldest first. The queue holds waiting threads
- * only (at most MAX_THREADS), so it is walked. There is one address space: the word's address is its name.
+ * Futexes: threads that wait for a word of memory; who has waited longest is woken first. There are a few dozen
+ * threads, so their list is walked. There is one address space: the word's address is its name.
  *
  * A waiter's `futex` becomes 0 when it is woken, which tells a wake-up from a timeout or a signal that came in
  * the same moment. Waiters are not told apart by bits, nor moved to other words: no C library of today asks for that.
@@ -8,31 +8,20 @@
 #include "calls.h"
 #include "kernel.h"
 
-static struct thread *waiters;
-
-static void waiter_add(u64 address) {
-	struct thread **link = &waiters;
-	while (*link) link = &(*link)->futex_next;
-	*link = current;
-	current->futex_next = NULL;
-	current->futex = address;
-}
-
-static void waiter_remove(struct thread *thread) {
-	struct thread **link = &waiters;
-	while (*link != thread) link = &(*link)->futex_next;
-	*link = thread->futex_next;
-	thread->futex = 0;
+/* Who has waited longest: it left the processor first. */
+static struct thread *first_waiter(u64 address) {
+	struct thread *first = NULL;
+	for (struct thread *thread = threads; thread; thread = thread->next)
+		if (thread->futex == address && (!first || thread->switched_at < first->switched_at)) first = thread;
+	return first;
 }
 
 static i64 wake_waiters(u64 address, u32 count) {
+	struct thread *thread;
 	u32 woken = 0;
-	for (struct thread *thread = waiters, *next; thread && woken < count; thread = next) {
-		next = thread->futex_next;
-		if (thread->futex != address) continue;
-		waiter_remove(thread);
+	for (; woken < count && (thread = first_waiter(address)); woken++) {
+		thread->futex = 0;
 		thread_wake(thread);
-		woken++;
 	}
 	return woken;
 }
@@ -45,10 +34,10 @@ static i64 wait(const u64 *a, bool relative) {
 	if (a[3]) deadline = relative ? deadline_after(time) : deadline_at(time, a[1] & FUTEX_CLOCK_REALTIME);
 	if (get_user(value, a[0])) return -EFAULT;
 	if (value != (u32)a[2]) return -EAGAIN;
-	waiter_add(a[0]);
+	current->futex = a[0];
 	bool timed_out = block_on(NULL, deadline);
 	if (!current->futex) return 0;
-	waiter_remove(current);
+	current->futex = 0;
 	if (timed_out) return -ETIMEDOUT;
 	/* Started again, a relative timeout would start again as well. */
 	return relative && deadline != FOREVER ? -EINTR : -ERESTART;

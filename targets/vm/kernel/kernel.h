@@ -271,11 +271,12 @@ extern struct thread {
 	const void *channel;
 	bool timed_out, interrupted;
 	u64 futex, clear_tid; /* address waited on, or 0; address to zero and wake at exit */
-	u64 signal_mask, signal_pending, alternate_stack, alternate_stack_size;
+	u64 signal_mask, signal_pending;
+	struct sigaltstack alternate_stack;
 	u64 run_time, switched_at; /* nanoseconds on the processor until switched_at */
 	u32 last_call;
 	char name[16];
-	struct thread *next, *run_next, *futex_next;
+	struct thread *next, *run_next;
 } *current, *threads;
 enum { MAX_THREADS = 512, KERNEL_STACK_PAGES = 4 };
 extern bool reschedule; /* set by the timer: give way on the return to the program */
@@ -350,9 +351,9 @@ u64 file_size(struct file *file);
 /* epoll.c: a file's readiness changed, for file_wait() and all that poll it; out of all sets, and all out of it. */
 void file_event(struct file *file), epoll_forget(struct file *file);
 
-/* console-file.c, image-file.c. There is one console file, kept for ever, besides that for output alone. */
+/* console-file.c, image-file.c. The console is one file, kept for ever, and one more for output alone. */
 extern const struct file_operations console_operations, image_operations;
-struct file *console_open(void), *console_open_output(void);
+extern struct file console, console_output;
 void console_input_event(void); /* from console.c's interrupt, after it queued input */
 
 /* path.c. Paths longer than MAX_PATH - 1 bytes are refused: two of them fit on a kernel stack. */

@@ -19,11 +19,8 @@ enum {
 enum { S_IFMT = 0170000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFDIR = 040000, S_IFCHR = 020000, S_IFIFO = 010000 };
 enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000 };
 enum { X_OK = 1, W_OK = 2, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4 };
-enum {
-	TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413,
-	FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451,
-};
-enum { IOV_MAX = 1024 };
+enum { TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413 };
+enum { FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, STATX_BASIC_STATS = 0x7ff, IOV_MAX = 1024 };
 struct iovec { u64 base, length; };
 struct stat {
 	u64 dev, ino, nlink;
@@ -33,7 +30,6 @@ struct stat {
 	u64 atime, atime_nanoseconds, mtime, mtime_nanoseconds, ctime, ctime_nanoseconds, unused[3];
 };
 struct statx_timestamp { i64 seconds; u32 nanoseconds, pad; };
-#define STATX_BASIC_STATS 0x7ffu
 struct statx {
 	u32 mask, blksize;
 	u64 attributes;

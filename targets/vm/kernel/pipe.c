@@ -2,14 +2,12 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define PIPE_SIZE   (64 * KIB)
-#define PIPE_ATOMIC 4096 /* PIPE_BUF: writes up to this are not split */
+enum { PIPE_SIZE = 64 * KIB, PIPE_ATOMIC = 4096 }; /* PIPE_BUF: writes up to this are not split */
 
 struct pipe {
-	u8 *ring;            /* NULL until the first write: many pipes never carry a byte */
-	u32 taken, put;      /* bytes since the beginning; their difference is what the ring holds */
-	struct file *reader; /* NULL: closed */
-	struct file *writer;
+	u8 *ring;                     /* NULL until the first write: many pipes never carry a byte */
+	u32 taken, put;               /* bytes since the beginning; their difference is what the ring holds */
+	struct file *reader, *writer; /* NULL: closed */
 };
 
 static u32 held(const struct pipe *pipe) { return pipe->put - pipe->taken; }

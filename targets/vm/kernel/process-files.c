@@ -5,10 +5,11 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define SLICE         256
-#define AREA_LINE     384 /* as area_describe() prints one: addresses, and a path of the image */
-#define TEXT_MOST     (512 + MAX_MEMORY_RANGES * 64) /* of the others: window_info() is the longest */
-#define CLOCK_TICK    (NANOSECONDS / 100)            /* as AT_CLKTCK says */
+/*
+ * Bytes of a line as area_describe() prints one: addresses, and a path of the image; of the other text files, of which
+ * window_info() is the longest; nanoseconds of a tick, as AT_CLKTCK says.
+ */
+enum { SLICE = 256, AREA_LINE = 384, TEXT_MOST = 512 + MAX_MEMORY_RANGES * 64, CLOCK_TICK = NANOSECONDS / 100 };
 #define KIB_OF(pages) ((pages) * (PAGE / KIB))
 
 struct text {
@@ -127,15 +128,14 @@ static const struct special *find(const char *path) {
 
 bool special_exists(const char *path, u32 *mode) {
 	const struct special *special = find(path);
-	bool link = strcmp(path, "/proc/self/exe") == 0; /* path.c knows where it leads */
 	*mode = special ? special->operations->mode : S_IFLNK | 0777;
-	return special || link;
+	return special || strcmp(path, "/proc/self/exe") == 0; /* path.c knows where this leads */
 }
 
 i64 special_open(const char *path, u32 flags) {
 	const struct special *special = find(path);
 	if (!special) return -ENOENT;
 	if (special->write) return flags & O_ACCMODE ? -EROFS : file_install(text_open(special->write));
-	if (special->operations == &console_operations) return file_install(console_open());
+	if (special->operations == &console_operations) return file_install(&console);
 	return file_install(file_new(special->operations, flags, 0));
 }

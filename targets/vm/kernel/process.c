@@ -5,8 +5,8 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define RELEASE     "6.1.0-tesserae" /* glibc refuses to run on kernels that look too old */
-#define STACK_LIMIT (8 * MIB)
+#define RELEASE "6.1.0-tesserae" /* glibc refuses to run on kernels that look too old */
+enum { STACK_LIMIT = 8 * MIB, GETRANDOM_FLAGS = 7, GETRANDOM_MOST = 64 * KIB }; /* a call; callers loop */
 
 /* The flags that mmap.c knows. Others of Linux's are hints; those above it are the kernel's own. */
 #define MAP_KNOWN (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE)
@@ -119,16 +119,11 @@ i64 sys_sysinfo(const u64 *a) {
 i64 sys_prctl(const u64 *a) {
 	char name[sizeof current->name] = "";
 	if (a[0] != PR_SET_NAME) return -EINVAL;
-	i64 length = string_from_user(name, a[1], sizeof name);
-	if (length == -EFAULT) return -EFAULT;
-	name[sizeof name - 1] = 0;
-	memcpy(current->name, name, sizeof name);
+	if (string_from_user(name, a[1], sizeof name) == -EFAULT) return -EFAULT;
+	memcpy(current->name, name, sizeof name - 1); /* the last byte stays 0 */
 	return 0;
 }
 
-#define GETRANDOM_FLAGS 7UL
-#define GETRANDOM_MOST  (64 * KIB) /* a call; callers loop */
-
 i64 sys_getrandom(const u64 *a) {
-	return a[2] & ~GETRANDOM_FLAGS ? -EINVAL : random_to_user(a[0], MIN(a[1], GETRANDOM_MOST));
+	return a[2] & ~(u64)GETRANDOM_FLAGS ? -EINVAL : random_to_user(a[0], MIN(a[1], GETRANDOM_MOST));
 }

@@ -10,18 +10,14 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define RED_ZONE       128 /* bytes below the stack pointer that belong to the interrupted function */
-#define SMALLEST_STACK 2048
-#define SYSCALL_LENGTH 2 /* bytes of the instruction */
-#define RT_SIGRETURN   15
+/* The red zone below the stack pointer belongs to the interrupted function. All but the call's number in bytes. */
+enum { RED_ZONE = 128, SMALLEST_STACK = 2048, SYSCALL_LENGTH = 2, RT_SIGRETURN = 15 };
 
 /* The flags that a program may set for itself. */
 #define PROGRAM_FLAGS 0x50dd5UL /* CF PF AF ZF SF TF DF OF RF AC */
 
-#define XSTATE_MXCSR       24
-#define MXCSR_BITS         0xffff /* those that may be set */
-#define XSTATE_HEADER      512
-#define XSTATE_HEADER_SIZE 64
+/* Offsets in the XSAVE area; the bits of MXCSR that may be set. */
+enum { XSTATE_MXCSR = 24, XSTATE_HEADER = 512, XSTATE_HEADER_SIZE = 64, MXCSR_BITS = 0xffff };
 
 #define BIT(signal) (1UL << ((signal)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
@@ -49,7 +45,7 @@ static __attribute__((noreturn)) void die(int signal, const char *why) {
 }
 
 static bool on_alternate_stack(u64 stack) {
-	return stack - current->alternate_stack - 1 < current->alternate_stack_size;
+	return stack - current->alternate_stack.address - 1 < current->alternate_stack.size;
 }
 
 /* The registers that a frame and a context both have. */
@@ -71,8 +67,8 @@ static void take_context(struct trap_frame *frame, const struct ucontext *contex
 /* Where the frame for this action goes: its lowest address, and in *area that of the XSAVE area. */
 static u64 place_frame(const struct trap_frame *frame, const struct sigaction *action, u64 *area) {
 	u64 stack = frame->rsp - RED_ZONE;
-	if (action->flags & SA_ONSTACK && current->alternate_stack_size && !on_alternate_stack(frame->rsp))
-		stack = current->alternate_stack + current->alternate_stack_size;
+	if (action->flags & SA_ONSTACK && current->alternate_stack.size && !on_alternate_stack(frame->rsp))
+		stack = current->alternate_stack.address + current->alternate_stack.size;
 	*area = ALIGN_DOWN(stack - extended_state_size, 64);
 	/* As after a call: the return address is just below a multiple of 16. */
 	return ALIGN_DOWN(*area - sizeof(struct signal_frame) + 8, 16) - 8;
@@ -80,19 +76,15 @@ static u64 place_frame(const struct trap_frame *frame, const struct sigaction *a
 
 /* Lets `frame` return into the handler. False when the stack has no room for that. */
 static bool enter_handler(struct trap_frame *frame, struct sigaction *action, const struct siginfo *info) {
+	u64 area, at = place_frame(frame, action, &area);
 	struct signal_frame signal_frame = {.return_address = action->restorer, .info = *info};
 	struct ucontext *context = &signal_frame.context;
-	u64 area, at = place_frame(frame, action, &area);
 	if (action->flags & SA_ONSTACK && on_alternate_stack(area) && !on_alternate_stack(at + 1)) return false;
-	EACH_REGISTER(FILL)
-	context->cs = USER_CODE;
-	context->ss = USER_DATA;
-	context->flags = 1; /* an XSAVE area is there */
-	context->stack.address = current->alternate_stack;
-	context->stack.size = current->alternate_stack_size;
-	context->stack.flags = current->alternate_stack_size ? 0 : SS_DISABLE;
-	context->extended_state = area;
+	/* Flag 1: an XSAVE area is there. */
+	*context = (struct ucontext){.flags = 1, .extended_state = area, .cs = USER_CODE, .ss = USER_DATA};
+	context->stack = current->alternate_stack;
 	context->mask = current->signal_mask;
+	EACH_REGISTER(FILL)
 	extended_state_save(xstate);
 	if (copy_to_user(area, xstate, extended_state_size) || put_user(signal_frame, at)) return false;
 	current->signal_mask |= action->mask | (action->flags & SA_NODEFER ? 0 : BIT(info->signal));
@@ -212,18 +204,18 @@ i64 sys_rt_sigprocmask(const u64 *a) {
 }
 
 i64 sys_sigaltstack(const u64 *a) {
+	const struct sigaltstack no_stack = {.flags = SS_DISABLE};
 	bool in_use = on_alternate_stack(thread_frame(current)->rsp);
-	struct sigaltstack new, old = {.address = current->alternate_stack, .size = current->alternate_stack_size};
-	old.flags = !old.size ? SS_DISABLE : in_use ? SS_ONSTACK : 0;
+	struct sigaltstack new, old = current->alternate_stack;
+	if (in_use) old.flags = SS_ONSTACK;
 	if (a[0]) {
 		if (get_user(new, a[0])) return -EFAULT;
 		if (in_use) return -EPERM;
 		if (new.flags & ~(SS_ONSTACK | SS_DISABLE)) return -EINVAL;
-		if (new.flags & SS_DISABLE) new.address = new.size = 0;
-		if (new.size < SMALLEST_STACK && !(new.flags &SS_DISABLE)) return -ENOMEM;
+		new = new.flags &SS_DISABLE ? no_stack : (struct sigaltstack){.address = new.address, .size = new.size};
+		if (new.size < SMALLEST_STACK && !new.flags) return -ENOMEM;
 		if (new.size && !user_range(new.address, new.size)) return -EFAULT;
-		current->alternate_stack = new.address;
-		current->alternate_stack_size = new.size;
+		current->alternate_stack = new;
 	}
 	return a[1] ? put_user(old, a[1]) : 0;
 }

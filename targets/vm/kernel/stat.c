@@ -2,8 +2,7 @@
 #include "calls.h"
 #include "kernel.h"
 
-#define DEVICE 1
-#define SECTOR 512
+enum { DEVICE = 1, SECTOR = 512 };
 
 /*
  * The image carries no times. All files are as old as the machine, so that a validator made of time and size is never

@@ -10,15 +10,11 @@
  */
 #include "kernel.h"
 
-#define SLICE          10000000UL
-#define SHORT_SLICE    1000000UL /* while a thread waits that an event has woken */
-#define SHORTEST_TIMER 1000UL
-#define MAX_THREAD_ID  0x3fffff
+/* Nanoseconds; the slice is short while a thread waits that an event has woken. */
+enum { SLICE = 10000000, SHORT_SLICE = 1000000, SHORTEST_TIMER = 1000, MAX_THREAD_ID = 0x3fffff };
 
 /* What the XSAVE area holds: x87, SSE, AVX, and AVX-512 if all its three parts are there. */
-#define XSTATE_BASE   7UL
-#define XSTATE_AVX512 0xe0UL
-#define XSAVE_HEADER  512
+enum { XSTATE_BASE = 7, XSTATE_AVX512 = 0xe0, XSAVE_HEADER = 512 };
 
 static struct thread boot_thread = {.state = THREAD_DEAD, .name = "boot"};
 struct thread *current = &boot_thread, *threads;
@@ -103,6 +99,7 @@ struct thread *thread_new(void) {
 	thread->id = last_id;
 	thread->state = THREAD_BLOCKED;
 	thread->deadline = FOREVER;
+	thread->alternate_stack.flags = SS_DISABLE;
 	thread->next = threads;
 	threads = thread;
 	thread_count++;

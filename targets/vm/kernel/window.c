@@ -6,11 +6,10 @@
 #include "kernel.h"
 #include "window.h"
 
-#define SLICE        256
 #define PHYSICAL_END (1UL << 52)
-#define PORT_END     0x10000UL
 #define MESSAGE_BASE 0xfee00000UL
-#define STORM        10000 /* interrupts of a line that nobody has read: it is masked until somebody does */
+/* A storm: interrupts of a line that nobody has read. It is masked until somebody does. */
+enum { SLICE = 256, PORT_END = 0x10000, STORM = 10000 };
 
 size_t window_info(char *to, size_t size) {
 	size_t length = format(to, size,
@@ -206,15 +205,12 @@ static void interrupt_close(struct file *file) {
 	kfree(interrupt, sizeof *interrupt);
 }
 
-const struct file_operations window_memory_operations = {
-	.read = memory_read, .write = memory_write, .positioned = true, .mode = S_IFCHR | 0600};
-const struct file_operations window_port_operations = {
-	.read = port_read, .write = port_write, .positioned = true, .mode = S_IFCHR | 0600};
-const struct file_operations window_dma_operations = {.read = dma_read, .positioned = true, .mode = S_IFCHR | 0600};
-const struct file_operations window_power_operations = {.write = power_write, .mode = S_IFCHR | 0600};
-const struct file_operations window_interrupt_operations = {.read = interrupt_read,
-							    .write = interrupt_write,
-							    .poll = interrupt_poll,
-							    .close = interrupt_close,
-							    .positioned = true,
-							    .mode = S_IFIFO | 0600};
+#define WINDOW_FILE(name, type, ...) \
+	const struct file_operations window_##name##_operations = {.positioned = true, .mode = type | 0600, __VA_ARGS__}
+
+WINDOW_FILE(memory, S_IFCHR, .read = memory_read, .write = memory_write);
+WINDOW_FILE(port, S_IFCHR, .read = port_read, .write = port_write);
+WINDOW_FILE(dma, S_IFCHR, .read = dma_read);
+WINDOW_FILE(power, S_IFCHR, .write = power_write);
+WINDOW_FILE(interrupt, S_IFIFO, .read = interrupt_read, .write = interrupt_write, .poll = interrupt_poll,
+	    .close = interrupt_close);

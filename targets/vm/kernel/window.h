@@ -34,30 +34,15 @@
  */
 #pragma once
 #include "types.h"
+/* clang-format off */
 
-struct window_binding {
-	u64 offset;   /* of the first bound byte, from the buffer's start */
-	u64 physical; /* its physical address */
-	u64 length;   /* bytes bound */
-};
+/* Of the first bound byte, from the buffer's start; its physical address; bytes bound. */
+struct window_binding { u64 offset, physical, length; };
 
-struct window_interrupt_request {
-	i32 line;  /* global system interrupt, or -1 for message-signalled */
-	u32 flags; /* WINDOW_INTERRUPT_… */
-};
-#define WINDOW_INTERRUPT_LEVEL 1u
-#define WINDOW_INTERRUPT_ACTIVE_LOW 2u
+/* Line: a global system interrupt, or -1 for message-signalled. */
+struct window_interrupt_request { i32 line; u32 flags; };
+enum { WINDOW_INTERRUPT_LEVEL = 1, WINDOW_INTERRUPT_ACTIVE_LOW = 2 };
+struct window_interrupt_message { u64 address; u32 data, vector; };
 
-struct window_interrupt_message {
-	u64 address;
-	u32 data;
-	u32 vector;
-};
-
-struct window_power {
-	u32 action;  /* 0: power off, 1: reset */
-	u32 space;   /* 0: I/O port, 1: memory */
-	u32 width;   /* bytes: 1, 2 or 4 */
-	u32 value;
-	u64 address;
-};
+/* Action: 0 power off, 1 reset. Space: 0 I/O port, 1 memory. Width: 1, 2 or 4 bytes. */
+struct window_power { u32 action, space, width, value; u64 address; };
