@@ -24,6 +24,7 @@ import { findNetworking } from "./networking.ts";
 import type { Project } from "./project.ts";
 import { moveColumns, type Move } from "./source-map.ts";
 import { systemFailure } from "./system-failure.ts";
+import { rememberedCandidates } from "./constant-memory.ts";
 import { constantPlaces, movedColumns, withConstants } from "./top-level-constants.ts";
 
 export interface BundleRequest {
@@ -125,7 +126,8 @@ export async function bundle(request: BundleRequest): Promise<Bundle> {
     throw failureIn(error) ?? new Failure(diagnosticsOf(error, project.folder));
   }
   const printed = textOf(result, ".mjs");
-  const places = constantPlaces(printed, (input) => withoutVar(input, request, name));
+  const candidates = rememberedCandidates(project, target.name, printed);
+  const places = constantPlaces(candidates, (input) => withoutVar(input, request, name));
   const readable = {
     code: renamePaths(withConstants(printed, places), Object.keys(metafile.inputs), name),
     map: finishMap(textOf(result, ".map"), outfile, request, movedColumns(printed, places)),

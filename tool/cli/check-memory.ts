@@ -73,8 +73,14 @@ export class CheckMemory {
   }
 }
 
+let ownHash: string | undefined;
+
 /** The hash of this package's files: its version says nothing about them where it is developed. */
-function ownCode(): string {
+export function ownCode(): string {
+  return (ownHash ??= hashOwnCode());
+}
+
+function hashOwnCode(): string {
   const folder = path.dirname(fileURLToPath(import.meta.url));
   const files = readdirSync(folder).filter((name) => /\.m?[jt]s$/.test(name));
   return hash(files.map((name) => `${name} ${hash(readFileSync(path.join(folder, name)))}`).join("\n"));

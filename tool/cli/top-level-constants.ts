@@ -20,11 +20,30 @@ export function restoreConstants(
   code: string,
   ours: (path: string) => boolean = (path) => !path.includes("node_modules/"),
 ): string {
-  return withConstants(code, constantPlaces(code, ours));
+  return withConstants(code, constantPlaces(constantCandidates(code), ours));
+}
+
+/** A `var` that may become a `const` if its module is of ours. */
+export interface Candidate {
+  /** Its offset in the code. */
+  readonly place: number;
+  /** As the bundler names it; `undefined` before the first module. */
+  readonly module?: string;
 }
 
 /** The offsets in `code` of each `var` that {@link restoreConstants} makes a `const`, ascending. */
-export function constantPlaces(code: string, ours: (path: string) => boolean): readonly number[] {
+export function constantPlaces(candidates: readonly Candidate[], ours: (path: string) => boolean): readonly number[] {
+  const known = new Map<string, boolean>();
+  return candidates.flatMap(({ place, module }) => {
+    if (module === undefined) return [];
+    const own = known.get(module) ?? ours(module);
+    known.set(module, own);
+    return own ? [place] : [];
+  });
+}
+
+/** Every top-level `var` in `code`, ascending, that is assigned nowhere but in its declaration. */
+export function constantCandidates(code: string): readonly Candidate[] {
   const file = ts.createSourceFile("bundle.js", code, ts.ScriptTarget.ESNext, false, ts.ScriptKind.JS);
   const seen = new Map<string, number>();
   for (const statement of file.statements) {
@@ -34,22 +53,21 @@ export function constantPlaces(code: string, ours: (path: string) => boolean): r
     }
   }
   const assigned = assignedNames(file);
-  const places: number[] = [];
-  let convert = false;
+  const candidates: Candidate[] = [];
+  let module: string | undefined;
   for (const statement of file.statements) {
     for (const { pos, end } of ts.getLeadingCommentRanges(code, statement.pos) ?? []) {
-      const path = /^\/\/ (\S+\.[cm]?[jt]sx?)$/.exec(code.slice(pos, end))?.[1];
-      if (path !== undefined) convert = ours(path);
+      module = /^\/\/ (\S+\.[cm]?[jt]sx?)$/.exec(code.slice(pos, end))?.[1] ?? module;
     }
-    if (!convert || !ts.isVariableStatement(statement)) continue;
+    if (!ts.isVariableStatement(statement)) continue;
     if ((statement.declarationList.flags & ts.NodeFlags.BlockScoped) !== 0) continue;
     const plain = statement.declarationList.declarations.every(
       ({ name, initializer }) =>
         initializer !== undefined && ts.isIdentifier(name) && seen.get(name.text) === 1 && !assigned.has(name.text),
     );
-    if (plain) places.push(statement.getStart(file));
+    if (plain) candidates.push({ place: statement.getStart(file), ...(module === undefined ? {} : { module }) });
   }
-  return places;
+  return candidates;
 }
 
 /** `code` with a `const` for the `var` at each of `places`. */
