@@ -3,7 +3,7 @@ import { build } from "esbuild";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { moveColumns, type Move } from "./source-map.ts";
-import { constantPlaces, movedColumns, withConstants } from "./top-level-constants.ts";
+import { constantCandidates, constantPlaces, movedColumns, withConstants } from "./top-level-constants.ts";
 
 /** What the map says of the place of `words` in `code`, from 0: `source:line:column`. */
 function originOf(words: string, code: string, map: SourceMapPayload): string {
@@ -23,7 +23,7 @@ test("what follows a restored constant keeps its place in the source", async () 
   const made = await build({ stdin, bundle: true, write: false, format: "esm", sourcemap: "external", outdir: "/" });
   const text = (end: string): string => made.outputFiles.find((each) => each.path.endsWith(end))!.text;
   const printed = text(".js");
-  const places = constantPlaces(printed, () => true);
+  const places = constantPlaces(constantCandidates(printed), () => true);
   const code = withConstants(printed, places);
   expect(code).toContain("const first");
   // as: esbuild writes version 3 source maps
