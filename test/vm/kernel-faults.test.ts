@@ -46,7 +46,7 @@ describe.skipIf(reason !== undefined)(title, () => {
       const trace = [...output.matchAll(/^\[kernel\] {3}at [0-9a-f]{16} (\w+)\+[0-9a-f]+$/gm)].map(([, name]) => name);
       expect(trace).toContain(called);
       // It leads back to how the kernel starts.
-      if (!short) expect(trace.at(-1), output).toBe("run_on_stack");
+      if (!short) expect(trace.at(-1), output).toBe("kmain");
       expect(output).toMatch(/\n\[kernel\] exit 101\n$/);
     },
     patience,

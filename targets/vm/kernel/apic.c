@@ -30,11 +30,6 @@ static void local_write(u32 reg, u32 value) {
 		write_msr(X2APIC_MSR + reg / 16, value);
 }
 
-static u32 ioapic_read(const struct ioapic *ioapic, u32 reg) {
-	ioapic->registers[0] = reg;
-	return ioapic->registers[4];
-}
-
 static void ioapic_write(const struct ioapic *ioapic, u32 reg, u32 value) {
 	ioapic->registers[0] = reg;
 	ioapic->registers[4] = value;
@@ -45,7 +40,9 @@ static void find_ioapics(void) {
 	for (u32 i = 0; i < LENGTH(ioapics); i++) {
 		struct ioapic *ioapic = &ioapics[i];
 		ioapic->registers = device_map(ioapic_addresses[i], PAGE);
-		u32 version = ioapic->registers ? ioapic_read(ioapic, IOAPIC_VERSION) : 0;
+		if (!ioapic->registers) continue;
+		ioapic->registers[0] = IOAPIC_VERSION;
+		u32 version = ioapic->registers[4];
 		u32 lines = (version >> 16 & 0xff) + 1;
 		if (version == 0 || version == ~0u || lines > MAX_LINES) continue;
 		ioapic->first = first;

@@ -45,15 +45,13 @@ boot_entry:
 	xorl %eax, %eax
 	rep stosl
 
-	/* 2,048 pages of 2 MiB, present, writable, large. The identity map and the direct map share them. */
+	/* 2,048 pages of 2 MiB, present, writable, large. All three maps share them, and the directory above. */
 	FILL boot_large_pages, 0x83, 0x200000, 2048
 	FILL boot_directory, PHYSICAL(boot_large_pages) + 3, 4096, 4
-	movl $(PHYSICAL(boot_large_pages) + 3), %eax
-	movl %eax, PHYSICAL(boot_kernel_directory) + 510 * 8
+	movl $(PHYSICAL(boot_large_pages) + 3), PHYSICAL(boot_directory) + 510 * 8
 	movl $(PHYSICAL(boot_directory) + 3), %eax
 	movl %eax, PHYSICAL(boot_root)
 	movl %eax, PHYSICAL(boot_root) + 256 * 8
-	movl $(PHYSICAL(boot_kernel_directory) + 3), %eax
 	movl %eax, PHYSICAL(boot_root) + 511 * 8
 
 	movl $(1 << 5), %eax                    /* PAE; processor_init() sets the rest */
@@ -71,9 +69,7 @@ boot_entry:
 
 	.align 8
 boot_gdt:
-	.quad 0
-	.quad 0x00af9b000000ffff                /* code, 64 bits */
-	.quad 0x00cf93000000ffff                /* data */
+	.quad 0, 0x00af9b000000ffff             /* code, 64 bits */
 boot_gdt_pointer:
 	.word . - boot_gdt - 1
 	.long PHYSICAL(boot_gdt)
@@ -82,11 +78,10 @@ boot_gdt_pointer:
 long_mode:
 	movabsq $1f, %rax                       /* from the identity map to the kernel's addresses */
 	jmp *%rax
-1:	movl $0x10, %eax
+1:	xorl %eax, %eax                         /* long mode needs no selectors of data */
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss
-	xorl %eax, %eax
 	movl %eax, %fs
 	movl %eax, %gs
 	lldt %ax
@@ -98,10 +93,8 @@ long_mode:
 
 	.bss
 	.align 4096
-	.globl boot_root
 boot_root: .skip 4096
 boot_directory: .skip 4096
-boot_kernel_directory: .skip 4096
 boot_large_pages: .skip 4 * 4096
 boot_stack: .skip 2 * 4096
 boot_stack_top:

@@ -51,14 +51,11 @@ void bootinfo_init(u64 address) {
 		const char *text = loader_data(info->command_line, sizeof boot_info.command_line, "command line");
 		memcpy(boot_info.command_line, text, strnlen(text, sizeof boot_info.command_line - 1));
 	}
-	if (info->module_count) {
-		const struct start_module *module = loader_data(info->modules, sizeof *module, "list of modules");
-		boot_info.image = module->address;
-		boot_info.image_size = module->size;
-	} else {
-		boot_info.image = embedded_image.physical;
-		boot_info.image_size = embedded_image.size;
-	}
+	struct start_module image = {embedded_image.physical, embedded_image.size, 0, 0};
+	if (info->module_count)
+		image = *(const struct start_module *)loader_data(info->modules, sizeof image, "list of modules");
+	boot_info.image = image.address;
+	boot_info.image_size = image.size;
 	if (boot_info.image_size) loader_data(boot_info.image, boot_info.image_size, "image");
 	boot_info.rsdp = info->rsdp;
 	if (!boot_info.image_size) pmem_init();
@@ -82,9 +79,7 @@ bool bootinfo_option(const char *key, char *value, size_t size) {
 }
 
 /* Written so that no sum can overflow. */
-static bool overlaps(u64 a, u64 a_length, u64 b, u64 b_length) {
-	return a < b ? b - a < a_length : a - b < b_length && a_length;
-}
+static bool overlaps(u64 a, u64 a_size, u64 b, u64 b_size) { return a < b ? b - a < a_size : a - b < b_size && a_size; }
 
 bool bootinfo_is_ram(u64 address, u64 length) {
 	for (u32 i = 0; i < boot_info.map_count; i++) {

@@ -83,57 +83,38 @@ static struct sample pit_sample(void) {
 	return best;
 }
 
-/* Over five milliseconds; 0 when the PIT stands still. */
-static u64 measure_once(void) {
-	struct sample start = pit_sample(), end;
-	u32 polls = 100000;
-	do end = pit_sample();
-	while ((u16)(start.count - end.count) < MEASURE_TICKS && --polls);
-	return polls ? (end.tsc - start.tsc) * PIT_FREQUENCY / (u16)(start.count - end.count) : 0;
-}
-
-/* The counter wraps after 55 ms, which a busy host may have taken in one piece: two results must agree. */
+/* Over five milliseconds, so long before the counter wraps; 0 when the PIT stands still. */
 static u64 measured_frequency(void) {
 	out8(PIT_COMMAND, 0x34); /* mode 2, reload value of 65536 */
 	out8(PIT_CHANNEL0, 0);
 	out8(PIT_CHANNEL0, 0);
-	u64 last = measure_once(), next = last;
-	for (int tries = 16; last && tries; tries--) {
-		next = measure_once();
-		u64 difference = next > last ? next - last : last - next;
-		if (difference <= next / 2048) break;
-		last = next;
-	}
+	struct sample start = pit_sample(), end;
+	u32 polls = 100000;
+	do end = pit_sample();
+	while ((u16)(start.count - end.count) < MEASURE_TICKS && --polls);
 	out8(PIT_COMMAND, 0x30); /* mode 0 without a count: no more output */
-	return last / 2 + next / 2;
+	return polls ? (end.tsc - start.tsc) * PIT_FREQUENCY / (u16)(start.count - end.count) : 0;
 }
 
 /* The CMOS clock, as every machine sets it: 24 hours, mostly in decimal digits. */
-enum { CMOS_FIELDS = 6, STATUS_A = 10, STATUS_A_UPDATING = 0x80, STATUS_B = 11, STATUS_B_BINARY = 0x04 };
+enum { STATUS_B = 11, STATUS_B_BINARY = 0x04 };
 
 static u8 cmos(u8 reg) {
 	out8(0x70, reg);
 	return in8(0x71);
 }
 
-static void cmos_read(u8 values[CMOS_FIELDS]) {
-	static const u8 registers[] = {0, 2, 4, 7, 8, 9};
-	for (u32 polls = 100000; polls && cmos(STATUS_A) & STATUS_A_UPDATING; polls--) cpu_pause();
-	bool binary = cmos(STATUS_B) & STATUS_B_BINARY;
-	for (u32 i = 0; i < CMOS_FIELDS; i++) {
-		u8 value = cmos(registers[i]);
-		values[i] = binary ? value : (value >> 4) * 10 + (value & 15);
-	}
-}
-
-/* Seconds since 1970; 0 when there is no such clock. */
+/* Seconds since 1970; 0 when there is no such clock. What was read while it moved on is not read twice alike. */
 static u64 cmos_date(void) {
-	u8 v[CMOS_FIELDS], again[CMOS_FIELDS];
-	int tries = 4;
+	static const u8 registers[] = {0, 2, 4, 7, 8, 9};
+	u8 v[LENGTH(registers)] = {0}, last[LENGTH(registers)];
+	bool binary = cmos(STATUS_B) & STATUS_B_BINARY;
+	int tries = 8;
 	do {
-		cmos_read(v);
-		cmos_read(again);
-	} while (memcmp(v, again, sizeof v) != 0 && --tries);
+		memcpy(last, v, sizeof v);
+		for (u32 i = 0; i < LENGTH(v); i++) v[i] = cmos(registers[i]);
+	} while (memcmp(v, last, sizeof v) != 0 && --tries);
+	for (u32 i = 0; i < LENGTH(v) && !binary; i++) v[i] = (v[i] >> 4) * 10 + (v[i] & 15);
 	u64 second = v[0], minute = v[1], hour = v[2], day = v[3], month = v[4], year = 2000UL + v[5];
 	if (second > 60 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || year > 2099)
 		return 0;
@@ -147,14 +128,11 @@ static u64 cmos_date(void) {
 
 void clock_init(void) {
 	bool kvm = kvm_init();
-	clock_source = "kvmclock";
+	clock_source = kvm ? "kvmclock" : "cpuid";
 	if (!kvm) {
-		clock_source = "cpuid";
 		tsc_frequency = stated_frequency();
-		if (!tsc_frequency) {
-			clock_source = "pit";
-			tsc_frequency = measured_frequency();
-		}
+		if (!tsc_frequency) clock_source = "pit";
+		if (!tsc_frequency) tsc_frequency = measured_frequency();
 		if (tsc_frequency < 1000000)
 			fail(EXIT_PANIC, "[kernel] boot: nothing tells how fast the processor's clock runs");
 		u64 multiplier = (NANOSECONDS << 32) / tsc_frequency;

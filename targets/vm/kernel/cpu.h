@@ -2,7 +2,7 @@
 #pragma once
 #include "types.h"
 
-enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
+enum { MSR_APIC_BASE = 0x1b, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
 enum { MSR_STAR = 0xc0000081, MSR_LSTAR, MSR_FMASK = 0xc0000084 }; /* system calls */
 enum { CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11 };
 enum { CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
@@ -12,7 +12,7 @@ enum { CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SM
 enum { RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_DF = 1 << 10, RFLAGS_IOPL = 3 << 12 };
 enum { RFLAGS_NT = 1 << 14, RFLAGS_RF = 1 << 16, RFLAGS_AC = 1 << 18 };
 
-/* Selectors. sysret fixes the order of the program's two. */
+/* Selectors. */
 enum { KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_DATA = 0x23, USER_CODE = 0x2b, TASK_STATE = 0x30 };
 
 /* out8(port, value), in8(port), and the same for 16 and 32 bits. */
@@ -38,11 +38,7 @@ static inline u64 read_msr(u32 msr) {
 static inline void write_msr(u32 msr, u64 value) {
 	asm volatile("wrmsr" ::"c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
-static inline u64 read_tsc(void) {
-	u32 low, high;
-	asm volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
-	return (u64)high << 32 | low;
-}
+static inline u64 read_tsc(void) { return __builtin_ia32_rdtsc(); }
 struct cpuid {
 	u32 eax, ebx, ecx, edx;
 };
@@ -68,6 +64,5 @@ CONTROL_REGISTER(4)
 static inline void write_xcr0(u64 value) { asm volatile("xsetbv" ::"c"(0), "a"((u32)value), "d"((u32)(value >> 32))); }
 static inline void invalidate_page(u64 address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 static inline void interrupts_off(void) { asm volatile("cli" ::: "memory"); }
-static inline void cpu_pause(void) { asm volatile("pause" ::: "memory"); }
 /* Sleeps until an interrupt was handled. sti takes effect after hlt began, so none is lost between. */
 static inline void wait_for_interrupt(void) { asm volatile("sti; hlt; cli" ::: "memory"); }

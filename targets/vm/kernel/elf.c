@@ -49,7 +49,8 @@ static i64 map_segment(const struct program_header *p, struct node *file, u64 bi
 				   ALIGN_DOWN(p->offset, PAGE));
 	if (result >= 0 && top > file_top)
 		result = user_mmap(file_top, top - file_top, protection, MAP_PRIVATE | MAP_FIXED_NOREPLACE, NULL, 0);
-	if (result >= 0 && p->memory_size > p->file_size) result = clear_user(file_end, file_top - file_end);
+	if (result >= 0 && p->memory_size > p->file_size)
+		result = copy_to_user(file_end, zero_page, file_top - file_end);
 	return MIN(result, 0);
 }
 

@@ -3,8 +3,6 @@
  * the program's pages. There is one processor, so the kernel's stack pointer is a plain variable and %gs is the
  * program's alone.
  */
-#define RFLAGS_TF_RF 0x10100
-
 	.macro FUNCTION name
 	.globl \name
 	.type \name, @function                 /* so that traces know it */
@@ -46,24 +44,7 @@
 	xorl %ebp, %ebp                         /* a backtrace ends here */
 	movq %rsp, %rdi
 	call syscall_dispatch
-	/*
-	 * sysret loads rip and the flags from rcx and r11. Unless a signal or a switch changed them they are what
-	 * SAVE_REGISTERS stored there; otherwise, and for flags that sysret mistreats, take iret.
-	 */
-	movq 120+16(%rsp), %rcx
-	movq 120+32(%rsp), %r11
-	cmpq %rcx, 88(%rsp)
-	jne trap_return
-	cmpq %r11, 48(%rsp)
-	jne trap_return
-	testl $RFLAGS_TF_RF, %r11d
-	jnz trap_return
-	movq %rcx, %rax                         /* a rip outside the lower half would fault in ring 0 */
-	shrq $47, %rax
-	jnz trap_return
-	RESTORE_REGISTERS
-	movq 40(%rsp), %rsp
-	sysretq
+	jmp trap_return                         /* not sysret, which must not be given every rip and flag */
 
 	FUNCTION trap_common
 	WITH_SMAP clac                          /* a fault inside copy_user comes here with access allowed */
@@ -90,35 +71,17 @@
 	.endr
 	ret
 
-	FUNCTION run_on_stack
-	movq %rdi, %rsp
-	xorl %ebp, %ebp
-	call *%rsi
-	ud2
-
 /* i64 copy_user(void *to, const void *from, size_t n) */
 	.globl copy_user_start, copy_user_end, copy_user_fault
 	FUNCTION copy_user
 	WITH_SMAP stac
-copy_user_start:
 	movq %rdx, %rcx
 	shrq $3, %rcx
-	jz 2f
-1:	movq (%rsi), %rax
-	movq %rax, (%rdi)
-	addq $8, %rsi
-	addq $8, %rdi
-	decq %rcx
-	jnz 1b
-2:	andl $7, %edx
-	jz 4f
-3:	movb (%rsi), %al
-	movb %al, (%rdi)
-	incq %rsi
-	incq %rdi
-	decl %edx
-	jnz 3b
-4:
+	andl $7, %edx
+copy_user_start:
+	rep movsq
+	movl %edx, %ecx
+	rep movsb
 copy_user_end:
 	WITH_SMAP clac
 	xorl %eax, %eax
@@ -129,26 +92,16 @@ copy_user_fault:
 	ret
 
 /* The processor pushes an error code for some exceptions; the others get a 0, so that all frames look alike. */
-	.altmacro
-	.macro TRAP_STUB n
-	.align 16
-	.if !((\n == 8) || (\n >= 10 && \n <= 14) || (\n == 17) || (\n == 21) || (\n == 29) || (\n == 30))
-	pushq $0
-	.endif
-	pushq $\n
-	jmp trap_common
-	.endm
 	.align 16
 	FUNCTION trap_stubs
 	.set vector, 0
 	.rept 256
-	TRAP_STUB %vector
+	.align 16
+	.if vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
+	pushq $0
+	.endif
+	pushq $vector
+	jmp trap_common
 	.set vector, vector + 1
 	.endr
-
-	.bss
-	.align 8
-	.globl kernel_stack_top
-kernel_stack_top: .skip 8
-program_stack: .skip 8
 	.section .note.GNU-stack, "", @progbits

@@ -30,13 +30,6 @@ static u64 file_frame(const struct area *area, u64 address) {
 	return offset < ALIGN_UP(area->file->size, PAGE) ? image_page(area->file, offset) : 0;
 }
 
-/* A page of its own with the contents of the frame, which stays as it is. */
-static void map_copy(u64 *pte, u64 frame, u32 protection) {
-	void *page = page_or_end(page_alloc_dirty(0));
-	memcpy(page, direct(frame), PAGE);
-	pte_set(pte, physical(page), 0, protection);
-}
-
 /* The cluster's pages that are not there yet. */
 static void map_file(const struct area *area, u64 address, u64 *pte) {
 	u64 at = MAX(ALIGN_DOWN(address, CLUSTER), area->start);
@@ -58,9 +51,10 @@ bool page_fault(u64 address, u64 error) {
 	if (!was && area->flags & AREA_DEVICE) return false; /* bound all at once: see user_bind() */
 	u64 frame = was ? was & PTE_ADDRESS : area->file ? file_frame(area, address) : 0;
 	if (!was && area->file && !frame) return false;
-	if (write && (was ? was & PTE_COPY : area->file != NULL))
-		map_copy(pte, frame, area->protection);
-	else if (was)
+	if (write && (was ? was & PTE_COPY : area->file != NULL)) {
+		void *copy = memcpy(page_or_end(page_alloc_dirty(0)), direct(frame), PAGE);
+		pte_set(pte, physical(copy), 0, area->protection);
+	} else if (was)
 		pte_set(pte, frame, was & PTE_KIND, area->protection); /* protected anew */
 	else if (area->file)
 		map_file(area, address, pte);

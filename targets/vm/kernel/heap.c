@@ -28,17 +28,12 @@ static void object_push(u32 kind, void *memory) {
 	classes[kind] = object;
 }
 
-static bool class_refill(u32 kind) {
-	char *page = page_alloc_dirty(0);
-	if (!page) return false;
-	for (u64 at = 0; at + class_sizes[kind] <= PAGE; at += class_sizes[kind]) object_push(kind, page + at);
-	return true;
-}
-
 void *kmalloc(size_t n) {
 	u32 kind = class_of(n);
 	if (kind == LENGTH(class_sizes)) return page_alloc(page_order(n));
-	if (!classes[kind] && !class_refill(kind)) return NULL;
+	char *page = classes[kind] ? NULL : page_alloc_dirty(0);
+	for (u64 at = 0; page && at + class_sizes[kind] <= PAGE; at += class_sizes[kind]) object_push(kind, page + at);
+	if (!classes[kind]) return NULL;
 	struct free_object *object = classes[kind];
 	ASSERT(object->seal == seal_of(object));
 	classes[kind] = object->next;

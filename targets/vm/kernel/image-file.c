@@ -31,7 +31,7 @@ static i64 put_entry(u64 to, const struct node *node, u64 room, u32 next) {
 	struct dirent64 entry = {.ino = node->inode, .offset = next, .length = length};
 	entry.type = (node->mode & S_IFMT) >> 12;
 	if (length > room) return -EINVAL;
-	if (clear_user(to, length) < 0 || copy_to_user(to, &entry, head) < 0 ||
+	if (copy_to_user(to, zero_page, length) < 0 || copy_to_user(to, &entry, head) < 0 ||
 	    copy_to_user(to + head, name, strlen(name)) < 0)
 		return -EFAULT;
 	return length;

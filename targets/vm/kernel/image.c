@@ -26,16 +26,13 @@ static u32 node_count;
 static u64 image_pages;
 
 static u32 crc32(const u8 *bytes, u64 n) {
-	u32 table[256], crc = ~0u;
-	for (u32 i = 0; i < LENGTH(table); i++) {
-		table[i] = i;
-		for (u32 bit = 0; bit < 8; bit++) table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
+	u32 crc = ~0u;
+	for (; n; n--) {
+		crc ^= *bytes++;
+		for (u32 bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
 	}
-	for (; n; n--) crc = crc >> 8 ^ table[(crc ^ *bytes++) & 0xff];
 	return ~crc;
 }
-
-static bool is_kind(const struct node *node, u32 kind) { return (node->mode & S_IFMT) == kind; }
 
 #define REFUSE_IF(condition, ...) \
 	if (condition) fail(EXIT_BAD_IMAGE, "[kernel] " __VA_ARGS__)
@@ -60,11 +57,11 @@ static const struct image_header *check_header(void) {
 /* The parent is the directory that the path says. */
 static bool check_parent(u32 i) {
 	const struct node *node = &nodes[i];
-	if (i == 0) return !strcmp(node->path, "/") && is_kind(node, S_IFDIR) && node->parent == 0;
+	if (i == 0) return !strcmp(node->path, "/") && node_is(node, S_IFDIR) && node->parent == 0;
 	if (node->parent >= i || strcmp(nodes[i - 1].path, node->path) >= 0) return false;
 	const struct node *parent = &nodes[node->parent];
 	size_t length = node->parent ? strlen(parent->path) : 0;
-	if (!is_kind(parent, S_IFDIR) || strncmp(parent->path, node->path, length)) return false;
+	if (!node_is(parent, S_IFDIR) || strncmp(parent->path, node->path, length)) return false;
 	const char *name = node->path + length;
 	if (*name++ != '/' || !*name) return false;
 	while (*name && *name != '/') name++;
@@ -96,9 +93,9 @@ static void read_record(u32 i, const struct image_record *record, const char *st
 	node->size = record->size;
 	node->stored = record->stored;
 	node->physical = boot_info.image + record->offset;
-	bool directory = is_kind(node, S_IFDIR), link = is_kind(node, S_IFLNK);
+	bool directory = node_is(node, S_IFDIR), link = node_is(node, S_IFLNK);
 	REFUSE_IF(!check_parent(i), "bad image: %s: it is in no directory, or not sorted", node->path);
-	REFUSE_IF(!directory && !link && !is_kind(node, S_IFREG), "bad image: %s: neither file nor directory nor link",
+	REFUSE_IF(!directory && !link && !node_is(node, S_IFREG), "bad image: %s: neither file nor directory nor link",
 		  node->path);
 	REFUSE_IF(link && (node->size >= MAX_PATH || node->sparse), "bad image: %s: a link too long", node->path);
 	if (directory) node->size = node->physical = node->sparse = 0;
@@ -152,7 +149,7 @@ static struct node *find(const char *path, size_t length) {
 static struct node *find_link(const char *path, size_t *length) {
 	for (*length = 1; path[*length - 1] && path[*length]; ++*length) {
 		struct node *node = path[*length] == '/' ? find(path, *length) : NULL;
-		if (path[*length] == '/' && (!node || is_kind(node, S_IFLNK))) return node;
+		if (path[*length] == '/' && (!node || node_is(node, S_IFLNK))) return node;
 	}
 	return NULL;
 }
@@ -163,7 +160,7 @@ struct node *image_lookup(const char *path, bool follow) {
 		/* Most paths exist just so, without a link: that is found out first. */
 		size_t length = strlen(path);
 		struct node *node = find(path, length);
-		if (node && !(follow && is_kind(node, S_IFLNK))) return node;
+		if (node && !(follow && node_is(node, S_IFLNK))) return node;
 		if (!node) node = find_link(path, &length);
 		size_t rest = strlen(path + length);
 		if (!node || node->size + rest >= MAX_PATH) return NULL;

@@ -48,7 +48,7 @@ int strncmp(const char *a, const char *b, size_t n);
  */
 typedef __builtin_va_list va_list;
 int format(char *to, size_t size, const char *format, ...) PRINTF_FROM(3);
-void print(const char *format, ...) PRINTF_FROM(1), vprint(const char *format, va_list arguments);
+void print(const char *format, ...) PRINTF_FROM(1);
 
 /*
  * console.c: the 16550 at COM1. Output is polled, input comes by interrupt once console_start() has run.
@@ -65,8 +65,10 @@ extern bool console_line_open; /* the last byte written was no newline */
  * stops with its line ("[kernel] …", no newline) and a status: what went wrong is not the kernel's fault.
  */
 struct trap_frame;
-void panic(const char *format, ...) NORETURN PRINTF_FROM(1), fail(int code, const char *, ...) NORETURN PRINTF_FROM(2);
-void panic_frame(struct trap_frame *frame, const char *what) NORETURN, print_registers(const struct trap_frame *frame);
+#define fail(code, ...) (print(__VA_ARGS__), print("\n"), power_off(code))
+#define panic(...)      (panic_begin(), print("[kernel] panic: " __VA_ARGS__), print("\n"), panic_end())
+void panic_begin(void), panic_end(void) NORETURN, panic_frame(struct trap_frame *frame, const char *what) NORETURN;
+void print_registers(const struct trap_frame *frame), power_off(int code) NORETURN;
 #define ASSERT(condition) ((condition) ? (void)0 : panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition))
 /* symbols.c, generated at build time: function names by offset from kernel_start, ascending. */
 extern const struct symbol { u32 offset; const char *name; } kernel_symbols[];
@@ -90,7 +92,7 @@ extern const volatile struct embedded_image { char magic[8]; u64 physical, size;
 
 /* processor.c: GDT, TSS, IDT, control registers, features. */
 extern struct cpu_features {
-	bool smap, smep, umip, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
+	bool smap, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
 	char hypervisor[13];
 } cpu;
 void processor_init(void), processor_set_kernel_stack(u64 top); /* where traps and calls of the program begin */
@@ -115,7 +117,6 @@ static inline bool from_user(const struct trap_frame *frame) { return (frame->cs
  * them and returns there; trap_return is a new thread's first return, and pops the trap frame at rsp.
  */
 void switch_context(u64 *save, u64 next), trap_return(void), syscall_entry(void);
-void run_on_stack(u64 top, void (*function)(void)) NORETURN;
 /*
  * Copies n bytes with access to the program's pages allowed: 0, or -EFAULT from copy_user_fault, where
  * trap.c sends faults in [copy_user_start, copy_user_end). It checks no range.
@@ -147,7 +148,7 @@ extern const char *random_seed_source;
 /* power.c */
 struct window_power;
 i64 power_configure(const struct window_power *how);
-void power_off(int code) NORETURN, power_reset(void) NORETURN;
+void power_reset(void) NORETURN;
 
 /* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
 #define RAM_LIMIT (1024 * GIB) /* what lies above is left alone */
@@ -176,7 +177,7 @@ enum {
 #define PTE_NO_EXECUTE (1UL << 63)
 #define PTE_ADDRESS    0x000ffffffffff000UL
 /* Builds the final kernel mappings (W^X, direct map) and drops the loader's identity map. */
-void pagetable_init(void), tlb_flush_all(void);
+void pagetable_init(void), tlb_flush(u64 start, u64 end);
 /* Made: NULL when memory is out. Next: the first entry at or after *address that a table exists for. */
 u64 *pte_make(u64 address), *pte_next(u64 *address, u64 end);
 /* Points an entry at a frame (kind: of PTE_KIND), or frees the frame if it is ours. Flushes nothing. */
@@ -228,7 +229,6 @@ extern const u8 zero_page[];
  * kernel: a bad pointer is caught by range and then by the fault handler's table.
  */
 i64 copy_from_user(void *to, u64 from, size_t n), copy_to_user(u64 to, const void *from, size_t n);
-i64 clear_user(u64 to, size_t n);
 /* Copies a NUL-terminated string of at most size-1 bytes: its length, -EFAULT or -ENAMETOOLONG. */
 i64 string_from_user(char *to, u64 from, size_t size);
 #define get_user(variable, address) copy_from_user(&(variable), (address), sizeof(variable))

@@ -69,5 +69,7 @@ void __attribute__((noreturn, no_stack_protector)) kmain(u64 start_info) {
 	pagetable_init();
 	void *stack = kernel_stack_alloc(KERNEL_STACK_PAGES);
 	if (!stack) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: none is left for the first stack");
-	run_on_stack((u64)stack + KERNEL_STACK_PAGES * PAGE, start);
+	u64 top = (u64)stack + KERNEL_STACK_PAGES * PAGE;
+	asm volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call *%1; ud2" ::"r"(top), "r"(start));
+	__builtin_unreachable();
 }

@@ -142,8 +142,7 @@ i64 user_madvise(u64 address, u64 length, int advice) {
 	if (check_range(address, &length)) return -EINVAL;
 	if (advice == MADV_DONTNEED || advice == MADV_FREE)
 		return discard(address, address + length, advice == MADV_FREE);
-	bool hint = advice >= MADV_NORMAL && advice <= MADV_WILLNEED;
-	hint |= advice >= MADV_DONTFORK && advice <= MADV_PAGEOUT;
+	bool hint = (u32)advice <= MADV_WILLNEED || (advice >= MADV_DONTFORK && advice <= MADV_PAGEOUT);
 	return hint ? check_areas(address, address + length, PROT_NONE) : -EINVAL;
 }
 
@@ -183,7 +182,7 @@ i64 user_bind(u64 address, u64 length, u64 *at) {
 		pte_clear(pte);
 		pte_set(pte, *at + (page - address), kind, protection);
 	}
-	tlb_flush_all();
+	tlb_flush(address, end);
 	area = area_find(address);
 	area->flags |= AREA_DEVICE;
 	area->offset = *at;

@@ -1,8 +1,9 @@
 /*
  * Physical pages: a buddy allocator over the RAM that the boot map calls usable.
  *
- * One byte a page says what begins there; the lists of free blocks live in the free blocks themselves. So the price is
- * 1/4096 of RAM, and a page freed twice, or with another order than it was taken with, is caught.
+ * One byte a page says what begins there, so a page freed twice, or with another order than it was taken with, is
+ * caught. The lists of free blocks are in a table, eight bytes a page, and not in the blocks: a host backs memory once
+ * it is touched, and free memory never is.
  */
 #include "kernel.h"
 
@@ -12,44 +13,31 @@
  */
 enum { OTHER = 0, DEVICE = 0x20, USED = 0x40, FREE = 0x80 };
 
-/* Lists of blocks from 2 MiB upwards are in a table: a host backs memory in such units, once it is touched. */
-#define LARGE_ORDER 9
-
-struct block {
-	struct block *next, **link;
-};
+/* Rings of free blocks, by the index of a block's first page. Those of the lowest pages, never free, are the heads. */
+#define LOWEST_FREE (16 * PAGE)
+static struct link { u32 next, previous; } * links;
+_Static_assert(LOWEST_FREE / PAGE > MAX_ORDER && RAM_LIMIT / PAGE <= 1UL << 32,
+	       "a head for each order, an index a page");
 
 u64 pages_total, pages_usable, pages_free, pages_lowest;
 static u8 *state;
 static u64 page_count;
-static struct block *free_blocks[MAX_ORDER + 1];
-/* What is RAM and yet not free: the zeroth page, the kernel, the image, the table of bytes. */
+/* What is RAM and yet not free: the lowest pages, the kernel, the image, the tables. */
 static struct span reserved[4];
-static struct block *large_blocks; /* by index >> LARGE_ORDER */
 
 static u64 index_of(const void *page) { return physical(page) / PAGE; }
 
-static struct block *block_at(u64 index, u32 order) {
-	return order < LARGE_ORDER ? direct(index * PAGE) : &large_blocks[index >> LARGE_ORDER];
-}
-
-static u64 block_index(const struct block *block, u32 order) {
-	return order < LARGE_ORDER ? index_of(block) : (u64)(block - large_blocks) << LARGE_ORDER;
-}
-
 static void block_push(u64 index, u32 order) {
-	struct block *block = block_at(index, order);
-	block->next = free_blocks[order];
-	block->link = &free_blocks[order];
-	if (block->next) block->next->link = &block->next;
-	free_blocks[order] = block;
+	links[index] = (struct link){links[order].next, order};
+	links[links[order].next].previous = (u32)index;
+	links[order].next = (u32)index;
 	state[index] = FREE | order;
 }
 
-static void block_remove(u64 index, u32 order) {
-	struct block *block = block_at(index, order);
-	*block->link = block->next;
-	if (block->next) block->next->link = block->link;
+static void block_remove(u64 index) {
+	struct link link = links[index];
+	links[link.next].previous = link.previous;
+	links[link.previous].next = link.next;
 	state[index] = OTHER;
 }
 
@@ -58,34 +46,29 @@ static void block_free(u64 index, u32 order) {
 	while (order < MAX_ORDER) {
 		u64 buddy = index ^ (1UL << order);
 		if (buddy >= page_count || state[buddy] != (FREE | order)) break;
-		block_remove(buddy, order);
+		block_remove(buddy);
 		index = MIN(index, buddy);
 		order++;
 	}
 	block_push(index, order);
 }
 
-/* Frees pages [start, end) of no block, in the biggest blocks that alignment allows. */
-static void span_free(u64 start, u64 end) {
-	while (start < end) {
-		u32 order = 0;
-		while (order < MAX_ORDER && !(start >> order & 1) && start + (2UL << order) <= end) order++;
-		ASSERT(state[start] == OTHER);
-		block_free(start, order);
-		start += 1UL << order;
-	}
+static bool is_reserved(u64 start, u64 end) {
+	for (u32 i = 0; i < LENGTH(reserved); i++)
+		if (start < reserved[i].end && reserved[i].start < end) return true;
+	return false;
 }
 
-/* Frees what is not reserved of the bytes [start, end). */
-static void span_add(u64 start, u64 end) {
-	for (u32 i = 0; i < LENGTH(reserved); i++) {
-		struct span *hole = &reserved[i];
-		if (start >= hole->end || hole->start >= end) continue;
-		if (start < hole->start) span_add(start, hole->start);
-		if (hole->end < end) span_add(hole->end, end);
-		return;
+/* Frees the bytes [start, end) of no block, but for what is reserved, in the biggest blocks that alignment allows. */
+static void span_free(u64 start, u64 end) {
+	for (u64 size; start < end; start += size) {
+		u32 order = 0;
+		for (size = PAGE; order < MAX_ORDER && !(start & size) && start + 2 * size <= end; size *= 2, order++)
+			if (is_reserved(start, start + 2 * size)) break;
+		if (is_reserved(start, start + size)) continue;
+		ASSERT(state[start / PAGE] == OTHER);
+		block_free(start / PAGE, order);
 	}
-	span_free(start / PAGE, end / PAGE);
 }
 
 bool page_span(u32 *i, u64 from, u64 to, struct span *out) {
@@ -104,13 +87,9 @@ bool page_span(u32 *i, u64 from, u64 to, struct span *out) {
 /* A place below 4 GiB and above 1 MiB that nothing occupies yet. */
 static u64 find_room(u64 size) {
 	struct span span;
-	for (u32 i = 0; page_span(&i, MIB, 4 * GIB, &span); i++) {
-		for (u32 j = 0; j < LENGTH(reserved) * LENGTH(reserved); j++) { /* any order of them */
-			const struct span *hole = &reserved[j % LENGTH(reserved)];
-			if (span.start < hole->end && hole->start < span.start + size) span.start = hole->end;
-		}
-		if (span.start + size <= span.end) return span.start;
-	}
+	for (u32 i = 0; page_span(&i, MIB, 4 * GIB, &span); i++)
+		for (u64 at = span.start; at + size <= span.end; at += PAGE)
+			if (!is_reserved(at, at + size)) return at;
 	fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: no room for %lu KiB of page states", size / KIB);
 }
 
@@ -118,7 +97,7 @@ void page_add(u64 from, u64 to) {
 	struct span span;
 	for (u32 i = 0; page_span(&i, from, to, &span); i++) {
 		pages_total += (span.end - span.start) / PAGE;
-		span_add(span.start, span.end);
+		span_free(span.start, span.end);
 	}
 	pages_usable = pages_lowest = pages_free;
 }
@@ -126,17 +105,17 @@ void page_add(u64 from, u64 to) {
 void page_init(void) {
 	struct span span;
 	for (u32 i = 0; page_span(&i, 0, RAM_LIMIT, &span); i++) page_count = span.end / PAGE;
-	u64 large = ALIGN_UP(page_count, sizeof *large_blocks);
-	u64 size = ALIGN_UP(large + ((page_count >> LARGE_ORDER) + 1) * sizeof *large_blocks, PAGE);
+	u64 size = ALIGN_UP(page_count * (sizeof *links + sizeof *state), PAGE);
 	u64 image = boot_info.image;
-	reserved[0] = (struct span){0, PAGE};
+	reserved[0] = (struct span){0, LOWEST_FREE};
 	reserved[1] = (struct span){(u64)kernel_start - KERNEL_BASE, (u64)kernel_end - KERNEL_BASE};
 	reserved[2] = (struct span){ALIGN_DOWN(image, PAGE), ALIGN_UP(image + boot_info.image_size, PAGE)};
 	reserved[3].start = find_room(size);
 	reserved[3].end = reserved[3].start + size;
-	state = direct(reserved[3].start);
-	large_blocks = (struct block *)(state + large);
-	memset(state, OTHER, size);
+	links = direct(reserved[3].start);
+	state = (u8 *)(links + page_count);
+	memset(state, OTHER, page_count);
+	for (u32 order = 0; order <= MAX_ORDER; order++) links[order] = (struct link){order, order};
 	page_add(0, 4 * GIB);
 }
 
@@ -148,10 +127,10 @@ u32 page_order(u64 bytes) {
 
 void *page_alloc_dirty(u32 order) {
 	u32 found = order;
-	while (found <= MAX_ORDER && !free_blocks[found]) found++;
+	while (found <= MAX_ORDER && links[found].next == found) found++;
 	if (found > MAX_ORDER) return NULL;
-	u64 index = block_index(free_blocks[found], found);
-	block_remove(index, found);
+	u64 index = links[found].next;
+	block_remove(index);
 	while (found > order) {
 		found--;
 		block_push(index + (1UL << found), found);
@@ -181,7 +160,7 @@ void *page_alloc_device(u64 count) {
 	if (!pages) return NULL;
 	u64 index = index_of(pages);
 	memset(&state[index], DEVICE, count);
-	span_free(index + count, index + (1UL << order));
+	span_free((index + count) * PAGE, (index + (1UL << order)) * PAGE);
 	return pages;
 }
 

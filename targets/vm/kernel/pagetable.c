@@ -64,14 +64,17 @@ void pte_set(u64 *pte, u64 frame, u64 kind, u32 protection) {
 	*pte = frame | kind | bits;
 }
 
+/* One by one, or all of the program's at once. Either way the processor forgets what it knows of tables, too. */
+void tlb_flush(u64 start, u64 end) {
+	if (end - start > FLUSH_SINGLY * PAGE) return write_cr3(physical(root));
+	for (; start < end; start += PAGE) invalidate_page(start);
+}
+
 void pte_protect(u64 start, u64 end, u32 protection) {
-	u64 changed = 0;
 	for (u64 at = start, *pte; (pte = pte_next(&at, end)); at += PAGE) {
-		if (!*pte) continue;
-		pte_set(pte, *pte & PTE_ADDRESS, *pte & PTE_KIND, protection);
-		if (++changed <= FLUSH_SINGLY) invalidate_page(at);
+		if (*pte) pte_set(pte, *pte & PTE_ADDRESS, *pte & PTE_KIND, protection);
 	}
-	if (changed > FLUSH_SINGLY) tlb_flush_all();
+	tlb_flush(start, end);
 }
 
 void pte_clear(u64 *pte) {
@@ -85,8 +88,8 @@ static bool table_is_empty(const u64 *table) {
 	return i == ENTRIES;
 }
 
-/* Clears [start, end) of a table and frees the tables below it that become empty. Counts what a flush must cover. */
-static void table_unmap(u64 *table, u32 shift, u64 start, u64 end, u64 *flushes) {
+/* Clears [start, end) of a table and frees the tables below it that become empty. */
+static void table_unmap(u64 *table, u32 shift, u64 start, u64 end) {
 	for (u64 next; start < end; start = next) {
 		u64 *entry = entry_at(table, start, shift);
 		u64 *below = direct(*entry & PTE_ADDRESS);
@@ -94,58 +97,51 @@ static void table_unmap(u64 *table, u32 shift, u64 start, u64 end, u64 *flushes)
 		if (!*entry) continue;
 		if (shift == PAGE_SHIFT) {
 			pte_clear(entry);
-			if (++*flushes <= FLUSH_SINGLY) invalidate_page(start);
 			continue;
 		}
-		table_unmap(below, shift - LEVEL_BITS, start, next, flushes);
-		if (table_is_empty(below)) {
-			*entry = 0;
-			page_free(below, 0);
-			*flushes += FLUSH_SINGLY + 1; /* the processor may have cached the entry itself */
-		}
+		table_unmap(below, shift - LEVEL_BITS, start, next);
+		if (!table_is_empty(below)) continue;
+		*entry = 0;
+		page_free(below, 0);
 	}
 }
 
 void pte_unmap(u64 start, u64 end) {
-	u64 flushes = 0;
-	table_unmap(root, ROOT_SHIFT, start, end, &flushes);
-	if (flushes > FLUSH_SINGLY) tlb_flush_all();
+	table_unmap(root, ROOT_SHIFT, start, end);
+	tlb_flush(start, end);
 }
 
-/* All of the program's; the kernel's pages are global. */
-void tlb_flush_all(void) { write_cr3(physical(root)); }
-
-/* Maps kernel addresses that are not yet, in large pages where the alignment allows. Only while the kernel starts. */
-static void map(u64 address, u64 to, u64 length, u64 bits) {
-	for (u64 end = address + length, step; address < end; address += step, to += step) {
-		u64 *entry = walk(address, LARGE_SHIFT);
-		bool fits = !((address | to) & (LARGE - 1)) && end - address >= LARGE;
+/*
+ * Maps what is not mapped yet of physical [start, end), at addresses that are `offset` higher, in large pages where the
+ * alignment allows. Only while the kernel starts.
+ */
+static void map(u64 start, u64 end, u64 offset, u64 bits) {
+	for (u64 step; start < end; start += step) {
+		u64 address = start + offset, *entry = walk(address, LARGE_SHIFT);
+		bool fits = !((address | start) & (LARGE - 1)) && end - start >= LARGE;
 		bool large = entry && (*entry ? *entry & PTE_LARGE : fits);
 		if (!large) entry = walk(address, PAGE_SHIFT);
 		if (!entry) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for the kernel's page tables");
-		if (!*entry) *entry = to | bits | (large ? PTE_LARGE : 0);
+		if (!*entry) *entry = start | bits | (large ? PTE_LARGE : 0);
 		step = large ? LARGE - (address & (LARGE - 1)) : PAGE;
 	}
-}
-
-static void map_direct(u64 start, u64 end, u64 bits) { map((u64)direct(start), start, end - start, bits); }
-
-static void map_kernel(const char *start, const char *end, u64 bits) {
-	map((u64)start, (u64)start - KERNEL_BASE, (u64)(end - start), bits);
 }
 
 void pagetable_init(void) {
 	root = page_alloc(0);
 	ASSERT(root);
-	map_kernel(kernel_start, kernel_text_end, KERNEL_TEXT_BITS);
-	map_kernel(kernel_text_end, kernel_rodata_end, KERNEL_CONSTANT_BITS);
-	map_kernel(kernel_rodata_end, kernel_end, KERNEL_DATA_BITS);
+	u64 text = (u64)kernel_start - KERNEL_BASE, constants = (u64)kernel_text_end - KERNEL_BASE;
+	u64 data = (u64)kernel_rodata_end - KERNEL_BASE, end = (u64)kernel_end - KERNEL_BASE;
+	map(text, constants, KERNEL_BASE, KERNEL_TEXT_BITS);
+	map(constants, data, KERNEL_BASE, KERNEL_CONSTANT_BITS);
+	map(data, end, KERNEL_BASE, KERNEL_DATA_BITS);
 	/* What is read-only comes first, and RAM around it. */
-	map_direct((u64)kernel_start - KERNEL_BASE, (u64)kernel_rodata_end - KERNEL_BASE, KERNEL_CONSTANT_BITS);
-	map_direct(ALIGN_DOWN(boot_info.image, PAGE), ALIGN_UP(boot_info.image + boot_info.image_size, PAGE),
-		   KERNEL_CONSTANT_BITS);
+	map(text, data, DIRECT_MAP, KERNEL_CONSTANT_BITS);
+	u64 image = boot_info.image, image_end = ALIGN_UP(image + boot_info.image_size, PAGE);
+	map(ALIGN_DOWN(image, PAGE), image_end, DIRECT_MAP, KERNEL_CONSTANT_BITS);
 	struct span span;
-	for (u32 i = 0; page_span(&i, 0, RAM_LIMIT, &span); i++) map_direct(span.start, span.end, KERNEL_DATA_BITS);
+	for (u32 i = 0; page_span(&i, 0, RAM_LIMIT, &span); i++)
+		map(span.start, span.end, DIRECT_MAP, KERNEL_DATA_BITS);
 	write_cr3(physical(root));
 	write_cr0(read_cr0() | CR0_WP);
 	page_add(4 * GIB, RAM_LIMIT);

@@ -39,7 +39,7 @@ void print_registers(const struct trap_frame *f) {
 	print("[kernel]   r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
 }
 
-static void __attribute__((noreturn)) end_panic(u64 frame_pointer) {
+static void __attribute__((noreturn)) end_at(u64 frame_pointer) {
 	if (current)
 		print("[kernel]   thread %d (%s), last system call %u\n", current->id, current->name,
 		      current->last_call);
@@ -48,38 +48,21 @@ static void __attribute__((noreturn)) end_panic(u64 frame_pointer) {
 }
 
 /* A panic while one is reported must not report for ever. */
-static void enter_panic(void) {
+void panic_begin(void) {
 	interrupts_off();
 	if (panicking) fail(EXIT_PANIC, "[kernel] panic while reporting a panic");
 	panicking = true;
 }
 
-void panic(const char *format, ...) {
-	va_list arguments;
-	enter_panic();
-	__builtin_va_start(arguments, format);
-	print("[kernel] panic: ");
-	vprint(format, arguments);
-	print("\n");
-	end_panic((u64)__builtin_frame_address(0));
-}
+void panic_end(void) { end_at((u64)__builtin_frame_address(0)); }
 
 void panic_frame(struct trap_frame *frame, const char *what) {
-	enter_panic();
+	panic_begin();
 	print("[kernel] panic: %s (vector %lu, error %lx, address %lx)\n", what, frame->vector, frame->error,
 	      read_cr2());
 	print_registers(frame);
 	print_place(frame->rip);
-	end_panic(frame->rbp);
-}
-
-void fail(int code, const char *format, ...) {
-	va_list arguments;
-	interrupts_off();
-	__builtin_va_start(arguments, format);
-	vprint(format, arguments);
-	print("\n");
-	power_off(code);
+	end_at(frame->rbp);
 }
 
 /* What the compiler's stack protector compares and calls. kmain() makes the value random. */

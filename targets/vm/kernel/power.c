@@ -54,10 +54,7 @@ void power_reset(void) {
 	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
 	out8(RESET_CONTROL, 0x06);
 	/* An exception with no table to handle it shuts the processor down, and that resets the machine. */
-	struct {
-		u16 limit;
-		u64 address;
-	} __attribute__((packed)) nothing = {0, 0};
+	const u64 nothing[2] = {0, 0};
 	asm volatile("lidt %0; int3" ::"m"(nothing));
 	for (;;) asm volatile("cli; hlt");
 }

@@ -56,17 +56,13 @@ int format(char *to, size_t size, const char *format, ...) {
 	return length;
 }
 
-void vprint(const char *format, va_list arguments) {
+void print(const char *format, ...) {
 	char line[512];
+	va_list arguments;
+	__builtin_va_start(arguments, format);
 	int length = vformat(line, sizeof line, format, arguments);
+	__builtin_va_end(arguments);
 	if (console_line_open && strncmp(line, "[kernel]", 8) == 0)
 		console_write("\n", 1); /* the program's output may end anywhere */
 	console_write(line, MIN((size_t)length, sizeof line - 1));
-}
-
-void print(const char *format, ...) {
-	va_list arguments;
-	__builtin_va_start(arguments, format);
-	vprint(format, arguments);
-	__builtin_va_end(arguments);
 }

@@ -5,17 +5,11 @@
 #include "kernel.h"
 
 struct cpu_features cpu;
+u64 kernel_stack_top, program_stack; /* for entry.S */
 _Static_assert(__builtin_offsetof(struct cpu_features, smap) == 0, "entry.S tests the first byte");
 
-static u64 gdt[8] = {
-	0,
-	0x00af9b000000ffff, /* KERNEL_CODE */
-	0x00cf93000000ffff, /* KERNEL_DATA */
-	0,                  /* 32-bit program code, which there is none of; sysret wants the place */
-	0x00cff3000000ffff, /* USER_DATA */
-	0x00affb000000ffff, /* USER_CODE */
-			    /* TASK_STATE takes two */
-};
+/* Nothing, the kernel's code and data, nothing, the program's data and code, and two for TASK_STATE. */
+static u64 gdt[8] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0, 0x00cff3000000ffff, 0x00affb000000ffff};
 
 static struct {
 	u32 reserved0;
@@ -23,14 +17,9 @@ static struct {
 	u16 reserved3, port_bitmap;
 } __attribute__((packed)) task_state;
 
-struct gate {
-	u16 offset_0, selector;
-	u8 interrupt_stack, type;
-	u16 offset_16;
-	u32 offset_32, reserved;
-};
-static struct gate idt[256] __attribute__((aligned(16)));
-enum { INTERRUPT_GATE = 0x8e, FOR_THE_PROGRAM = 0x60 }; /* the latter: reachable with int3 */
+static u64 idt[256][2] __attribute__((aligned(16)));
+
+enum { INTERRUPT_GATE = 0x8e, PROGRAM_GATE = 0xee }; /* the latter: reachable with int3 */
 
 struct table_pointer {
 	u16 limit;
@@ -41,15 +30,13 @@ struct table_pointer {
 static u8 double_fault_stack[8192] __attribute__((aligned(16))), emergency_stack[8192] __attribute__((aligned(16)));
 
 static void find_features(void) {
-	struct cpuid basic = cpuid(1, 0), extended = cpuid(7, 0), who = cpuid(0x40000000, 0);
+	struct cpuid basic = cpuid(1, 0), who = cpuid(0x40000000, 0);
 	/* Each that has XSAVE has leaf 13, and 7 with it. */
 	if (cpuid(0, 0).eax < 13 || !(basic.ecx >> 26 & 1))
 		fail(EXIT_PANIC, "[kernel] boot: the processor lacks XSAVE");
 	cpu.x2apic = basic.ecx >> 21 & 1;
 	cpu.rdrand = basic.ecx >> 30 & 1;
-	cpu.smep = extended.ebx >> 7 & 1;
-	cpu.smap = extended.ebx >> 20 & 1;
-	cpu.umip = extended.ecx >> 2 & 1;
+	cpu.smap = cpuid(7, 0).ebx >> 20 & 1;
 	cpu.xsaveopt = cpuid(13, 1).eax & 1;
 	if (basic.ecx >> 31) memcpy(cpu.hypervisor, &who.ebx, 12);
 }
@@ -64,15 +51,14 @@ static void load_tables(void) {
 
 	for (u32 vector = 0; vector < LENGTH(idt); vector++) {
 		u64 stub = (u64)trap_stubs + vector * 16;
-		idt[vector] = (struct gate){.offset_0 = (u16)stub, .selector = KERNEL_CODE, .type = INTERRUPT_GATE};
-		idt[vector].offset_16 = (u16)(stub >> 16);
-		idt[vector].offset_32 = (u32)(stub >> 32);
+		u64 stack = vector == TRAP_DOUBLE_FAULT                          ? 1
+			    : vector == TRAP_NMI || vector == TRAP_MACHINE_CHECK ? 2
+										 : 0;
+		u64 type = vector == TRAP_BREAKPOINT ? PROGRAM_GATE : INTERRUPT_GATE;
+		idt[vector][0] =
+			(stub & 0xffff) | KERNEL_CODE << 16 | stack << 32 | type << 40 | (stub >> 16 & 0xffff) << 48;
+		idt[vector][1] = stub >> 32;
 	}
-	idt[TRAP_BREAKPOINT].type |= FOR_THE_PROGRAM;
-	idt[TRAP_DOUBLE_FAULT].interrupt_stack = 1;
-	idt[TRAP_NMI].interrupt_stack = 2;
-	idt[TRAP_MACHINE_CHECK].interrupt_stack = 2;
-
 	struct table_pointer gdt_pointer = {sizeof gdt - 1, (u64)gdt}, idt_pointer = {sizeof idt - 1, (u64)idt};
 	asm volatile("lgdt %0" ::"m"(gdt_pointer));
 	asm volatile("ltr %w0" ::"r"(TASK_STATE));
@@ -80,17 +66,18 @@ static void load_tables(void) {
 }
 
 void processor_init(void) {
+	struct cpuid extended = cpuid(7, 0);
 	load_tables();
 	find_features();
 	u64 cr4 = read_cr4() | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-	if (cpu.smep) cr4 |= CR4_SMEP;
+	if (extended.ebx >> 7 & 1) cr4 |= CR4_SMEP;
 	if (cpu.smap) cr4 |= CR4_SMAP;
-	if (cpu.umip) cr4 |= CR4_UMIP;
+	if (extended.ecx >> 2 & 1) cr4 |= CR4_UMIP;
 	write_cr4(cr4);
 	write_cr0(read_cr0() | CR0_WP);
 
-	/* STAR: system calls enter with KERNEL_CODE; sysret adds 8 for the stack's selector, 16 for the code's. */
-	write_msr(MSR_STAR, (u64)(USER_DATA - 8) << 48 | (u64)KERNEL_CODE << 32);
+	/* STAR: system calls enter with KERNEL_CODE. They leave by iret. */
+	write_msr(MSR_STAR, (u64)KERNEL_CODE << 32);
 	write_msr(MSR_LSTAR, (u64)syscall_entry);
 	write_msr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
 }

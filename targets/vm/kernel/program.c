@@ -31,10 +31,7 @@ static void word(u64 value) {
  * What V8 may use of the free memory, in MiB. Its own tables, the libraries' data and buffers need a fixed part and a
  * part that grows with the work: a quarter. So it is V8 that runs out first, and says so.
  */
-static u64 heap_limit(void) {
-	u64 free = pages_free * PAGE / MIB;
-	return MAX(free, 54) / 4 * 3 - 24;
-}
+static u64 heap_limit(void) { return MAX(pages_free * PAGE / MIB, 54) / 4 * 3 - 24; }
 
 /* The size of one of the young generation's three spaces, in MiB. */
 static u64 semi_space(void) { return MAX(1, MIN(16, pages_free * PAGE / MIB / 32)); }
@@ -82,19 +79,14 @@ static u32 push_strings(const char *text, u64 length) {
 static void push_facts(const struct loaded *program, const struct loaded *interpreter) {
 	u64 random[2] = {random_u64(), random_u64()};
 	push(random, sizeof random);
-	const u64 facts[][2] = {
-		{AT_RANDOM, pointer},
-		{AT_PHDR, program->headers},
-		{AT_PHENT, 56},
-		{AT_PHNUM, program->header_count},
-		{AT_BASE, interpreter->bias},
-		{AT_ENTRY, program->entry},
-		{AT_PAGESZ, PAGE},
-		{AT_SECURE, 0},
-		{AT_MINSIGSTKSZ, extended_state_size + 1024},
-		{AT_NULL, 0},
+	/* clang-format off */
+	const u64 facts[] = {
+		AT_RANDOM, pointer, AT_PHDR, program->headers, AT_PHENT, 56, AT_PHNUM, program->header_count,
+		AT_BASE, interpreter->bias, AT_ENTRY, program->entry, AT_PAGESZ, PAGE, AT_SECURE, 0,
+		AT_MINSIGSTKSZ, extended_state_size + 1024, AT_NULL, 0,
 	};
-	for (u32 i = 0; i < LENGTH(facts) * 2; i++) word(facts[i / 2][i % 2]);
+	/* clang-format on */
+	for (u32 i = 0; i < LENGTH(facts); i++) word(facts[i]);
 }
 
 static u64 make_stack(void) {
@@ -107,8 +99,7 @@ static u64 make_stack(void) {
 
 static void load(const char *path, u64 base, struct loaded *out) {
 	struct node *file = image_lookup(path, true);
-	if (!file || (file->mode & S_IFMT) != S_IFREG)
-		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is not in the image", path);
+	if (!node_is(file, S_IFREG)) fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s is not in the image", path);
 	i64 error = elf_load(file, base, out);
 	if (error)
 		fail(EXIT_BAD_IMAGE, "[kernel] cannot start: %s %s", path,
@@ -133,13 +124,11 @@ void program_start(void) {
 	/* The words end at a multiple of 16 below the strings, and argc's address must be one. */
 	pointer = ALIGN_DOWN(pointer, 16) - (word_count & 1) * 8;
 	push(words, word_count * sizeof words[0]);
-	*thread_frame(thread) = (struct trap_frame){
-		.rip = interpreter.entry ? interpreter.entry : program.entry,
-		.rsp = pointer,
-		.cs = USER_CODE,
-		.ss = USER_DATA,
-		.rflags = RFLAGS_IF | RFLAGS_FIXED,
-	};
+	*thread_frame(thread) = (struct trap_frame){.rip = interpreter.entry ? interpreter.entry : program.entry,
+						    .cs = USER_CODE,
+						    .rsp = pointer,
+						    .ss = USER_DATA,
+						    .rflags = RFLAGS_IF | RFLAGS_FIXED};
 	program_node = image_lookup(argv, true);
 	kfree(argv, MAX_TEXT);
 	kfree(environ, MAX_TEXT);

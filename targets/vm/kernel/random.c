@@ -1,6 +1,6 @@
 /*
  * Random numbers: ChaCha20 (RFC 8439) with fast key erasure. The state is one key. A request turns the key into a
- * stream whose first half block is the next key, so what was given out cannot be computed from what is left.
+ * stream whose first block is the next key, so what was given out cannot be computed from what is left.
  *
  * The key is seeded from the processor's generator, the time that memory accesses take, and all that the boot told.
  * None is trusted alone: each is absorbed, and a source that knows nothing of the key cannot take away from it.
@@ -36,14 +36,9 @@ static void chacha_block(const u32 with[8], u64 counter, u64 nonce, u32 out[16])
 	memcpy(in + 14, &nonce, 8);
 	memcpy(out, in, sizeof in);
 	for (int i = 0; i < 10; i++) {
-		quarter_round(&out[0], &out[4], &out[8], &out[12]);
-		quarter_round(&out[1], &out[5], &out[9], &out[13]);
-		quarter_round(&out[2], &out[6], &out[10], &out[14]);
-		quarter_round(&out[3], &out[7], &out[11], &out[15]);
-		quarter_round(&out[0], &out[5], &out[10], &out[15]);
-		quarter_round(&out[1], &out[6], &out[11], &out[12]);
-		quarter_round(&out[2], &out[7], &out[8], &out[13]);
-		quarter_round(&out[3], &out[4], &out[9], &out[14]);
+		for (int j = 0; j < 4; j++) quarter_round(&out[j], &out[4 + j], &out[8 + j], &out[12 + j]);
+		for (int j = 0; j < 4; j++)
+			quarter_round(&out[j], &out[4 + (j + 1) % 4], &out[8 + (j + 2) % 4], &out[12 + (j + 3) % 4]);
 	}
 	for (int i = 0; i < 16; i++) out[i] += in[i];
 }
@@ -103,11 +98,13 @@ static void add_jitter(u32 rounds) {
 	}
 }
 
-static void reseed(void) {
-	add_hardware();
+/* True when the processor's generator took part. */
+static bool reseed(void) {
+	bool hardware = add_hardware();
 	random_add(&stirred, sizeof stirred);
 	bytes_since_seed = 0;
 	seeded_at = now();
+	return hardware;
 }
 
 void random_init(void) {
@@ -115,10 +112,9 @@ void random_init(void) {
 	random_add(&date, sizeof date);
 	random_add(boot_info.map, boot_info.map_count * sizeof boot_info.map[0]);
 	random_add(boot_info.command_line, strlen(boot_info.command_line));
-	bool hardware = add_hardware();
+	bool hardware = reseed();
 	random_seed_source = hardware ? "rdrand" : "jitter";
 	add_jitter(hardware ? JITTER_ROUNDS : JITTER_ROUNDS_ALONE);
-	seeded_at = now();
 }
 
 void random_bytes(void *to, size_t n) {
@@ -132,12 +128,8 @@ void random_bytes(void *to, size_t n) {
 	memcpy(stream_key, key, sizeof key);
 	chacha_block(stream_key, 0, nonce, block);
 	memcpy(key, block, sizeof key);
-	size_t part = MIN(n, sizeof block - sizeof key);
-	memcpy(out, block + 8, part);
-	for (u64 counter = 1; n > part; counter++) {
-		out += part;
-		n -= part;
-		chacha_block(stream_key, counter, nonce, block);
+	for (u64 counter = 1, part; n; n -= part, out += part) {
+		chacha_block(stream_key, counter++, nonce, block);
 		part = MIN(n, sizeof block);
 		memcpy(out, block, part);
 	}

@@ -1,17 +1,13 @@
-/* Memory and strings. Words, four at a time: fast enough on silicon, and the fastest form under emulation. */
+/* Memory and strings. Words by the processor's own loops, which it runs in bigger pieces. */
 #include "kernel.h"
 
-struct chunk {
-	u64 a, b, c, d;
-};
-
 void *memcpy(void *to, const void *from, size_t n) {
-	struct chunk *to32 = to;
-	const struct chunk *from32 = from;
-	for (; n >= sizeof *to32; n -= sizeof *to32) *to32++ = *from32++;
-	u8 *to1 = (u8 *)to32;
-	const u8 *from1 = (const u8 *)from32;
-	while (n--) *to1++ = *from1++;
+	void *at = to;
+	size_t words = n / 8;
+	asm volatile("rep movsq; mov %3, %%rcx; rep movsb"
+		     : "+&D"(at), "+&S"(from), "+&c"(words)
+		     : "r"(n % 8)
+		     : "memory");
 	return to;
 }
 
@@ -30,11 +26,12 @@ void *memmove(void *to, const void *from, size_t n) {
 }
 
 void *memset(void *to, int byte, size_t n) {
-	u64 word = (u8)byte * 0x0101010101010101UL;
-	struct chunk *to32 = to;
-	for (; n >= sizeof *to32; n -= sizeof *to32) *to32++ = (struct chunk){word, word, word, word};
-	u8 *to1 = (u8 *)to32;
-	while (n--) *to1++ = (u8)byte;
+	void *at = to;
+	size_t words = n / 8;
+	asm volatile("rep stosq; mov %2, %%rcx; rep stosb"
+		     : "+&D"(at), "+&c"(words)
+		     : "r"(n % 8), "a"((u8)byte * 0x0101010101010101UL)
+		     : "memory");
 	return to;
 }
 

@@ -4,25 +4,22 @@
 #define SI_KERNEL 0x80
 
 /* How an exception of the program's looks to it (POSIX <signal.h>, as on Linux for x86-64). */
+/* clang-format off */
 static const struct exception {
 	const char *name;
 	int signal, code; /* signal 0: never the program's fault */
 } exceptions[] = {
-	[TRAP_DIVIDE] = {"division error", SIGFPE, 1},
-	[TRAP_DEBUG] = {"debug trap", SIGTRAP, 2},
-	[TRAP_NMI] = {"non-maskable interrupt", 0, 0},
-	[TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL},
-	[TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2},
-	[TRAP_DOUBLE_FAULT] = {"double fault", 0, 0},
+	[TRAP_DIVIDE] = {"division error", SIGFPE, 1}, [TRAP_DEBUG] = {"debug trap", SIGTRAP, 2},
+	[TRAP_NMI] = {"non-maskable interrupt", 0, 0}, [TRAP_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL},
+	[TRAP_INVALID_OPCODE] = {"invalid instruction", SIGILL, 2}, [TRAP_DOUBLE_FAULT] = {"double fault", 0, 0},
 	[TRAP_NO_SEGMENT] = {"segment not present", SIGBUS, SI_KERNEL},
 	[TRAP_STACK] = {"stack segment fault", SIGBUS, SI_KERNEL},
 	[TRAP_PROTECTION] = {"general protection fault", SIGSEGV, SI_KERNEL},
-	[TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1},
-	[TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7},
-	[TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1},
-	[TRAP_MACHINE_CHECK] = {"machine check", 0, 0},
+	[TRAP_PAGE_FAULT] = {"page fault", SIGSEGV, 1}, [TRAP_FLOATING_POINT] = {"x87 error", SIGFPE, 7},
+	[TRAP_ALIGNMENT] = {"alignment check", SIGBUS, 1}, [TRAP_MACHINE_CHECK] = {"machine check", 0, 0},
 	[TRAP_SIMD] = {"SIMD error", SIGFPE, 7},
 };
+/* clang-format on */
 
 static const char *exception_name(u64 vector) {
 	return vector < LENGTH(exceptions) && exceptions[vector].name ? exceptions[vector].name : "unknown exception";
@@ -32,9 +29,8 @@ static const char *exception_name(u64 vector) {
 static void __attribute__((noreturn)) program_died(struct trap_frame *frame, int signal, u64 address) {
 	const struct area *area = area_find(frame->rip);
 	print("[kernel] program killed by signal %d: %s", signal, exception_name(frame->vector));
-	const char *access = frame->error & FAULT_FETCH   ? "jump to"
-			     : frame->error & FAULT_WRITE ? "write to"
-							  : "read of";
+	const char *access = frame->error & FAULT_WRITE ? "write to" : "read of";
+	if (frame->error & FAULT_FETCH) access = "jump to";
 	if (frame->vector == TRAP_PAGE_FAULT) print(" (%s %lx)", access, address);
 	print(" in thread %d (%s) at %lx", current->id, current->name, frame->rip);
 	if (area && area->file) print(", %s+%lx", area->file->path, frame->rip - area->start + area->offset);

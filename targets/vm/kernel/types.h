@@ -3,15 +3,12 @@
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
-typedef unsigned long u64;
+typedef unsigned long u64, size_t;
 typedef signed char i8;
-typedef signed short i16;
 typedef signed int i32;
 typedef signed long i64;
-typedef unsigned long size_t;
 typedef _Bool bool;
-#define true 1
-#define false 0
+enum { false, true };
 #define NULL ((void *)0)
 
 #define KIB         1024UL

@@ -19,17 +19,6 @@ i64 copy_to_user(u64 to, const void *from, size_t n) {
 	return !n ? 0 : user_range(to, n) ? copy_user((void *)to, from, n) : -EFAULT;
 }
 
-i64 clear_user(u64 to, size_t n) {
-	while (n) {
-		size_t part = MIN(n, PAGE);
-		i64 error = copy_to_user(to, zero_page, part);
-		if (error) return error;
-		to += part;
-		n -= part;
-	}
-	return 0;
-}
-
 /* Page by page: the string may end just before memory does. */
 i64 string_from_user(char *to, u64 from, size_t size) {
 	size_t length = 0;

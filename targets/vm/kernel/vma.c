@@ -110,10 +110,8 @@ size_t area_describe(char *to, size_t size) {
 	for (u32 i = 0; i < area_count; i++) {
 		const struct area *a = &areas[i];
 		const char *name = a->file ? a->file->path : a->flags & AREA_STACK && a->protection ? "[stack]" : "";
-		char letters[] = "---p";
-		if (a->protection & PROT_READ) letters[0] = 'r';
-		if (a->protection & PROT_WRITE) letters[1] = 'w';
-		if (a->protection & PROT_EXEC) letters[2] = 'x';
+		char read = a->protection & PROT_READ ? 'r' : '-', write = a->protection & PROT_WRITE ? 'w' : '-';
+		char letters[] = {read, write, a->protection & PROT_EXEC ? 'x' : '-', 'p', 0};
 		size_t n = (size_t)format(to + length, size - length, "%lx-%lx %s %08lx 00:01 %u %s\n", a->start,
 					  a->end, letters, a->file ? a->offset : 0, a->file ? a->file->inode : 0, name);
 		if (n >= size - length) break; /* whole lines only */
