@@ -82,12 +82,6 @@ void pte_clear(u64 *pte) {
 	*pte = 0;
 }
 
-static bool table_is_empty(const u64 *table) {
-	u32 i = 0;
-	while (i < ENTRIES && !table[i]) i++;
-	return i == ENTRIES;
-}
-
 /* Clears [start, end) of a table and frees the tables below it that become empty. */
 static void table_unmap(u64 *table, u32 shift, u64 start, u64 end) {
 	for (u64 next; start < end; start = next) {
@@ -100,7 +94,7 @@ static void table_unmap(u64 *table, u32 shift, u64 start, u64 end) {
 			continue;
 		}
 		table_unmap(below, shift - LEVEL_BITS, start, next);
-		if (!table_is_empty(below)) continue;
+		if (memcmp(below, zero_page, PAGE)) continue;
 		*entry = 0;
 		page_free(below, 0);
 	}

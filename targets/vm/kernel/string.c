@@ -14,14 +14,8 @@ void *memcpy(void *to, const void *from, size_t n) {
 void *memmove(void *to, const void *from, size_t n) {
 	if ((u64)to - (u64)from >= n) return memcpy(to, from, n);
 	/* `to` lies inside [from, from + n): from the end, so that nothing is overwritten before it is read. */
-	u8 *to1 = (u8 *)to + n;
-	const u8 *from1 = (const u8 *)from + n;
-	for (; n >= 8; n -= 8) {
-		to1 -= 8;
-		from1 -= 8;
-		*(u64 *)to1 = *(const u64 *)from1;
-	}
-	while (n--) *--to1 = *--from1;
+	for (; n >= 8; n -= 8) *(u64 *)(to + n - 8) = *(const u64 *)(from + n - 8);
+	while (n--) ((u8 *)to)[n] = ((const u8 *)from)[n];
 	return to;
 }
 
@@ -37,9 +31,10 @@ void *memset(void *to, int byte, size_t n) {
 
 int memcmp(const void *a, const void *b, size_t n) {
 	const u8 *a1 = a, *b1 = b;
-	for (; n; n--, a1++, b1++)
-		if (*a1 != *b1) return *a1 - *b1;
-	return 0;
+	size_t i = 0;
+	while (i + 8 <= n && *(const u64 *)(a1 + i) == *(const u64 *)(b1 + i)) i += 8;
+	while (i < n && a1[i] == b1[i]) i++;
+	return i < n ? a1[i] - b1[i] : 0;
 }
 
 size_t strnlen(const char *s, size_t limit) {
