@@ -43,7 +43,7 @@ int memcmp(const void *a, const void *b, size_t n), strcmp(const char *a, const 
 int strncmp(const char *a, const char *b, size_t n);
 
 /*
- * print.c: %s %c %d %u %x %p, l for 64 bits, width, 0 and - flags. format() returns the length that it would have had.
+ * print.c: %s %d %u %x, l for 64 bits, width and the flag 0. format() returns the length that it would have had.
  * print() is for the console, where a line of the kernel's own begins with "[kernel] ".
  */
 typedef __builtin_va_list va_list;
@@ -68,7 +68,7 @@ struct trap_frame;
 #define fail(code, ...) (print(__VA_ARGS__), print("\n"), power_off(code))
 #define panic(...)      (panic_begin(), print("[kernel] panic: " __VA_ARGS__), print("\n"), panic_end())
 void panic_begin(void), panic_end(void) NORETURN, panic_frame(struct trap_frame *frame, const char *what) NORETURN;
-void print_registers(const struct trap_frame *frame), power_off(int code) NORETURN;
+void print_registers(const struct trap_frame *frame);
 #define ASSERT(condition) ((condition) ? (void)0 : panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition))
 /* symbols.c, generated at build time: function names by offset from kernel_start, ascending. */
 extern const struct symbol { u32 offset; const char *name; } kernel_symbols[];
@@ -148,7 +148,7 @@ extern const char *random_seed_source;
 /* power.c */
 struct window_power;
 i64 power_configure(const struct window_power *how);
-void power_reset(void) NORETURN;
+void power_off(int code) NORETURN, power_reset(void) NORETURN;
 
 /* page.c: physical pages, buddy allocator. Order o is 2^o pages. NULL when there are none. */
 #define RAM_LIMIT (1024 * GIB) /* what lies above is left alone */
