@@ -42,7 +42,8 @@ export function splitWords(text: string): readonly string[] {
 /** A word as it has to be written on the command line for {@link splitWords} to find it. */
 export function quoteWord(word: string): string {
   if (word !== "" && !/["\s\0]/.test(word)) return word;
-  const equals = word.indexOf("=") + 1;
+  const name = word.slice(0, word.indexOf("=") + 1);
+  const equals = /["\s\0]/.test(name) ? 0 : name.length;
   return `${word.slice(0, equals)}"${word.slice(equals).replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
