@@ -14,14 +14,12 @@
 	/* file.c */ \
 	CALL(0, read) CALL(1, write) CALL(3, close) CALL(16, ioctl) CALL(17, pread64) \
 	CALL(18, pwrite64) CALL(19, readv) CALL(20, writev) CALL(72, fcntl) CALL(295, preadv) CALL(296, pwritev) \
-	/* image-file.c */ \
-	CALL(217, getdents64) \
 	/* path.c */ \
 	CALL(2, open) CALL(21, access) CALL(79, getcwd) CALL(80, chdir) CALL(89, readlink) CALL(257, openat) \
 	/* stat.c */ \
 	CALL(4, stat) CALL(5, fstat) CALL(6, lstat) CALL(262, newfstatat) CALL(332, statx) \
-	/* pipe.c, eventfd.c */ \
-	CALL(293, pipe2) CALL(290, eventfd2) \
+	/* image-file.c, pipe.c, eventfd.c, futex.c */ \
+	CALL(217, getdents64) CALL(293, pipe2) CALL(290, eventfd2) CALL(202, futex) \
 	/* epoll.c */ \
 	CALL(232, epoll_wait) CALL(233, epoll_ctl) CALL(281, epoll_pwait) CALL(291, epoll_create1) \
 	/* process.c: memory */ \
@@ -30,8 +28,6 @@
 	CALL(56, clone) CALL(60, exit) CALL(231, exit_group) CALL(24, sched_yield) CALL(158, arch_prctl) \
 	CALL(186, gettid) CALL(204, sched_getaffinity) CALL(218, set_tid_address) CALL(63, uname) CALL(98, getrusage) \
 	CALL(99, sysinfo) CALL(157, prctl) CALL(302, prlimit64) CALL(318, getrandom) \
-	/* futex.c */ \
-	CALL(202, futex) \
 	/* signal.c */ \
 	CALL(13, rt_sigaction) CALL(14, rt_sigprocmask) CALL(15, rt_sigreturn) CALL(62, kill) CALL(131, sigaltstack) \
 	CALL(200, tkill) CALL(234, tgkill) \

@@ -36,9 +36,10 @@ static void append(struct item *item) {
 	items_end = &item->next;
 }
 
-static void item_free(struct item **link) {
+static i64 item_free(struct item **link) {
 	kfree(unlink(link), sizeof(struct item));
 	item_count--;
+	return 0;
 }
 
 void epoll_forget(struct file *file) {
@@ -77,18 +78,15 @@ i64 sys_epoll_ctl(const u64 *a) {
 	struct file *set = file_get(a[0]), *file = file_get(a[2]);
 	struct epoll_event event = {0};
 	struct item **link = &items;
-	i64 result = 0;
 	if (!set || !file) return -EBADF;
 	if (set->operations != &epoll_operations || file == set) return -EINVAL;
 	if (a[1] != EPOLL_CTL_DEL && get_user(event, a[3]) < 0) return -EFAULT;
 	while (*link && ((*link)->set != set || (*link)->file != file)) link = &(*link)->next;
 	if (a[1] < EPOLL_CTL_ADD || a[1] > EPOLL_CTL_MOD) return -EINVAL;
 	if (a[1] == EPOLL_CTL_ADD ? *link != NULL : !*link) return *link ? -EEXIST : -ENOENT;
-	if (a[1] == EPOLL_CTL_DEL)
-		item_free(link);
-	else if (!*link)
-		result = item_add(set, file);
-	if (a[1] == EPOLL_CTL_DEL || result < 0) return result;
+	if (a[1] == EPOLL_CTL_DEL) return item_free(link);
+	i64 result = *link ? 0 : item_add(set, file);
+	if (result < 0) return result;
 	/* New terms: what is ready already will cause no event, so a waiting thread looks at once. */
 	(*link)->events = event.events | ALWAYS;
 	(*link)->data = event.data;

@@ -60,8 +60,6 @@ i64 file_wait(struct file *file) {
 
 u32 file_poll(struct file *file) { return file->operations->poll ? file->operations->poll(file) : EPOLLIN | EPOLLOUT; }
 
-u64 file_size(struct file *file) { return file->operations->size ? file->operations->size(file) : 0; }
-
 /* The program starts with the console as standard input, output and error, as after a login. */
 void file_init(void) {
 	for (int fd = 0; fd < 3; fd++) ASSERT(file_install(fd == 0 ? &console : &console_output) == fd);

@@ -47,12 +47,9 @@ i64 sys_futex(const u64 *a) {
 	u32 command = a[1] & ~(u32)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
 	if (a[0] & 3) return -EINVAL;
 	if (!user_range(a[0], 4)) return -EFAULT;
-	switch (command) {
-	case FUTEX_WAIT: return wait(a, true);
-	case FUTEX_WAKE: return wake_waiters(a[0], a[2]);
-	case FUTEX_WAIT_BITSET: return (u32)a[5] == FUTEX_ALL_BITS ? wait(a, false) : -ENOSYS;
-	}
-	return -ENOSYS;
+	if (command == FUTEX_WAIT) return wait(a, true);
+	if (command == FUTEX_WAKE) return wake_waiters(a[0], a[2]);
+	return command == FUTEX_WAIT_BITSET && (u32)a[5] == FUTEX_ALL_BITS ? wait(a, false) : -ENOSYS;
 }
 
 void futex_thread_exit(void) {

@@ -28,8 +28,7 @@ static i64 put_entry(u64 to, const struct node *node, u64 room, u32 next) {
 	const char *name = node->path + strlen(node->path);
 	while (name[-1] != '/') name--;
 	u64 length = ALIGN_UP(head + strlen(name) + 1, 8);
-	struct dirent64 entry = {.ino = node->inode, .offset = next, .length = length};
-	entry.type = (node->mode & S_IFMT) >> 12;
+	struct dirent64 entry = {.ino = node->inode, .offset = next, .length = length, .type = node->mode >> 12};
 	if (length > room) return -EINVAL;
 	if (copy_to_user(to, zero_page, length) < 0 || copy_to_user(to, &entry, head) < 0 ||
 	    copy_to_user(to + head, name, strlen(name)) < 0)

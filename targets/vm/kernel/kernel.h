@@ -84,9 +84,11 @@ extern struct boot_info {
 	char command_line[4096];
 } boot_info;
 void bootinfo_init(u64 start_info), pmem_init(void);
-/* The value of the word `key=value`, not in quotes, of the command line; false when absent. `key` alone is "". */
-bool bootinfo_option(const char *key, char *value, size_t size);
-bool bootinfo_is_ram(u64 address, u64 length); /* any byte of it, or of the image */
+/*
+ * The value of the word `key=value`, not in quotes, of the command line; false when absent. `key` alone is "".
+ * RAM: any byte of it, or of the image.
+ */
+bool bootinfo_option(const char *key, char *value, size_t size), bootinfo_is_ram(u64 address, u64 length);
 /* An image linked behind the kernel, for machines that load one file: the image builder fills it in. Size 0: none. */
 extern const volatile struct embedded_image { char magic[8]; u64 physical, size; } embedded_image; /* "TSEMBED" */
 
@@ -100,8 +102,7 @@ void processor_init(void), processor_set_kernel_stack(u64 top); /* where traps a
 /* trap.c. Exceptions: Intel SDM volume 3, table 6-1. */
 struct trap_frame {
 	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-	u64 vector, error;
-	u64 rip, cs, rflags, rsp, ss;
+	u64 vector, error, rip, cs, rflags, rsp, ss;
 };
 enum {
 	TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_NMI = 2, TRAP_BREAKPOINT = 3, TRAP_INVALID_OPCODE = 6,
@@ -157,10 +158,12 @@ void page_init(void), page_add(u64 from, u64 to); /* RAM below 4 GiB, which the 
 /* An address in the direct map: zeroed, or as it is; a count of pages for DMA is contiguous, zeroed and never freed. */
 void *page_alloc(u32 order), *page_alloc_dirty(u32 order), *page_alloc_device(u64 count);
 void page_free(void *page, u32 order);
-bool dma_owns(u64 address, u64 length); /* wholly inside pages that page_alloc_device() gave */
 struct span { u64 start, end; };
-/* The next range of the boot map, from *i on, that has whole pages of RAM in [from, to): those. False: no more. */
-bool page_span(u32 *i, u64 from, u64 to, struct span *out);
+/*
+ * The next range of the boot map, from *i on, that has whole pages of RAM in [from, to): those. False: no more.
+ * dma_owns(): wholly inside pages that page_alloc_device() gave.
+ */
+bool page_span(u32 *i, u64 from, u64 to, struct span *out), dma_owns(u64 address, u64 length);
 u32 page_order(u64 bytes); /* the least that holds them; MAX_ORDER + 1: too many */
 extern u64 pages_total, pages_usable, pages_free, pages_lowest;
 
@@ -214,9 +217,8 @@ size_t area_describe(char *to, size_t size); /* as /proc/self/maps */
 /* mmap.c: system calls on areas; negative errno. */
 i64 user_mmap(u64 address, u64 length, u32 protection, u32 flags, struct node *file, u64 offset);
 i64 user_munmap(u64 address, u64 length), user_mprotect(u64 address, u64 length, u32 protection);
-i64 user_madvise(u64 address, u64 length, int advice), user_brk(u64 address);
-/* Replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or device registers at *at. */
-i64 user_bind(u64 address, u64 length, u64 *at);
+/* Bind replaces the whole pages [address, +length) by RAM (*at == 0, receives the address) or registers at *at. */
+i64 user_bind(u64 address, u64 length, u64 *at), user_madvise(u64 address, u64 length, int advice), user_brk(u64 to);
 
 /* fault.c: true when the fault is mended and the instruction can run again. Out of memory ends the machine. */
 enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_RESERVED = 8, FAULT_FETCH = 16 };
@@ -246,8 +248,8 @@ struct node {
 static inline bool node_is(const struct node *node, u32 type) { return node && (node->mode & S_IFMT) == type; }
 void image_init(void); /* fails with one line for a damaged or truncated image */
 /* Follows symbolic links, at most 8, the last of the path only if `follow`. */
-struct node *image_lookup(const char *absolute_path, bool follow);
-struct node *image_child(struct node *directory, u32 *cursor);     /* NULL at the end; *cursor starts at 0 */
+/* Of image_child(), *cursor starts at 0; NULL at the end. */
+struct node *image_lookup(const char *absolute_path, bool follow), *image_child(struct node *directory, u32 *cursor);
 u64 image_page(struct node *node, u64 offset);                     /* physical address of the byte at the offset */
 i64 image_read(struct node *node, u64 offset, void *to, size_t n); /* into kernel memory; bytes read */
 
@@ -284,7 +286,7 @@ extern u64 extended_state_size, extended_state_parts; /* bytes; bits of XCR0 */
 struct thread *thread_new(void), *thread_find(i32 id); /* new: blocked; NULL at MAX_THREADS or out of memory */
 struct trap_frame *thread_frame(struct thread *thread); /* the program's registers, at the top of its kernel stack */
 void thread_init(void), schedule(void), timer_tick(void), thread_wake(struct thread *thread), wake(const void *channel);
-void thread_exit(void) NORETURN, thread_exit_all(int code) NORETURN; /* the latter ends the machine */
+void thread_exit(void) NORETURN;
 /* Sleeps until wake(channel), the deadline (true) or a signal (current->interrupted). */
 bool block_on(const void *channel, u64 deadline);
 u64 process_time(void); /* of all threads, nanoseconds */
@@ -346,7 +348,6 @@ struct file *file_get(int fd); /* NULL: EBADF. A call that may sleep counts a re
 i64 file_install(struct file *file), file_wait(struct file *file), file_close(int fd);
 void file_init(void), file_release(struct file *file); /* descriptors 0, 1, 2 */
 u32 file_poll(struct file *file);
-u64 file_size(struct file *file);
 
 /* epoll.c: a file's readiness changed, for file_wait() and all that poll it; out of all sets, and all out of it. */
 void file_event(struct file *file), epoll_forget(struct file *file);

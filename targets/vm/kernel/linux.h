@@ -90,7 +90,6 @@ struct sysinfo {
 	u32 unit, pad2;
 };
 struct utsname { char system[65], node[65], release[65], version[65], machine[65], domain[65]; };
-_Static_assert(sizeof(struct sysinfo) == 112 && sizeof(struct rusage) == 144, "ABI");
 
 /* Signals. */
 enum {
@@ -103,7 +102,8 @@ enum { SA_ONSTACK = 0x8000000, SA_RESTART = 0x10000000, SA_NODEFER = 0x40000000 
 enum { SI_USER = 0, SI_KERNEL = 0x80, SEGV_MAPERR = 1, SEGV_ACCERR = 2 };
 struct sigaction { u64 handler, flags, restorer, mask; };
 struct sigaltstack { u64 address; i32 flags; u32 pad; u64 size; };
-struct siginfo { i32 signal, error, code, pad; u64 address, rest[13]; }; /* of a fault; others: sender's pid and uid */
+/* The address of a fault; in other signals the sender's pid and uid. */
+struct siginfo { i32 signal, error, code, pad; u64 address, rest[13]; };
 struct ucontext {
 	u64 flags, link;
 	struct sigaltstack stack;
@@ -111,4 +111,5 @@ struct ucontext {
 	u16 cs, gs, fs, ss;
 	u64 error, trap, old_mask, cr2, extended_state, reserved[8], mask;
 };
+_Static_assert(sizeof(struct sysinfo) == 112 && sizeof(struct rusage) == 144, "ABI");
 _Static_assert(sizeof(struct siginfo) == 128 && sizeof(struct ucontext) == 304, "ABI");

@@ -53,10 +53,8 @@ static i64 path_from_user(int directory, u64 address, char *to) {
 i64 path_find(int directory, u64 path_address, bool follow, struct place *place) {
 	i64 result = path_from_user(directory, path_address, place->path);
 	if (result < 0) return result;
-	if (follow && strcmp(place->path, "/proc/self/exe") == 0)
-		place->node = program_node;
-	else
-		place->node = image_lookup(place->path, follow);
+	bool own = follow && strcmp(place->path, "/proc/self/exe") == 0;
+	place->node = own ? program_node : image_lookup(place->path, follow);
 	if (place->node)
 		place->mode = place->node->mode;
 	else if (!special_exists(place->path, &place->mode))
@@ -95,10 +93,8 @@ i64 sys_readlink(const u64 *a) {
 	i64 length = path_find(AT_FDCWD, a[0], false, &place);
 	if (length < 0) return length;
 	if ((i32)a[2] <= 0 || (place.mode & S_IFMT) != S_IFLNK) return -EINVAL;
-	if (place.node)
-		length = image_read(place.node, 0, place.path, MAX_PATH);
-	else
-		length = format(place.path, MAX_PATH, "%s", program_node->path);
+	length = place.node ? image_read(place.node, 0, place.path, MAX_PATH)
+			    : format(place.path, MAX_PATH, "%s", program_node->path);
 	length = MIN(length, (i32)a[2]);
 	return copy_to_user(a[1], place.path, length) < 0 ? -EFAULT : length;
 }

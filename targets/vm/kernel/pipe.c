@@ -78,10 +78,7 @@ static void pipe_close(struct file *file) {
 	struct file **end = file == pipe->reader ? &pipe->reader : &pipe->writer;
 	struct file *other = file == pipe->reader ? pipe->writer : pipe->reader;
 	*end = NULL;
-	if (other) {
-		file_event(other);
-		return;
-	}
+	if (other) return file_event(other);
 	kfree(pipe->ring, PIPE_SIZE);
 	kfree(pipe, sizeof *pipe);
 }

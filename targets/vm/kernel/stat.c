@@ -21,7 +21,8 @@ static i64 fill(struct stat *stat, const struct node *node, u32 mode, u64 size) 
 static i64 stat_descriptor(int fd, struct stat *stat) {
 	struct file *file = file_get(fd);
 	if (!file) return -EBADF;
-	return fill(stat, file->node, file->node ? file->node->mode : file->operations->mode, file_size(file));
+	u64 size = file->operations->size ? file->operations->size(file) : 0;
+	return fill(stat, file->node, file->node ? file->node->mode : file->operations->mode, size);
 }
 
 static i64 stat_path(int directory, u64 path, u32 flags, struct stat *stat) {

@@ -219,11 +219,6 @@ void thread_exit(void) {
 	panic("thread %d runs after its end", current->id);
 }
 
-void thread_exit_all(int code) {
-	trace_counts();
-	power_off(code & 0xff);
-}
-
 u64 process_time(void) {
 	u64 total = exited_time + now() - current->switched_at;
 	for (struct thread *thread = threads; thread; thread = thread->next) total += thread->run_time;
