@@ -9,9 +9,7 @@
 #define SLICE 256
 
 /* ICRNL; OPOST, ONLCR; CS8, CREAD, B115200. Others are taken and not heeded. */
-static const struct termios {
-	u32 input, output, control, local, other[5];
-} settings = {.input = 0400, .output = 05, .control = 010262};
+static const struct termios settings = {.input = 0400, .output = 05, .control = 010262};
 static const struct { u16 rows, columns, width, height; } window_size = {.rows = 25, .columns = 80};
 
 static i64 tty_read(struct file *file, u64 to, size_t n, i64 position) {

@@ -22,6 +22,7 @@ enum { X_OK = 1, W_OK = 2, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4 };
 enum { TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413 };
 enum { FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, STATX_BASIC_STATS = 0x7ff, IOV_MAX = 1024 };
 struct iovec { u64 base, length; };
+struct termios { u32 input, output, control, local, other[5]; };
 struct stat {
 	u64 dev, ino, nlink;
 	u32 mode, uid, gid, pad;

@@ -12,28 +12,22 @@
 enum { SLICE = 256, AREA_LINE = 384, TEXT_MOST = 512 + MAX_MEMORY_RANGES * 64, CLOCK_TICK = NANOSECONDS / 100 };
 #define KIB_OF(pages) ((pages) * (PAGE / KIB))
 
-struct text {
-	size_t size;
-	char bytes[];
-};
+static u64 text_size(struct file *file) { return strlen(file->state); }
 
 static i64 text_read(struct file *file, u64 to, size_t n, i64 position) {
-	struct text *text = file->state;
-	u64 offset = position;
-	n = offset < text->size ? MIN(n, text->size - offset) : 0;
-	return copy_to_user(to, text->bytes + offset, n) < 0 ? -EFAULT : (i64)n;
+	u64 offset = position, size = text_size(file);
+	n = offset < size ? MIN(n, size - offset) : 0;
+	return copy_to_user(to, (const char *)file->state + offset, n) < 0 ? -EFAULT : (i64)n;
 }
-
-static u64 text_size(struct file *file) { return ((struct text *)file->state)->size; }
 
 static const struct file_operations text_operations = {
 	.read = text_read, .size = text_size, .positioned = true, .mode = S_IFREG | 0444};
 
 static struct file *text_open(size_t (*write)(char *to, size_t size)) {
 	size_t capacity = write == area_describe ? (area_count + 1) * AREA_LINE : TEXT_MOST;
-	struct file *file = file_new(&text_operations, O_RDONLY, sizeof(struct text) + capacity);
-	struct text *text = file ? file->state : NULL;
-	if (file) text->size = MIN(write(text->bytes, capacity), capacity - 1);
+	struct file *file = file_new(&text_operations, O_RDONLY, capacity);
+	char *text = file ? file->state : NULL;
+	if (file) text[MIN(write(text, capacity), capacity - 1)] = 0;
 	return file;
 }
 
