@@ -21,9 +21,8 @@ enum { XSTATE_MXCSR = 24, XSTATE_HEADER = 512, XSTATE_HEADER_SIZE = 64, MXCSR_BI
 
 #define BIT(signal) (1UL << ((signal)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
-#define IGNORED_BY_DEFAULT \
-	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | \
-	 BIT(SIGTTOU))
+static const u64 ignored_by_default = BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) |
+				      BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU);
 
 struct signal_frame {
 	u64 return_address;
@@ -37,7 +36,7 @@ static u8 xstate[PAGE] __attribute__((aligned(64)));
 
 static bool is_ignored(int signal) {
 	u64 handler = actions[signal].handler;
-	return handler == SIG_IGN || (handler == SIG_DFL && BIT(signal) & IGNORED_BY_DEFAULT);
+	return handler == SIG_IGN || (handler == SIG_DFL && BIT(signal) & ignored_by_default);
 }
 
 static __attribute__((noreturn)) void die(int signal, const char *why) {

@@ -34,10 +34,8 @@ static i64 call(u64 number, const u64 *a) {
 	u32 index = MIN(number, SYSTEM_CALL_COUNT);
 	const struct system_call *entry = &table[index];
 	bool first = counts[index]++ == 0;
-	if (!entry->name) {
-		if (first) print("[kernel] unknown system call %lu, answered with ENOSYS\n", number);
-		return -ENOSYS;
-	}
+	if (!entry->name && first) print("[kernel] unknown system call %lu, answered with ENOSYS\n", number);
+	if (!entry->name) return -ENOSYS;
 	i64 result = entry->handler ? entry->handler(a) : entry->answer;
 	if (trace_level > 1)
 		print("[kernel] %d %s(%lx, %lx, %lx, %lx, %lx, %lx) = %ld\n", current->id, entry->name, a[0], a[1],
