@@ -71,7 +71,7 @@ describe("calls.h", () => {
 });
 
 /** Lines of C and assembly, headers included, that are neither empty nor a comment. It only ever goes down. */
-const mostLines = 4_058;
+const mostLines = 4_032;
 
 test("the kernel stays small", () => {
   const code = sourceFiles().flatMap((name) =>
