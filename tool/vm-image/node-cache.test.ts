@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { build } from "esbuild";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readyNode, type ReadyNode } from "./node-cache.ts";
 
@@ -62,6 +63,24 @@ test("the same languages in other words are one choice", async () => {
   await readyNode({ node: program, cache: folder }, ["de", "en-GB"]);
   await readyNode({ node: program, cache: folder }, ["de-AT"]);
   expect(kept()).toHaveLength(1);
+});
+
+test("a tool that is bundled into one file prepares and keeps as well", async () => {
+  const outfile = path.join(folder, "tool.mjs");
+  await build({
+    entryPoints: [path.join(import.meta.dirname, "node-cache.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "silent",
+  });
+  // as: it is that module.
+  const bundled = (await import(outfile)) as { readonly readyNode: typeof readyNode };
+  const first = await bundled.readyNode({ node: program, cache: folder }, "en");
+  expect(kept()).toHaveLength(1);
+  expect(shown(await bundled.readyNode({ node: program, cache: folder }, "en"))).toEqual(shown(first));
+  expect(shown(await ready())).toEqual(shown(first));
 });
 
 test("what was damaged meanwhile is made anew", async () => {

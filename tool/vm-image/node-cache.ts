@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { DroppedPart } from "./drop.ts";
 import { ElfFile } from "./elf-file.ts";
@@ -26,7 +26,15 @@ interface Description {
 /** Prepared programs kept at most, of about 110 MB each. */
 const mostKept = 4;
 /** The modules that make of a program what is kept: when one changes, so does every name. */
-const makers = ["prepare-node", "strip", "elf-file", "icu", "icu-locale-index", "drop", "node-cache"];
+const makers: readonly string[] = [
+  "prepare-node",
+  "strip",
+  "elf-file",
+  "icu",
+  "icu-locale-index",
+  "drop",
+  "node-cache",
+];
 
 /**
  * The Node.js that a request means, made ready for an image. What was made ready before is taken from the user's cache,
@@ -60,9 +68,12 @@ export async function readyNode(request: NodeRequest, choice: IcuChoice): Promis
   return { ...prepared, version, size, sha256 };
 }
 
+/** The hash of the modules that prepare; where they have been bundled with others, of all that lies there. */
 function makersHash(): string {
   const hash = createHash("sha256");
-  const extension = path.extname(import.meta.filename);
-  for (const name of makers) hash.update(readFileSync(path.join(import.meta.dirname, `${name}${extension}`)));
+  const { dir, name: own, ext } = path.parse(import.meta.filename);
+  const bundled = (): readonly string[] => readdirSync(dir).filter((file) => /\.[cm]?js$/.test(file));
+  const files = makers.includes(own) ? makers.map((name) => `${name}${ext}`) : [...bundled()].sort();
+  for (const file of files) hash.update(readFileSync(path.join(dir, file)));
   return hash.digest("hex");
 }
