@@ -135,7 +135,8 @@ test("what packages took hold of before is ours once it is installed", async () 
       "10.0.0.1/24",
     );
     const away = { port: 80, host: "192.0.2.1" };
-    for (const socket of [connect(away), connectSecurely(away)]) {
+    for (const open of [() => connect(away), () => connectSecurely(away)]) {
+      const socket = open();
       expect(await new Promise((resolve) => socket.once("error", resolve))).toMatchObject({ code: "EHOSTUNREACH" });
     }
   } finally {
