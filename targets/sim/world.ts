@@ -82,8 +82,11 @@ interface Task {
 
 type End = RunSummary["end"] | "time-limit" | "event-limit" | "failed";
 
-/** Turns of the real event loop, once nothing is left to happen, before a run is said to be over. */
+/** Turns of the real event loop, once nothing is left to happen, before a run is said to be over; and real milliseconds. */
 const mostGraceTurns = 50;
+const longestGrace = 150;
+/** Taken before a simulation replaces the global one. */
+const realNow = performance.now.bind(performance);
 /** Milliseconds that closing may take. */
 const closingLimit = 600_000;
 const defaultEventLimit = 100_000_000;
@@ -312,6 +315,7 @@ export class World {
     const clock = this.#clock;
     let end: End = "idle";
     let graceTurns = 0;
+    let graceEnd = 0;
     const step = (): Step => {
       if (this.#failure !== undefined) {
         end = "failed";
@@ -331,7 +335,8 @@ export class World {
       const next = scheduler.nextDeadline();
       if (next === Infinity || scheduler.pending === this.#background) {
         // Somebody may wait for work outside that nobody told us of: a file, say.
-        if (this.#tasks.size > 0 && ++graceTurns <= mostGraceTurns) return "fresh";
+        if (graceTurns === 0) graceEnd = realNow() + longestGrace;
+        if (this.#tasks.size > 0 && (++graceTurns <= mostGraceTurns || realNow() < graceEnd)) return "fresh";
         end = "idle";
         return "end";
       }
