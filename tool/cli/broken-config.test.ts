@@ -24,7 +24,6 @@ describe("every broken configuration names the place and the remedy, and makes n
       const output = path.join(root, app, ".tesserae");
       rmSync(output, { recursive: true, force: true });
       const { status, stdout, stderr } = await tool.run(["build", app, "--target", "sim"]);
-      // That its types are right may be remembered; nothing else is there.
       const written = existsSync(output) ? readdirSync(output).filter((name) => !memories.includes(name)) : [];
       expect([status, stdout, written]).toEqual([1, "", []]);
       expect(stderr).toMatchSnapshot();
