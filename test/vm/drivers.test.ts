@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { MachineType } from "@tesserae/qemu/arguments";
-import { buildImage } from "@tesserae/vm-image/build-image";
-import { build } from "esbuild";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { kernelCache, patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
+import { patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
+import { buildModule } from "./module-machine.ts";
 
 // The suites of the signatures, run inside a machine by drivers/main.ts against the drivers of its devices.
 
@@ -16,26 +15,6 @@ afterEach(() => machine?.kill());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let built: Promise<BuiltMachine> | undefined;
-
-async function buildSuites(): Promise<BuiltMachine> {
-  const bundle = path.join(folder, "main.mjs");
-  await build({
-    entryPoints: [path.join(import.meta.dirname, "drivers/main.ts")],
-    outfile: bundle,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    conditions: ["tesserae-source"],
-    logLevel: "silent",
-  });
-  const { image, kernel, manifest } = await buildImage({
-    bundle,
-    output: path.join(folder, "image"),
-    cache: kernelCache,
-  });
-  const files = { kernel: kernel.file, image: image.file, manifest, bytes: image.size, sizes: [], formats: {} };
-  return { name: "drivers", files };
-}
 
 /** Two network cards on one hub, two disks, a source of entropy and two consoles on one line, in QEMU's words. */
 function devices(bus: "pci" | "device", more: string): readonly string[] {
@@ -96,7 +75,11 @@ describe.skipIf(reason !== undefined)(title, () => {
   test.each(kinds)(
     "on $name",
     async ({ type, more, power }) => {
-      machine = await TestMachine.start(await (built ??= buildSuites()), { machine: type, networks: [], more });
+      machine = await TestMachine.start(await (built ??= buildModule("drivers", "drivers/main.ts", folder)), {
+        machine: type,
+        networks: [],
+        more,
+      });
       const status = await machine.exited;
       const { output } = machine;
       expect(output.match(/^(failed|note).*$/gm), output).toBeNull();

@@ -1,12 +1,11 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { buildImage } from "@tesserae/vm-image/build-image";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GuestMemory, memoryArguments } from "./guest-memory.ts";
 import { findDevice, type HostileDevice } from "./hostile-back-end.ts";
-import { buildForVm, kernelCache, patience, TestMachine, vmUnavailable, type BuiltMachine } from "./test-machine.ts";
+import { buildForVm, patience, TestMachine, vmUnavailable } from "./test-machine.ts";
+import { buildModule } from "./module-machine.ts";
 
 // Back ends that break the rules of virtio while the drivers run, in one machine with a device for each way to do so:
 // hostile/main.ts drives them. Each ends with its device in one line that names it and the rule, and nothing else does.
@@ -193,26 +192,6 @@ function devices(): readonly string[] {
   ];
 }
 
-async function buildDrivers(): Promise<BuiltMachine> {
-  const bundle = path.join(folder, "main.mjs");
-  await build({
-    entryPoints: [path.join(import.meta.dirname, "hostile/main.ts")],
-    outfile: bundle,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    conditions: ["tesserae-source"],
-    logLevel: "silent",
-  });
-  const { image, kernel, manifest } = await buildImage({
-    bundle,
-    output: path.join(folder, "image"),
-    cache: kernelCache,
-  });
-  const files = { kernel: kernel.file, image: image.file, manifest, bytes: image.size, sizes: [], formats: {} };
-  return { name: "hostile", files };
-}
-
 const title = `a device that breaks the rules${reason === undefined ? "" : ` (${reason})`}`;
 describe.skipIf(reason !== undefined)(title, () => {
   let machine: TestMachine;
@@ -220,7 +199,10 @@ describe.skipIf(reason !== undefined)(title, () => {
   let asked = 0;
 
   beforeAll(async () => {
-    machine = await TestMachine.start(await buildDrivers(), { networks: [], more: devices() });
+    machine = await TestMachine.start(await buildModule("hostile", "hostile/main.ts", folder), {
+      networks: [],
+      more: devices(),
+    });
     ends.push(() => machine.kill());
     await machine.waitFor("obeying");
     memory = await GuestMemory.open(path.join(folder, "gdb.sock"));
