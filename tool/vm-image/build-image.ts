@@ -1,15 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { bytesContent, eachChunk, fileContent, type FileContent } from "./content.ts";
@@ -26,7 +16,7 @@ import { layOut, roundUp, type ImageEntry, type ImageLayout } from "./image-layo
 import { buildKernel, type BuiltKernel } from "./kernel.ts";
 import { manifestText, type ImageManifest, type ManifestFile } from "./manifest.ts";
 import { readyNode } from "./node-cache.ts";
-import { replaceFile } from "./replace-file.ts";
+import { replaceFile, replaceFileBy } from "./replace-file.ts";
 import { libraryFolder, sharedLibraries } from "./shared-libraries.ts";
 import type { PartSize } from "./sizes.ts";
 import { strip } from "./strip.ts";
@@ -277,20 +267,12 @@ function checkWords(what: string, words: readonly string[]): readonly string[] {
 
 function writeImage(layout: ImageLayout, file: string): ImageReport["image"] {
   const hash = createHash("sha256");
-  const beside = `${file}.tmp`;
-  const fd = openSync(beside, "w");
-  try {
+  replaceFileBy(file, (put) => {
     layout.write((bytes) => {
       hash.update(bytes);
-      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+      put(bytes);
     });
-  } catch (error) {
-    closeSync(fd);
-    rmSync(beside, { force: true });
-    throw error;
-  }
-  closeSync(fd);
-  renameSync(beside, file);
+  });
   return { file, size: layout.size, sha256: hash.digest("hex") };
 }
 

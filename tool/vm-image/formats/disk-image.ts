@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { ftruncateSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { bytesContent, eachChunk, fileContent } from "../content.ts";
 import type { DiskLoaders } from "../disk-loader.ts";
 import { layOutFat32, sectorSize } from "../fat32.ts";
 import { ImageFailure } from "../image-failure.ts";
 import { biosBoot, efiSystem, partitionTable, sectorsBefore, sectorsBehind } from "../partition-table.ts";
+import { replaceFileBy } from "../replace-file.ts";
 import type { FormatInput } from "./format.ts";
 
 /** Where the file system begins; targets/vm/loader/bios.h has it too. */
@@ -63,20 +64,13 @@ export function writeDiskImage(input: FormatInput, loaders: DiskLoaders): string
       ],
       loaders.bios,
     );
-    const fd = openSync(`${file}.tmp`, "w");
-    try {
-      const write = (bytes: Uint8Array, at: number): void => {
-        for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
-      };
+    replaceFileBy(file, (put, fd) => {
       ftruncateSync(fd, size);
-      write(table.before, 0);
-      write(rest, sectorsBefore * sectorSize);
-      volume.write((bytes, at) => write(bytes, volumeSector * sectorSize + at));
-      write(table.behind, (sectors - sectorsBehind) * sectorSize);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(`${file}.tmp`, file);
+      put(table.before, 0);
+      put(rest, sectorsBefore * sectorSize);
+      volume.write((bytes, at) => put(bytes, volumeSector * sectorSize + at));
+      put(table.behind, (sectors - sectorsBehind) * sectorSize);
+    });
   } finally {
     image.close();
   }

@@ -1,9 +1,10 @@
-import { closeSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { eachChunk, fileContent } from "../content.ts";
 import { ElfFile, segmentFlag, segmentType } from "../elf-file.ts";
 import { ImageFailure, ofFile } from "../image-failure.ts";
 import { roundUp } from "../image-layout.ts";
+import { replaceFileBy } from "../replace-file.ts";
 import type { FormatInput } from "./format.ts";
 
 /** What the kernel has at `embedded_image` until an image is put behind it. */
@@ -22,17 +23,10 @@ export function writeSingleElf(input: FormatInput): string {
   const file = path.join(input.output, `${input.name}.elf`);
   try {
     const head = ofFile(input.kernel, () => withSegment(kernel, image.size));
-    const fd = openSync(`${file}.tmp`, "w");
-    try {
-      const write = (bytes: Uint8Array): void => {
-        for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-      };
-      write(head);
-      eachChunk(image, write);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(`${file}.tmp`, file);
+    replaceFileBy(file, (put) => {
+      put(head);
+      eachChunk(image, (bytes) => put(bytes));
+    });
   } finally {
     image.close();
   }
