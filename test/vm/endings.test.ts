@@ -236,7 +236,7 @@ describe.skipIf(reason !== undefined)("Node.js's own networking", () => {
     async () => {
       machine = await TestMachine.start(await buildForVm("test/fixtures/apps/node-server"), { forward: [8080] });
       await machine.waitFor("listening");
-      expect(machine.output).toContain("localhost=127.0.0.1");
+      await machine.waitFor("localhost=127.0.0.1");
       const answer = await fetch(`http://127.0.0.1:${String(machine.port(8080))}/outer`);
       expect([answer.status, await answer.text()]).toEqual([200, "GET /outer: from inside"]);
       expect(await machine.powerOff(), machine.output).toBe(0);
