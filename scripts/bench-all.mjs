@@ -1,15 +1,19 @@
 // Runs every benchmark and writes docs/performance.md: what was measured, against what, on which machine.
-//   npm run bench:all [-- --rounds N]
+//   npm run bench:all [-- --rounds N] [--only NAME,NAME]
+// With --only, the other chapters are those that were measured last on this machine.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 
 const root = path.resolve(import.meta.dirname, "..");
 const out = path.join(root, "out/bench");
-rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
+const { values } = parseArgs({ options: { rounds: { type: "string" }, only: { type: "string" } } });
+const only = values.only?.split(",");
+const rounds = values.rounds === undefined ? [] : ["--rounds", values.rounds];
 
 /** In the order of the document. */
 const chapters = [
@@ -67,13 +71,19 @@ Machine: ${os.cpus().length} × ${os.cpus()[0]?.model.trim() ?? "unknown"}, ${Ma
 `;
 for (const { name, title, text } of chapters) {
   const file = path.join(out, `${name}.md`);
-  console.log(`== ${name}`);
-  const run = spawnSync(
-    process.execPath,
-    [path.join(root, "scripts/bench.mjs"), name, "--markdown", file, ...process.argv.slice(2)],
-    { stdio: "inherit" },
-  );
-  if (run.status !== 0) process.exit(run.status ?? 1);
+  if (only === undefined || only.includes(name)) {
+    console.log(`== ${name}`);
+    rmSync(file, { force: true });
+    const run = spawnSync(
+      process.execPath,
+      [path.join(root, "scripts/bench.mjs"), name, "--markdown", file, ...rounds],
+      { stdio: "inherit" },
+    );
+    if (run.status !== 0) process.exit(run.status ?? 1);
+  } else if (!existsSync(file)) {
+    console.error(`${name} was never measured here: run npm run bench:all without --only first`);
+    process.exit(2);
+  }
   document += `\n## ${title}\n\n${text} \`npm run bench -- ${name}\`\n\n${readFileSync(file, "utf8")}`;
 }
 const file = path.join(root, "docs/performance.md");

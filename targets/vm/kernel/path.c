@@ -78,8 +78,6 @@ i64 sys_openat(const u64 *a) {
 	return file_install(file);
 }
 
-i64 sys_open(const u64 *a) { return sys_openat((const u64[]){(u64)AT_FDCWD, a[0], a[1]}); }
-
 i64 sys_access(const u64 *a) {
 	struct place place;
 	i64 result = path_find(AT_FDCWD, a[0], true, &place);

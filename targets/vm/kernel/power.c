@@ -33,17 +33,11 @@ static void wait_for_effect(void) {
 }
 
 static void write_registered(const struct registered *r) {
-	u16 port = (u16)r->how.address;
-	u32 value = r->how.value;
 	if (!r->how.width) return;
-	switch (r->how.width + (r->mapped ? 8 : 0)) {
-	case 1: out8(port, (u8)value); break;
-	case 2: out16(port, (u16)value); break;
-	case 4: out32(port, value); break;
-	case 8 + 1: *(volatile u8 *)r->mapped = (u8)value; break;
-	case 8 + 2: *(volatile u16 *)r->mapped = (u16)value; break;
-	case 8 + 4: *(volatile u32 *)r->mapped = value; break;
-	}
+	if (r->mapped)
+		device_move(r->mapped, &r->how.value, r->how.width, true);
+	else
+		port_out((u16)r->how.address, r->how.width, r->how.value);
 	wait_for_effect();
 }
 

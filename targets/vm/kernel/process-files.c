@@ -78,11 +78,6 @@ static size_t write_process_stat(char *to, size_t size) {
 		      process_time() / CLOCK_TICK, pages_used() * PAGE, pages_used());
 }
 
-static size_t write_uptime(char *to, size_t size) {
-	u64 up = now() / CLOCK_TICK;
-	return format(to, size, "%lu.%02lu 0.00\n", up / 100, up % 100);
-}
-
 static size_t write_stat(char *to, size_t size) {
 	u64 up = now() / CLOCK_TICK, busy = process_time() / CLOCK_TICK, idle = up - MIN(up, busy);
 	return format(to, size, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\ncpu0 %lu 0 0 %lu 0 0 0 0 0 0\n", busy, idle, busy, idle);
@@ -104,7 +99,6 @@ static const struct special {
 	{"/dev/random", &random_operations, NULL},
 	{"/dev/urandom", &random_operations, NULL},
 	{"/dev/console", &console_operations, NULL},
-	{"/dev/tty", &console_operations, NULL},
 	{"/dev/window/info", &text_operations, window_info},
 	{"/dev/window/memory", &window_memory_operations, NULL},
 	{"/dev/window/port", &window_port_operations, NULL},
@@ -117,7 +111,6 @@ static const struct special {
 	{"/proc/cpuinfo", &text_operations, write_cpuinfo},
 	{"/proc/cmdline", &text_operations, write_command_line},
 	{"/proc/stat", &text_operations, write_stat},
-	{"/proc/uptime", &text_operations, write_uptime},
 };
 
 static const struct special *find(const char *path) {

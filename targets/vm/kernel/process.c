@@ -120,11 +120,9 @@ i64 sys_sysinfo(const u64 *a) {
 
 /* Cuts the name to size, as Linux does. */
 i64 sys_prctl(const u64 *a) {
-	char name[sizeof current->name] = "";
 	if (a[0] != PR_SET_NAME) return -EINVAL;
-	if (string_from_user(name, a[1], sizeof name) == -EFAULT) return -EFAULT;
-	memcpy(current->name, name, sizeof name - 1); /* the last byte stays 0 */
-	return 0;
+	/* The last byte stays 0. */
+	return string_from_user(current->name, a[1], sizeof current->name - 1) == -EFAULT ? -EFAULT : 0;
 }
 
 i64 sys_getrandom(const u64 *a) {

@@ -37,7 +37,6 @@ static void find_features(void) {
 	cpu.x2apic = basic.ecx >> 21 & 1;
 	cpu.rdrand = basic.ecx >> 30 & 1;
 	cpu.smap = cpuid(7, 0).ebx >> 20 & 1;
-	cpu.xsaveopt = cpuid(13, 1).eax & 1;
 	if (basic.ecx >> 31) memcpy(cpu.hypervisor, &who.ebx, 12);
 }
 

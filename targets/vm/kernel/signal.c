@@ -226,7 +226,6 @@ static i64 send(struct thread *thread, u64 signal) {
 	return 0;
 }
 
-i64 sys_tkill(const u64 *a) { return send(thread_find(a[0]), a[1]); }
 i64 sys_tgkill(const u64 *a) { return send((i32)a[0] == 1 ? thread_find(a[1]) : NULL, a[2]); }
 
 /* Any thread that does not block the signal may take it: the current one rather than a sleeper. */

@@ -40,8 +40,6 @@ static i64 put_stat(int directory, u64 path, u32 flags, u64 to) {
 	return result < 0 ? result : put_user(stat, to);
 }
 
-i64 sys_stat(const u64 *a) { return put_stat(AT_FDCWD, a[0], 0, a[1]); }
-i64 sys_lstat(const u64 *a) { return put_stat(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1]); }
 i64 sys_fstat(const u64 *a) { return put_stat(a[0], 0, AT_EMPTY_PATH, a[1]); }
 i64 sys_newfstatat(const u64 *a) { return put_stat(a[0], a[1], a[3], a[2]); }
 

@@ -38,12 +38,6 @@ void thread_init(void) {
 
 void extended_state_save(void *to) { asm volatile("xsave64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory"); }
 
-/* As above, but leaves out what has not changed since extended_state_load() of the same area. */
-static void extended_state_update(void *to) {
-	if (!cpu.xsaveopt) return extended_state_save(to);
-	asm volatile("xsaveopt64 (%0)" ::"r"(to), "a"(~0u), "d"(~0u) : "memory");
-}
-
 void extended_state_load(const void *from) { asm volatile("xrstor64 (%0)" ::"r"(from), "a"(~0u), "d"(~0u) : "memory"); }
 
 void extended_state_reset(void *area) {
@@ -118,10 +112,7 @@ static void arm_timer(void) {
 static void run_push(struct run_queue *queue, struct thread *thread) {
 	thread->state = THREAD_READY;
 	thread->run_next = NULL;
-	if (queue->head)
-		queue->tail->run_next = thread;
-	else
-		queue->head = thread;
+	*(queue->head ? &queue->tail->run_next : &queue->head) = thread;
 	queue->tail = thread;
 }
 
@@ -162,7 +153,7 @@ void timer_tick(void) {
 
 static void switch_to(struct thread *next) {
 	struct thread *old = current;
-	if (old->state != THREAD_DEAD) extended_state_update(old->extended_state);
+	if (old->state != THREAD_DEAD) extended_state_save(old->extended_state);
 	current = next;
 	processor_set_kernel_stack(stack_top(next));
 	write_msr(MSR_FS_BASE, next->fs_base);

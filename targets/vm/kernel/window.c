@@ -25,8 +25,7 @@ size_t window_info(char *to, size_t size) {
 	return length + format(to + length, size - length, "]}\n");
 }
 
-/* One access of the width asked for where that is natural; else byte by byte. */
-static void move(volatile void *to, const volatile void *from, size_t n, bool natural) {
+void device_move(volatile void *to, const volatile void *from, size_t n, bool natural) {
 	if (natural && n == 8)
 		*(volatile u64 *)to = *(const volatile u64 *)from;
 	else if (natural && n == 4)
@@ -55,7 +54,7 @@ static i64 memory_move(bool writing, u64 user, size_t n, u64 address) {
 		volatile void *at = ram ? direct(address + done) : device_map(address + done, count);
 		u8 bytes[SLICE] __attribute__((aligned(8)));
 		if (!at || (writing && copy_from_user(bytes, user + done, count) < 0)) break;
-		move(writing ? at : bytes, writing ? bytes : at, count, natural);
+		device_move(writing ? at : bytes, writing ? bytes : at, count, natural);
 		if (!writing && copy_to_user(user + done, bytes, count) < 0) break;
 		done += count;
 		if (reschedule) schedule();
@@ -74,13 +73,17 @@ static i64 port_read(struct file *file, u64 to, size_t n, i64 at) {
 	return copy_to_user(to, &value, n) < 0 ? -EFAULT : (i64)n;
 }
 
+void port_out(u16 port, size_t n, u32 value) {
+	if (n == 1) out8(port, value);
+	if (n == 2) out16(port, value);
+	if (n == 4) out32(port, value);
+}
+
 static i64 port_write(struct file *file, u64 from, size_t n, i64 at) {
 	u32 value = 0;
 	if (!is_port(at, n)) return -EINVAL;
 	if (copy_from_user(&value, from, n) < 0) return -EFAULT;
-	if (n == 1) out8(at, value);
-	if (n == 2) out16(at, value);
-	if (n == 4) out32(at, value);
+	port_out(at, n, value);
 	return n;
 }
 
@@ -171,16 +174,13 @@ static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 at) {
 	return result < 0 ? result : (i64)sizeof request;
 }
 
-static i64 interrupt_message(u8 vector, u64 to, size_t n) {
-	const struct window_interrupt_message message = {MESSAGE_BASE | apic_id() << 12, vector, vector};
-	if (n < sizeof message) return -EINVAL;
-	return put_user(message, to) < 0 ? -EFAULT : (i64)sizeof message;
-}
-
 static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 at) {
 	struct interrupt *interrupt = file->state;
 	if (!interrupt || at > 0 || n < sizeof interrupt->count) return -EINVAL;
-	if (at == 0) return interrupt_message(interrupt->vector, to, n);
+	const struct window_interrupt_message message = {MESSAGE_BASE | apic_id() << 12, interrupt->vector,
+							 interrupt->vector};
+	if (at == 0 && n < sizeof message) return -EINVAL;
+	if (at == 0) return put_user(message, to) < 0 ? -EFAULT : (i64)sizeof message;
 	i64 result = 0;
 	while (!result && !interrupt->count) result = file_wait(file);
 	if (result < 0) return result;

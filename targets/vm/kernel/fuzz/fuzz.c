@@ -45,7 +45,6 @@ enum { SIGUSR1 = 10, SA_SIGINFO = 4, SA_RESTORER = 0x4000000, PATH_MAX = 4096, F
 #define SYS_kill            62
 #define SYS_sigaltstack     131
 #define SYS_arch_prctl      158
-#define SYS_tkill           200
 #define SYS_set_tid_address 218
 #define SYS_exit_group      231
 #define SYS_tgkill          234
@@ -545,10 +544,6 @@ static bool special_call(struct worker *w) {
 		a[0] &= ~CLONE_VM;
 		return false;
 	case SYS_kill: a[1] = below(w, 4) ? SIGUSR1 + below(w, 50) : 65 + (a[1] >> 8); return false;
-	case SYS_tkill:
-		a[0] = below(w, 2) ? (u64)w->id : below(w, 600) + 1000;
-		a[1] = below(w, 4) ? SIGUSR1 + below(w, 50) : 65 + (a[1] >> 8);
-		return false;
 	case SYS_tgkill:
 		a[1] = below(w, 2) ? (u64)w->id : below(w, 600) + 1000;
 		a[2] = below(w, 4) ? SIGUSR1 + below(w, 50) : 65 + (a[2] >> 8);
