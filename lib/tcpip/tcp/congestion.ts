@@ -1,30 +1,40 @@
 /**
- * Congestion control as the sender sees it: told what happened, it says how much may be in flight. All sizes in bytes.
+ * Congestion control as the sender sees it: told what happened, it says how much may be in flight. All sizes in bytes,
+ * all times in milliseconds.
  *
- * Loss detection is not its business: `loss-recovery.ts` decides that a segment is lost and when recovery ends.
+ * Finding losses is not its business, nor is what may be sent while one is repaired: the sender does both, and moves
+ * `window` by itself during recovery. The control decides the window outside of recovery, and how far it is reduced.
  */
 export interface CongestionControl {
-  /** For people and statistics: `newreno`. */
+  /** For people and statistics: `newreno`, `cubic`. */
   readonly name: string;
-  /** cwnd: how much may be in flight. */
-  readonly window: number;
+  /** cwnd: how much may be in flight. The sender sets it during recovery. */
+  window: number;
   /** ssthresh. */
-  readonly threshold: number;
+  threshold: number;
 
   /** The largest segment has changed (path MTU). */
   setSegmentSize(mss: number): void;
-  /** `bytes` were newly acknowledged outside recovery. `limited`: the window, not the application, held us back. */
-  acknowledged(bytes: number, limited: boolean): void;
-  /** Loss was found by duplicate ACKs with `flight` outstanding: recovery begins. */
-  enterRecovery(flight: number): void;
-  /** One more duplicate ACK during recovery: a segment has left the network. */
-  duplicate(): void;
-  /** During recovery, an ACK of `bytes` that leaves losses unrepaired. */
-  partial(bytes: number): void;
-  /** Recovery is over with `flight` outstanding. */
-  exitRecovery(flight: number): void;
-  /** The retransmission timer expired with `flight` outstanding. `first`: not again for the same data. */
-  timeout(flight: number, first: boolean): void;
-  /** Nothing was sent for longer than the retransmission timeout (RFC 5681 §4.1). */
-  idle(): void;
+  /**
+   * `bytes` were newly delivered, acknowledged or SACKed, outside recovery. `limited`: the window, not the application,
+   * held us back. `roundTrip`: the latest sample, or −1.
+   */
+  acknowledged(bytes: number, limited: boolean, now: number, roundTrip: number): void;
+  /**
+   * Once for each round trip with a loss or an ECN echo, `flight` outstanding: remembers the state for {@link undo} and
+   * lowers `threshold`. `window` is left to the sender until {@link recovered}; after an ECN echo without a loss the
+   * sender sets it to `threshold`.
+   */
+  reduce(flight: number, now: number, cause: "loss" | "ecn"): void;
+  /** Recovery is over with `flight` outstanding: `window` becomes `threshold` at most. */
+  recovered(flight: number, now: number): void;
+  /**
+   * The retransmission timer expired with `flight` outstanding: `window` is one segment afterwards. `first`: not again
+   * for the same data; then `threshold` is lowered, and the state remembered for {@link undo}.
+   */
+  timeout(flight: number, first: boolean, now: number): void;
+  /** The last reduction was for nothing: back to what was before. Harmless when there is none to take back. */
+  undo(now: number): void;
+  /** Nothing was sent for `idle` ms, with a retransmission timeout of `rto` ms (RFC 5681 §4.1). */
+  idle(idle: number, rto: number, now: number): void;
 }

@@ -11,7 +11,7 @@ export function initialWindow(mss: number): number {
  */
 const slowStartLimit = 8;
 
-/** New Reno: RFC 5681, with the recovery of RFC 6582 and the byte counting of RFC 3465. */
+/** New Reno: RFC 5681 and 6582, with the byte counting of RFC 3465. */
 export class NewReno implements CongestionControl {
   readonly name = "newreno";
   window: number;
@@ -19,6 +19,9 @@ export class NewReno implements CongestionControl {
   #mss: number;
   /** Bytes acknowledged in congestion avoidance and not yet turned into window. */
   #credit = 0;
+  /** What {@link undo} goes back to. */
+  #windowBefore = 0;
+  #thresholdBefore = 0;
 
   constructor(mss: number) {
     this.#mss = mss;
@@ -45,34 +48,40 @@ export class NewReno implements CongestionControl {
     }
   }
 
-  enterRecovery(flight: number): void {
+  reduce(flight: number): void {
+    this.#remember();
     this.threshold = Math.max(Math.floor(flight / 2), 2 * this.#mss);
-    this.window = this.threshold + 3 * this.#mss;
     this.#credit = 0;
   }
 
-  duplicate(): void {
-    this.window += this.#mss;
-  }
-
-  partial(bytes: number): void {
-    this.window = Math.max(this.#mss, this.window - bytes);
-    if (bytes >= this.#mss) this.window += this.#mss;
-  }
-
-  exitRecovery(flight: number): void {
+  recovered(flight: number): void {
     // RFC 6582 §3.2 step 3, option 1: no burst.
     this.window = Math.min(this.threshold, Math.max(flight, this.#mss) + this.#mss);
     this.#credit = 0;
   }
 
   timeout(flight: number, first: boolean): void {
-    if (first) this.threshold = Math.max(Math.floor(flight / 2), 2 * this.#mss);
+    if (first) {
+      this.#remember();
+      this.threshold = Math.max(Math.floor(flight / 2), 2 * this.#mss);
+    }
     this.window = this.#mss;
     this.#credit = 0;
   }
 
+  undo(): void {
+    this.window = Math.max(this.window, this.#windowBefore);
+    this.threshold = Math.max(this.threshold, this.#thresholdBefore);
+    this.#windowBefore = 0;
+    this.#thresholdBefore = 0;
+  }
+
   idle(): void {
     this.window = Math.min(this.window, initialWindow(this.#mss));
+  }
+
+  #remember(): void {
+    this.#windowBefore = this.window;
+    this.#thresholdBefore = this.threshold;
   }
 }

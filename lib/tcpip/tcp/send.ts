@@ -112,7 +112,7 @@ export class Sender {
     if (retransmitted) {
       this.rtt.beCautious();
       // RFC 5681 §3.1: a lost SYN means a small start.
-      this.congestion.timeout(0, false);
+      this.congestion.timeout(0, false, now);
     }
     this.retransmission.progress(now, true);
     this.advancedAt = now;
@@ -205,12 +205,14 @@ export class Sender {
   #duplicate(): void {
     const action = this.recovery.duplicate(this.una, this.max);
     if (action === duplicateRetransmit) {
+      const now = this.#context.timers.now();
       this.#context.counters.fastRetransmits++;
-      this.congestion.enterRecovery(this.flight);
+      this.congestion.reduce(this.flight, now, "loss");
+      this.congestion.window = this.congestion.threshold + 3 * this.mss;
       this.#retransmitFirst();
-      this.#arm(this.#context.timers.now());
+      this.#arm(now);
     } else if (action === duplicateInflate) {
-      this.congestion.duplicate();
+      this.congestion.window += this.mss;
     }
   }
 
@@ -248,13 +250,15 @@ export class Sender {
     const outcome = this.recovery.acknowledged(ack);
     let rearm = true;
     if (outcome === fullAck) {
-      this.congestion.exitRecovery(this.flight);
+      this.congestion.recovered(this.flight, now);
     } else if (outcome === partialAck) {
-      this.congestion.partial(bytes);
+      // RFC 6582 §3.2: deflated by what was acknowledged.
+      const deflated = Math.max(this.mss, this.congestion.window - bytes);
+      this.congestion.window = bytes >= this.mss ? deflated + this.mss : deflated;
       this.#retransmitFirst();
       rearm = this.recovery.restartsTimer();
     } else {
-      this.congestion.acknowledged(bytes, this.#windowLimited);
+      this.congestion.acknowledged(bytes, this.#windowLimited, now, echo);
       this.buffer.fit(this.congestion.window);
     }
     if (this.flight === 0) this.#timer.cancel();
@@ -274,7 +278,11 @@ export class Sender {
   /** Sends what may be sent now. `force`: a short segment, too. */
   output(force: boolean): void {
     const now = this.#context.timers.now();
-    if (this.flight === 0 && now - this.#lastSentAt > this.retransmission.timeout(this.rtt.rto)) this.congestion.idle();
+    if (this.flight === 0) {
+      const rto = this.retransmission.timeout(this.rtt.rto);
+      const idle = now - this.#lastSentAt;
+      if (idle > rto) this.congestion.idle(idle, rto, now);
+    }
     const wasIdle = this.nxt === this.una;
     const congestionWindow = this.congestion.window + this.#limitedTransmit();
     const limit = Math.min(this.window, congestionWindow);
@@ -406,7 +414,7 @@ export class Sender {
   /** RFC 6298 §5.4 to 5.6. */
   #timeout(now: number): void {
     this.#context.counters.retransmissionTimeouts++;
-    this.congestion.timeout(this.flight, this.retransmission.count === 0);
+    this.congestion.timeout(this.flight, this.retransmission.count === 0, now);
     this.retransmission.timedOut();
     this.recovery.timedOut(this.max);
     this.#timing = false;
