@@ -11,7 +11,7 @@ import { timersSuite } from "@tesserae/conformance/timers";
 import { udpSuite } from "@tesserae/conformance/udp";
 import { describe, expect, test } from "vitest";
 import type { Host } from "./host.ts";
-import type { LinkSettings } from "./link.ts";
+import type { LinkSettings } from "./link-settings.ts";
 import { createWorld, type World } from "./world.ts";
 
 const silent = IpAddress.parse("10.0.77.77");

@@ -10,14 +10,25 @@ interface Reader {
 /** A simulated host's console: keeps what was written, and reads what the scenario types. */
 export class SimConsole implements Console {
   readonly #written: (line: string) => void;
-  readonly #lines: string[] = [];
+  readonly #lines: string[];
   readonly #input: string[] = [];
   readonly #readers: Reader[] = [];
   #open = false;
+  #unplugged = false;
 
-  /** @param written is called with each line */
-  constructor(written: (line: string) => void) {
+  /**
+   * @param written is called with each line
+   * @param before whose lines these go after: the console of the host before it crashed
+   */
+  constructor(written: (line: string) => void, before?: SimConsole) {
     this.#written = written;
+    this.#lines = before === undefined ? [] : before.#lines;
+  }
+
+  /** Its host has crashed: nothing is written or read any more. */
+  unplug(): void {
+    this.#unplugged = true;
+    this.#readers.length = 0;
   }
 
   /** What was written, the last 10,000 lines of it. */
@@ -26,6 +37,7 @@ export class SimConsole implements Console {
   }
 
   writeLine(line: string): void {
+    if (this.#unplugged) return;
     if (this.#lines.length >= lineLimit) this.#lines.splice(0, lineLimit / 10);
     this.#lines.push(line);
     this.#written(line);
@@ -50,6 +62,7 @@ export class SimConsole implements Console {
   readLine(options: { readonly signal?: AbortSignal } = {}): Promise<string | undefined> {
     const { signal } = options;
     return new Promise((resolve, reject) => {
+      if (this.#unplugged) return;
       signal?.throwIfAborted();
       const line = this.#input.shift();
       if (line !== undefined || !this.#open) {

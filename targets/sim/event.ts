@@ -1,15 +1,19 @@
 /** What happens in a world, for those who watch: traces, captures, timelines. */
 
-/** Why a frame did not arrive. */
-export type DropReason = "loss" | "queue" | "down" | "page" | "deaf";
+/**
+ * Why a frame did not arrive: lost on the way; no room in a queue; dropped early by the queue's discipline; the wire is
+ * cut; it is too long for the wire; a partition; no page; nobody listens.
+ */
+export type DropReason = "loss" | "queue" | "early" | "down" | "mtu" | "partition" | "page" | "deaf";
 
 /**
  * One thing that happened to a frame. Reused for the next: valid until the observer returns.
  *
- * `sent` and `received` happen at a host's interface; `dropped`, `corrupted`, `duplicated` and `delayed` on a link.
+ * `sent` and `received` happen at a host's interface; `corrupted`, `duplicated`, `delayed` and `marked` (with
+ * congestion experienced, RFC 3168) on a link, `dropped` on either.
  */
 export interface FrameEvent {
-  readonly kind: "sent" | "received" | "dropped" | "corrupted" | "duplicated" | "delayed";
+  readonly kind: "sent" | "received" | "dropped" | "corrupted" | "duplicated" | "delayed" | "marked";
   /** Virtual milliseconds. */
   readonly time: number;
   /** The interface (`client.eth0`) or the direction of the link (`client>lan`). */

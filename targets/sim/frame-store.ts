@@ -1,35 +1,61 @@
 import { headroom, Page } from "@tesserae/device/page";
 
+/** Bytes of a page: of the usual frames, of jumbo frames, of the longest. */
+const sizes = [2048, 16_384, 131_072];
+/** Whose a page is: nobody's, or a link's. An interface has a number above 0. */
+const free = 0;
+const flying = -1;
+
 /**
- * The pages of frames in flight, for a whole world. Grows as needed: the links' queues bound it.
- *
- * Frames lie at {@link headroom}, so that a receiver finds as much room in front of one as a sender has.
+ * The pages of all frames of a world, those that hosts build and those on their way. Grows as needed: the bounds of
+ * interfaces and links bound it.
  */
 export class FrameStore {
-  readonly #free: Page[] = [];
-  #made = 0;
-  #size = 2048;
+  readonly #free: Page[][] = sizes.map(() => []);
+  /** By the index of a page. */
+  readonly #owners: number[] = [];
 
   /** Pages made since the beginning. */
   get made(): number {
-    return this.#made;
+    return this.#owners.length;
   }
 
-  /** A page with a copy of the frame at {@link headroom}. */
-  copy(bytes: Uint8Array, offset: number, length: number): Page {
-    let page = this.#free.pop();
-    if (page === undefined || page.bytes.length < headroom + length) {
-      // Frames above the usual size are rare: the pages made from then on have room for them.
-      while (this.#size < headroom + length) this.#size *= 2;
-      page = new Page(new Uint8Array(this.#size), this.#made++);
+  /** A page with at least `size` bytes, for `owner`. */
+  take(size: number, owner = flying): Page {
+    const kind = size <= 2048 ? 0 : size <= 16_384 ? 1 : 2;
+    let page = this.#free[kind]?.pop();
+    if (page === undefined) {
+      page = new Page(new Uint8Array(sizes[kind] ?? size), this.#owners.length);
+      this.#owners.push(free);
     }
     page.reset();
+    this.#owners[page.index] = owner;
+    return page;
+  }
+
+  /** A page with a copy of the frame at {@link headroom}, for a link. */
+  copy(bytes: Uint8Array, offset: number, length: number): Page {
+    const page = this.take(headroom + length);
     copyBytes(page.bytes, headroom, bytes, offset, length);
     return page;
   }
 
-  release(page: Page): void {
-    this.#free.push(page);
+  /** An interface hands a page over to a link. @throws RangeError when the page is not its. */
+  send(page: Page, owner: number): void {
+    this.#check(page, owner);
+    this.#owners[page.index] = flying;
+  }
+
+  /** @throws RangeError when the page is not its: a double release corrupts packets. */
+  release(page: Page, owner = flying): void {
+    this.#check(page, owner);
+    this.#owners[page.index] = free;
+    const size = page.bytes.length;
+    this.#free[size === 2048 ? 0 : size === 16_384 ? 1 : 2]?.push(page);
+  }
+
+  #check(page: Page, owner: number): void {
+    if (this.#owners[page.index] !== owner) throw new RangeError(`page ${String(page.index)} is not out of this pool`);
   }
 }
 

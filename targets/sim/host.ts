@@ -1,11 +1,15 @@
 import { IpAddress, Prefix, type MacAddress } from "@tesserae/device/address";
+import type { Block } from "@tesserae/device/block";
 import type { Timers } from "@tesserae/device/clock";
+import type { WritableKv } from "@tesserae/device/kv";
 import type { Resolver } from "@tesserae/device/resolver";
 import type { Stack } from "@tesserae/device/stack";
 import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
 import { SimConsole } from "./console.ts";
+import { Disk, type DiskOptions } from "./disk.ts";
+import { DiskStore, type DiskStoreOptions } from "./disk-store.ts";
 import { HostTimers, type ClockSkew } from "./host-timers.ts";
-import type { LinkSettings } from "./link.ts";
+import type { PathSettings } from "./link-settings.ts";
 import type { Nic } from "./nic.ts";
 import type { SeededRandom } from "./random.ts";
 
@@ -15,7 +19,7 @@ export interface HostOptions {
   /** Where packets for other networks go. */
   readonly gateway?: string;
   /** The path to its LAN, where it differs from the world's. */
-  readonly link?: LinkSettings;
+  readonly link?: PathSettings;
   /** The LAN its first interface is plugged into. Default `lan`; false: none, the scenario links it. */
   readonly lan?: string | false;
   /** 576 to 65,535 bytes. Default 1500. */
@@ -23,6 +27,26 @@ export interface HostOptions {
   readonly clock?: ClockSkew;
   /** False: it has interfaces only, and the frames are the scenario's. Default true. */
   readonly stack?: boolean;
+  /** What {@link Host.disk} is like. */
+  readonly disk?: DiskOptions;
+  /** What {@link Host.kv} is like. */
+  readonly kv?: DiskStoreOptions;
+  /**
+   * Runs whenever the host has started and its stack is there: at first, and after each restart. It does not keep the
+   * world's run from ending; what it throws fails the run.
+   */
+  readonly main?: (host: Host) => Promise<void> | void;
+}
+
+/** What a task of a host rejects with when the host crashes. */
+export class HostCrashedError extends Error {
+  override readonly name = "HostCrashedError";
+  readonly host: string;
+
+  constructor(host: string, task: string) {
+    super(`host "${host}" crashed while "${task}" was running`);
+    this.host = host;
+  }
 }
 
 /** What a host needs of its world. */
@@ -30,7 +54,10 @@ export interface HostWorld {
   readonly timers: Timers;
   report(host: string, error: unknown): void;
   note(host: string, text: string): void;
-  task<T>(name: string, body: () => Promise<T> | T): PromiseLike<T>;
+  /** Starts a task of the host's present life; a service does not keep the world's run from ending. */
+  task<T>(host: Host, name: string, service: boolean, body: () => Promise<T> | T): PromiseLike<T>;
+  /** Forgets the tasks of a host that crashes. */
+  crashed(host: Host): void;
   makeNic(host: Host): Nic;
   readonly resolver: Resolver;
 }
@@ -41,19 +68,27 @@ export class Host {
   /** 0 for the first host of the world. */
   readonly index: number;
   readonly options: HostOptions;
-  readonly timers: Timers;
-  readonly random: SeededRandom;
-  readonly console: SimConsole;
   /** Knows the names of all hosts. */
   readonly resolver: Resolver;
-  /** Resolves when the stack is there. A host that cannot get one fails the run. */
-  readonly ready: Promise<void>;
   readonly #world: HostWorld;
+  readonly #random: SeededRandom;
   readonly #netifs: Nic[] = [];
   readonly #configured: Prefix | undefined;
+  #life = 1;
+  #up = true;
+  #timers: HostTimers;
+  #lifeRandom: SeededRandom;
+  #console: SimConsole;
+  #disk: Disk | undefined = undefined;
+  #attachedDisk: Block | undefined = undefined;
+  #store: DiskStore | undefined = undefined;
+  #attachedStore: WritableKv | undefined = undefined;
+  #ready: Promise<void>;
   #stack: Stack | undefined = undefined;
   #ownStack: IpStack | undefined = undefined;
   #isReady: () => void = () => undefined;
+  #wasReady = false;
+  #boot: () => void = () => undefined;
   #tasks = 0;
 
   constructor(world: HostWorld, name: string, index: number, options: HostOptions, random: SeededRandom) {
@@ -61,15 +96,62 @@ export class Host {
     this.name = name;
     this.index = index;
     this.options = options;
-    this.random = random;
     this.resolver = world.resolver;
-    this.timers = new HostTimers(world.timers, options.clock ?? {}, (error) => world.report(name, error));
-    this.console = new SimConsole((line) => world.note(name, line));
-    this.ready = new Promise((resolve) => {
-      this.#isReady = resolve;
-    });
+    this.#random = random;
+    this.#lifeRandom = random;
+    this.#timers = new HostTimers(world.timers, options.clock ?? {}, (error) => world.report(name, error));
+    this.#console = new SimConsole((line) => world.note(name, line));
+    this.#ready = this.#getReady();
     const { ipv4 } = options;
     this.#configured = ipv4 === "dhcp" ? undefined : ipv4 === undefined ? automatic(index) : Prefix.parse(ipv4);
+  }
+
+  /** Its clock and timers, and those of its stack. Others after each restart, whose monotonic clock begins at 0. */
+  get timers(): HostTimers {
+    return this.#timers;
+  }
+
+  /** Another stream after each restart. */
+  get random(): SeededRandom {
+    return this.#lifeRandom;
+  }
+
+  /** Keeps its lines across restarts. */
+  get console(): SimConsole {
+    return this.#console;
+  }
+
+  /**
+   * Its disk, whose flushed sectors outlive a crash. What was asked of it before a crash is never answered.
+   *
+   * @throws RangeError when the host's options for it are not valid.
+   */
+  get disk(): Block {
+    this.#disk ??= new Disk(this.options.disk ?? {}, this.#random.fork("disk"));
+    this.#attachedDisk ??= this.#disk.attach(this.#timers);
+    return this.#attachedDisk;
+  }
+
+  /** A key-value store on a disk of its own. As {@link Host.disk}. */
+  get kv(): WritableKv {
+    this.#store ??= new DiskStore(this.options.kv ?? {}, this.#random.fork("kv"));
+    this.#attachedStore ??= this.#store.attach(this.#timers);
+    return this.#attachedStore;
+  }
+
+  /** Resolves when the stack is there, the next one after a crash. A host that cannot get one fails the run. */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  /** Whether it runs: not between a crash and a restart. */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** How many times it has started. */
+  get life(): number {
+    return this.#life;
   }
 
   /** Its interfaces, the first one first. */
@@ -131,44 +213,146 @@ export class Host {
    */
   run<T>(body: (host: Host) => Promise<T> | T, name?: string): PromiseLike<T> {
     const label = name ?? `task ${++this.#tasks}`;
-    return this.#world.task(`${this.name}: ${label}`, async () => {
+    return this.#world.task(this, `${this.name}: ${label}`, false, async () => {
       await this.ready;
       return body(this);
     });
   }
 
-  /** Makes the host's own stack. Called by the world, once. */
+  /**
+   * The power fails. Connections, timers and memory are gone at once, tasks of the host reject with
+   * {@link HostCrashedError} without failing the run, and frames that arrive find nobody. Only {@link Host.disk} and
+   * {@link Host.kv} keep what they had made durable. Of what the host's code was waiting for, nothing ever settles.
+   *
+   * @throws TypeError when it is down already.
+   */
+  crash(): void {
+    if (!this.#up) throw new TypeError(`host "${this.name}" is down already`);
+    this.#up = false;
+    this.#world.note(this.name, "crash");
+    this.#timers.stop();
+    this.#console.unplug();
+    // In memory, so it is done before any later event.
+    void this.#disk?.crash();
+    this.#store?.crash();
+    this.#attachedDisk = undefined;
+    this.#attachedStore = undefined;
+    this.#stack = undefined;
+    this.#ownStack = undefined;
+    for (const [index, nic] of this.#netifs.entries()) this.#netifs[index] = nic.successor();
+    if (this.#wasReady) this.#ready = this.#getReady();
+    this.#world.crashed(this);
+  }
+
+  /**
+   * Starts again after a crash: the stack, and the image or `main`. A host that is up crashes first, as at the press
+   * of its reset button. Its wall clock has gone on; its monotonic one begins at 0.
+   *
+   * @returns {@link Host.ready}
+   */
+  restart(): Promise<void> {
+    if (this.#up) this.crash();
+    const { name } = this;
+    const world = this.#world;
+    this.#up = true;
+    this.#life++;
+    this.#timers = new HostTimers(world.timers, this.#timers.skew, (error) => world.report(name, error), true);
+    this.#lifeRandom = this.#random.fork(`life ${this.#life}`);
+    this.#console = new SimConsole((line) => world.note(name, line), this.#console);
+    world.note(name, "restart");
+    this.#boot();
+    return this.#ready;
+  }
+
+  /**
+   * Stands still, as in a long collection of garbage: its timers do not fire, and frames wait at its interfaces (512
+   * at each). Its clocks go on. What its tasks wait for elsewhere is not held back.
+   *
+   * @param milliseconds of the world; without them until {@link Host.resume}
+   * @throws TypeError when it is down.
+   */
+  pause(milliseconds?: number): void {
+    if (!this.#up) throw new TypeError(`host "${this.name}" is down`);
+    const timers = this.#timers;
+    this.#world.note(this.name, "pause");
+    timers.pause();
+    for (const nic of this.#netifs) nic.pause();
+    if (milliseconds === undefined) return;
+    const world = this.#world.timers;
+    const wake = (): void => {
+      if (this.#timers === timers) this.resume();
+    };
+    world.timer(wake).set(world.now() + milliseconds);
+  }
+
+  /** Undoes {@link Host.pause}, from an event of its own at this instant. Harmless when the host is not paused. */
+  resume(): void {
+    const timers = this.#timers;
+    const nics = [...this.#netifs];
+    const wake = (): void => {
+      if (this.#timers !== timers || !timers.paused || timers.stopped) return;
+      this.#world.note(this.name, "resume");
+      timers.resume();
+      for (const nic of nics) nic.resume();
+    };
+    this.#world.timers.timer(wake).set(this.#world.timers.now());
+  }
+
+  /** Sets what starts the host, and starts it. Called by the world, once. */
+  bootWith(boot: () => void): void {
+    this.#boot = boot;
+    boot();
+  }
+
+  /** Makes the host's own stack. Called by the world, once a life. */
   async start(): Promise<void> {
+    const life = this.#life;
     const { gateway, stack: wanted } = this.options;
     const address = this.#configured;
     if (wanted === false) {
-      this.#isReady();
+      this.#settled();
       return;
     }
     const stack = await createStack({
       netif: this.netif,
       timers: this.timers,
       random: this.random.fork("stack"),
-      onError: (error) => this.#world.report(this.name, error),
+      onError: (error) => {
+        if (life === this.#life && this.#up) this.#world.report(this.name, error);
+      },
       ipv4:
         address === undefined
           ? { kind: "dhcp" }
           : { kind: "static", address, ...(gateway === undefined ? {} : { gateway: IpAddress.parse(gateway) }) },
     });
+    if (life !== this.#life || !this.#up) return;
     this.#ownStack = stack;
-    this.adopt(stack);
+    this.adopt(stack, life);
   }
 
-  /** Takes the stack that the host's image has made. Called by the world. */
-  adopt(stack: Stack): void {
+  /** Takes the stack that the host's image has made in that life. Called by the world. */
+  adopt(stack: Stack, life: number): void {
+    if (life !== this.#life || !this.#up) return;
     this.#stack = stack;
-    this.#isReady();
+    this.#settled();
   }
 
   /** Closes the host's own stack and its interfaces. Called by the world. */
   async close(): Promise<void> {
     await this.#ownStack?.close();
     for (const netif of this.#netifs) await netif.close();
+  }
+
+  #getReady(): Promise<void> {
+    this.#wasReady = false;
+    return new Promise((resolve) => {
+      this.#isReady = resolve;
+    });
+  }
+
+  #settled(): void {
+    this.#wasReady = true;
+    this.#isReady();
   }
 }
 

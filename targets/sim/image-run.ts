@@ -6,6 +6,8 @@ import type { Host } from "./host.ts";
 /** One image running on one host. */
 export class ImageRun {
   readonly host: Host;
+  /** Which of the host's lives it runs in. */
+  readonly life: number;
   /** Settles when its main has ended and its devices are closed. Rejects with what main threw. */
   readonly finished: Promise<void>;
   readonly #abort = new AbortController();
@@ -18,6 +20,7 @@ export class ImageRun {
    */
   constructor(host: Host, plan: ImagePlan, keys: Readonly<Record<string, string>>, report: (error: unknown) => void) {
     this.host = host;
+    this.life = host.life;
     const { timers, random, console, netif, resolver } = host;
     this.finished = runImage(watched(plan, host), {
       base: { timers, clock: timers, random, console, netif, resolver },
@@ -47,12 +50,13 @@ export class ImageRun {
 
 /** The plan, with the host told of the stack that it makes. */
 function watched(plan: ImagePlan, host: Host): ImagePlan {
+  const { life } = host;
   const devices = plan.devices.map((device): DevicePlan => {
     if (device.base === true || device.kind !== "stack") return device;
     const create = async (args: Readonly<Record<string, unknown>>): Promise<unknown> => {
       const made: unknown = await device.create(args);
       // as: the plan says that it is of the kind "stack"
-      host.adopt(made as Stack);
+      host.adopt(made as Stack, life);
       return made;
     };
     return { ...device, create };

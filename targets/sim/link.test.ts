@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { FrameEvent } from "./event.ts";
 import type { Host } from "./host.ts";
-import type { LinkSettings } from "./link.ts";
+import type { LinkSettings } from "./link-settings.ts";
 import { createWorld, type World } from "./world.ts";
 
 const bare = { stack: false };

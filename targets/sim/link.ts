@@ -1,66 +1,21 @@
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { headroom, type Page } from "@tesserae/device/page";
+import { draw } from "./distribution.ts";
 import type { DropReason, Events } from "./event.ts";
 import type { FrameStore } from "./frame-store.ts";
+import {
+  completeLinkSettings,
+  isPlain,
+  ofDirection,
+  type CompleteLinkSettings,
+  type LinkSettings,
+  type PathSettings,
+} from "./link-settings.ts";
+import { Loss } from "./loss-model.ts";
+import { markCongestion } from "./packet.ts";
+import { Parcel } from "./parcel.ts";
+import { makeQueue, type Queue, type QueueOwner } from "./queue.ts";
 import type { SeededRandom } from "./random.ts";
-
-/** How a link treats frames. Probabilities are from 0 to 1 and are drawn for each frame from the link's own stream. */
-export interface LinkSettings {
-  /** Bits a second. Default: no limit. */
-  readonly bandwidth?: number;
-  /** One way, in milliseconds. Default 0.1. */
-  readonly delay?: number;
-  /** Each frame takes up to this many milliseconds more, uniformly distributed; order is kept. Default 0. */
-  readonly jitter?: number;
-  /** With a bandwidth: how many bytes may wait to be sent. What does not fit is dropped. Default 262,144. */
-  readonly queue?: number;
-  /** The probability that a frame is lost. Default 0. */
-  readonly loss?: number;
-  /** The probability that a frame is held back by `reorderDelay`, so that later ones overtake it. Default 0. */
-  readonly reorder?: number;
-  /** Milliseconds. Default: a tenth of the delay, and at least 1. */
-  readonly reorderDelay?: number;
-  /** The probability that a frame arrives twice. Default 0. */
-  readonly duplicate?: number;
-  /** The probability that one bit behind a frame's Ethernet header is flipped. Default 0. */
-  readonly corrupt?: number;
-}
-
-/** {@link LinkSettings} with every default filled in. */
-export type CompleteLinkSettings = Required<LinkSettings>;
-
-/** @throws RangeError naming the setting that is out of range. */
-export function completeLinkSettings(settings: LinkSettings): CompleteLinkSettings {
-  const delay = settings.delay ?? 0.1;
-  const complete: CompleteLinkSettings = {
-    bandwidth: settings.bandwidth ?? Infinity,
-    delay,
-    jitter: settings.jitter ?? 0,
-    queue: settings.queue ?? 262_144,
-    loss: settings.loss ?? 0,
-    reorder: settings.reorder ?? 0,
-    reorderDelay: settings.reorderDelay ?? Math.max(1, delay / 10),
-    duplicate: settings.duplicate ?? 0,
-    corrupt: settings.corrupt ?? 0,
-  };
-  for (const name of ["loss", "reorder", "duplicate", "corrupt"] as const) {
-    const value = complete[name];
-    if (!(value >= 0 && value <= 1)) throw new RangeError(`${name} ${String(value)} is not a probability from 0 to 1`);
-  }
-  for (const name of ["delay", "jitter", "reorderDelay"] as const) {
-    const value = complete[name];
-    if (!(value >= 0 && value <= 86_400_000)) {
-      throw new RangeError(`${name} ${String(value)} is not from 0 to 86400000 milliseconds`);
-    }
-  }
-  if (!(complete.bandwidth >= 1)) throw new RangeError(`bandwidth ${String(complete.bandwidth)} is below 1 bit/s`);
-  if (!(complete.queue >= 0)) throw new RangeError(`queue ${String(complete.queue)} is not a number of bytes`);
-  return complete;
-}
-
-function isPlain({ bandwidth, delay, jitter, loss, reorder, duplicate, corrupt }: CompleteLinkSettings): boolean {
-  return bandwidth === Infinity && delay + jitter + loss + reorder + duplicate + corrupt === 0;
-}
 
 /** Where frames come out of a link. */
 export interface FrameSink {
@@ -81,20 +36,28 @@ const ethernetHeader = 14;
 /** Frames on their way on one direction of a link, at most. */
 const flightLimit = 65_536;
 
-/** One direction of a link. */
-export class Channel {
+/**
+ * One direction of a link: a queue, a line that sends at its bandwidth, and the way to the other end.
+ *
+ * Every frame taken is delivered, dropped or on its way: `sent + duplicated === delivered + dropped + inFlight`.
+ */
+export class Channel implements QueueOwner {
   /** As in `client>lan`. */
   readonly name: string;
-  readonly sink: FrameSink;
   readonly #engine: LinkEngine;
   readonly #random: SeededRandom;
   #settings: CompleteLinkSettings;
   /** The settings change nothing about any frame. */
   #plain: boolean;
-  /** When the last frame taken will have left, and when the last one in order will arrive. */
+  #loss: Loss;
+  #queue: Queue;
+  /** Fires when the line is free, while something waits for it. Made when it is needed first. */
+  #line: Timer | undefined = undefined;
+  /** When the frame being sent will have left, and when the last one in order will arrive. */
   #busyUntil = 0;
   #lastArrival = 0;
   #up = true;
+  #sink: FrameSink;
   #flying = 0;
 
   /** Frames taken, those that were dropped included. */
@@ -102,6 +65,10 @@ export class Channel {
   /** Frames that did not arrive, for whatever reason. */
   dropped = 0;
   delivered = 0;
+  /** Copies that were made on the way. */
+  duplicated = 0;
+  /** Packets that were marked with congestion experienced. */
+  marked = 0;
 
   constructor(engine: LinkEngine, name: string, settings: CompleteLinkSettings, random: SeededRandom, sink: FrameSink) {
     this.#engine = engine;
@@ -109,17 +76,42 @@ export class Channel {
     this.#settings = settings;
     this.#plain = isPlain(settings);
     this.#random = random;
-    this.sink = sink;
+    this.#loss = new Loss(settings.loss, random);
+    this.#queue = makeQueue(settings.queue, this, random);
+    this.#sink = sink;
   }
 
   get settings(): CompleteLinkSettings {
     return this.#settings;
   }
 
-  /** Changes how frames are treated from now on. */
+  /** Frames on their way, those in the queue included. */
+  get inFlight(): number {
+    return this.#flying + this.#queue.packets;
+  }
+
+  /** What waits for the line. */
+  get queue(): { readonly packets: number; readonly bytes: number } {
+    return this.#queue;
+  }
+
+  /** Has frames come out at another place, those on their way included. */
+  plug(sink: FrameSink): void {
+    this.#sink = sink;
+  }
+
+  /** Changes how frames are treated from now on. Those in the queue leave at the new rate, in the new queue's order. */
   configure(settings: LinkSettings): void {
-    this.#settings = completeLinkSettings({ ...this.#settings, ...settings });
-    this.#plain = isPlain(this.#settings);
+    const before = this.#settings;
+    const complete = completeLinkSettings({ ...before, ...settings });
+    this.#settings = complete;
+    this.#plain = isPlain(complete);
+    if (complete.loss !== before.loss) this.#loss = new Loss(complete.loss, this.#random);
+    if (complete.queue === before.queue) return;
+    const queue = this.#queue;
+    const now = this.#engine.timers.now();
+    this.#queue = makeQueue(complete.queue, this, this.#random);
+    for (let parcel = queue.take(); parcel !== undefined; parcel = queue.take()) this.#queue.enqueue(parcel, now);
   }
 
   /** Whether frames get through at all. */
@@ -134,49 +126,15 @@ export class Channel {
 
   /** Takes a copy of the frame. @returns false when it was dropped at once: no room, or the wire is cut. */
   send(bytes: Uint8Array, offset: number, length: number, frame: number): boolean {
-    const { timers } = this.#engine;
-    const settings = this.#settings;
-    const random = this.#random;
-    const now = timers.now();
-    this.sent++;
-    if (!this.#up) return this.#drop("down", frame, bytes, offset, length);
-    let leaves = now;
-    if (settings.bandwidth !== Infinity) {
-      const start = Math.max(now, this.#busyUntil);
-      const waiting = ((start - now) * settings.bandwidth) / 8000;
-      if (waiting > settings.queue) return this.#drop("queue", frame, bytes, offset, length);
-      leaves = start + (length * 8000) / settings.bandwidth;
-    }
-    if (this.#flying >= flightLimit) return this.#drop("queue", frame, bytes, offset, length);
-    this.#busyUntil = leaves;
-    if (random.chance(settings.loss)) {
-      this.#drop("loss", frame, bytes, offset, length);
-      return true;
-    }
-    let arrives = leaves + settings.delay;
-    if (settings.jitter > 0) arrives += random.unit() * settings.jitter;
-    if (random.chance(settings.reorder)) {
-      arrives += settings.reorderDelay;
-      this.#engine.events.frame("delayed", this.name, -1, frame, undefined, bytes, offset, length);
-    } else {
-      arrives = Math.max(arrives, this.#lastArrival);
-      this.#lastArrival = arrives;
-    }
-    const page = this.#engine.store.copy(bytes, offset, length);
-    if (random.chance(settings.corrupt)) {
-      // Behind the Ethernet header, so that it still gets to somebody.
-      const bit = random.below(Math.max(1, length - ethernetHeader) * 8);
-      const at = headroom + Math.min(ethernetHeader, length - 1) + (bit >> 3);
-      page.bytes[at] = (page.bytes[at] ?? 0) ^ (1 << (bit & 7));
-      this.#engine.events.frame("corrupted", this.name, -1, frame, undefined, page.bytes, headroom, length);
-    }
-    this.#fly(page, length, frame, arrives);
-    if (random.chance(settings.duplicate)) {
-      const copy = this.#engine.store.copy(page.bytes, headroom, length);
-      this.#engine.events.frame("duplicated", this.name, -1, frame, undefined, copy.bytes, headroom, length);
-      this.#fly(copy, length, frame, arrives);
-    }
-    return true;
+    if (!this.#accepts(bytes, offset, length, frame)) return false;
+    return this.#take(this.#engine.store.copy(bytes, offset, length), headroom, length, frame);
+  }
+
+  /** As {@link Channel.send}, with a page of the world's store, which it takes over whatever the outcome. */
+  sendPage(page: Page, offset: number, length: number, frame: number): boolean {
+    if (this.#accepts(page.bytes, offset, length, frame)) return this.#take(page, offset, length, frame);
+    this.#engine.store.release(page);
+    return false;
   }
 
   /**
@@ -189,27 +147,122 @@ export class Channel {
     if (this.direct) {
       this.sent++;
       this.delivered++;
-      this.sink.deliver(page, offset, length, frame);
+      this.#sink.deliver(page, offset, length, frame);
     } else this.send(page.bytes, offset, length, frame);
   }
 
   /** Whether {@link Channel.pass} would hand a frame straight on. */
   get direct(): boolean {
-    return this.#plain && this.#flying === 0 && this.#up;
+    return this.#plain && this.#flying === 0 && this.#up && this.#queue.packets === 0;
   }
 
   /** A frame has arrived. Called by its flight. */
-  land(page: Page, length: number, frame: number): void {
+  land(page: Page, offset: number, length: number, frame: number): void {
     this.#flying--;
     this.delivered++;
-    this.sink.deliver(page, headroom, length, frame);
+    this.#sink.deliver(page, offset, length, frame);
     this.#engine.store.release(page);
   }
 
-  #fly(page: Page, length: number, frame: number, arrives: number): void {
-    this.#flying++;
+  dropParcel(parcel: Parcel, reason: DropReason): void {
+    const { page, offset, length, frame } = parcel;
+    if (page === undefined) return;
+    this.#drop(reason, frame, page.bytes, offset, length);
+    this.#engine.store.release(page);
+    this.#putBack(parcel);
+  }
+
+  markParcel({ page, offset, length, frame }: Parcel): boolean {
+    if (page === undefined || !markCongestion(page.bytes, offset, length)) return false;
+    this.marked++;
+    this.#engine.events.frame("marked", this.name, -1, frame, undefined, page.bytes, offset, length);
+    return true;
+  }
+
+  #accepts(bytes: Uint8Array, offset: number, length: number, frame: number): boolean {
+    this.sent++;
+    if (!this.#up) return this.#drop("down", frame, bytes, offset, length);
+    if (length - ethernetHeader > this.#settings.mtu) return this.#drop("mtu", frame, bytes, offset, length);
+    if (this.#flying >= flightLimit) return this.#drop("queue", frame, bytes, offset, length);
+    return true;
+  }
+
+  #take(page: Page, offset: number, length: number, frame: number): boolean {
+    const now = this.#engine.timers.now();
     const flight = this.#engine.flights.pop() ?? new Flight(this.#engine);
-    flight.start(this, page, length, frame, arrives);
+    flight.page = page;
+    flight.offset = offset;
+    flight.length = length;
+    flight.frame = frame;
+    if (this.#settings.bandwidth === Infinity && this.#busyUntil <= now && this.#queue.packets === 0) {
+      this.#depart(flight, now);
+      return true;
+    }
+    const taken = this.#queue.enqueue(flight, now);
+    this.#serve(now);
+    return taken;
+  }
+
+  /** Sends what is next as soon as the line is free. */
+  #serve(now: number): void {
+    const line = (this.#line ??= this.#engine.timers.timer(() => this.#serve(this.#engine.timers.now())));
+    if (line.armed) return;
+    if (this.#busyUntil <= now) {
+      // as: only flights go into the queue
+      const flight = this.#queue.dequeue(now) as Flight | undefined;
+      if (flight === undefined) return;
+      this.#busyUntil = now + (flight.length * 8000) / this.#settings.bandwidth;
+      this.#depart(flight, this.#busyUntil);
+    }
+    if (this.#queue.packets > 0) line.set(this.#busyUntil);
+  }
+
+  /** On its way from the instant `leaves` on. */
+  #depart(flight: Flight, leaves: number): void {
+    const { page, offset, length, frame } = flight;
+    if (page === undefined) return;
+    const settings = this.#settings;
+    const random = this.#random;
+    const { store, events } = this.#engine;
+    if (this.#loss.next(page.bytes, offset, length)) {
+      this.dropParcel(flight, "loss");
+      return;
+    }
+    let arrives = leaves + settings.delay;
+    const { jitter } = settings;
+    if (jitter !== 0) arrives += typeof jitter === "number" ? random.unit() * jitter : draw(jitter, random);
+    if (random.chance(settings.reorder)) {
+      arrives += settings.reorderDelay;
+      events.frame("delayed", this.name, -1, frame, undefined, page.bytes, offset, length);
+    } else if (!settings.overtake) {
+      arrives = Math.max(arrives, this.#lastArrival);
+      this.#lastArrival = arrives;
+    }
+    if (random.chance(settings.corrupt)) {
+      // Behind the Ethernet header, so that it still gets to somebody.
+      const bit = random.below(Math.max(1, length - ethernetHeader) * 8);
+      const at = offset + Math.min(ethernetHeader, length - 1) + (bit >> 3);
+      page.bytes[at] = (page.bytes[at] ?? 0) ^ (1 << (bit & 7));
+      events.frame("corrupted", this.name, -1, frame, undefined, page.bytes, offset, length);
+    }
+    this.#flying++;
+    flight.start(this, arrives);
+    if (!random.chance(settings.duplicate)) return;
+    const twin = this.#engine.flights.pop() ?? new Flight(this.#engine);
+    twin.page = store.copy(page.bytes, offset, length);
+    twin.offset = headroom;
+    twin.length = length;
+    twin.frame = frame;
+    this.duplicated++;
+    events.frame("duplicated", this.name, -1, frame, undefined, twin.page.bytes, headroom, length);
+    this.#flying++;
+    twin.start(this, arrives);
+  }
+
+  #putBack(parcel: Parcel): void {
+    parcel.page = undefined;
+    // as: only flights go into the queue
+    this.#engine.flights.push(parcel as Flight);
   }
 
   #drop(reason: DropReason, frame: number, bytes: Uint8Array, offset: number, length: number): false {
@@ -220,37 +273,50 @@ export class Channel {
 }
 
 /** One frame on its way. Kept and used again. */
-export class Flight {
+export class Flight extends Parcel {
   readonly #engine: LinkEngine;
   readonly #timer: Timer;
   #channel: Channel | undefined = undefined;
-  #page: Page | undefined = undefined;
-  #length = 0;
-  #frame = 0;
 
   constructor(engine: LinkEngine) {
+    super();
     this.#engine = engine;
     this.#timer = engine.timers.timer(() => this.#land());
   }
 
-  start(channel: Channel, page: Page, length: number, frame: number, arrives: number): void {
+  start(channel: Channel, arrives: number): void {
     this.#channel = channel;
-    this.#page = page;
-    this.#length = length;
-    this.#frame = frame;
     this.#timer.set(arrives);
   }
 
   #land(): void {
     const channel = this.#channel;
-    const page = this.#page;
+    const { page, offset, length, frame } = this;
     if (channel === undefined || page === undefined) return;
     this.#channel = undefined;
-    this.#page = undefined;
+    this.page = undefined;
     // Free before the frame is handled: the answer to it can use this flight.
     this.#engine.flights.push(this);
-    channel.land(page, this.#length, this.#frame);
+    channel.land(page, offset, length, frame);
   }
+}
+
+/** A change of a link at an instant of the world, in milliseconds since its beginning. */
+export interface LinkChange extends PathSettings {
+  readonly at: number;
+  /** Cuts the wire, or mends it. */
+  readonly up?: boolean;
+}
+
+/** A wire that fails again and again. Milliseconds. */
+export interface FlapOptions {
+  /** How long it works, and how long it does not. */
+  readonly up: number;
+  readonly down: number;
+  /** How often it fails. */
+  readonly times: number;
+  /** Each time is multiplied by a number drawn from 1 − spread to 1 + spread. Default 0. */
+  readonly spread?: number;
 }
 
 /** Both directions of a link between two interfaces, or between a host and a switch. */
@@ -260,11 +326,25 @@ export class Link {
   readonly forward: Channel;
   /** From the second end to the first. */
   readonly backward: Channel;
+  readonly #timers: Timers;
+  readonly #random: SeededRandom;
+  /** What of settings for both directions holds on the way back. */
+  readonly #back: (settings: LinkSettings) => LinkSettings;
 
-  constructor(name: string, forward: Channel, backward: Channel) {
+  constructor(
+    engine: LinkEngine,
+    name: string,
+    forward: Channel,
+    backward: Channel,
+    random: SeededRandom,
+    back = (settings: LinkSettings): LinkSettings => settings,
+  ) {
     this.name = name;
     this.forward = forward;
     this.backward = backward;
+    this.#timers = engine.timers;
+    this.#random = random;
+    this.#back = back;
   }
 
   /** Cuts the wire both ways. */
@@ -280,8 +360,43 @@ export class Link {
   }
 
   /** Changes both directions from now on. */
-  configure(settings: LinkSettings): void {
-    this.forward.configure(settings);
-    this.backward.configure(settings);
+  configure(settings: PathSettings): void {
+    const { forward, backward, ...both } = settings;
+    this.forward.configure({ ...both, ...forward });
+    this.backward.configure({ ...this.#back(both), ...backward });
+  }
+
+  /**
+   * Changes the link at instants to come.
+   *
+   * @throws RangeError when a setting is out of range, or an instant has passed.
+   */
+  schedule(changes: readonly LinkChange[]): void {
+    for (const { at, up, ...settings } of changes) {
+      if (!(at >= this.#timers.now())) throw new RangeError(`at ${String(at)} has passed, or is no instant`);
+      for (const direction of ["forward", "backward"] as const) completeLinkSettings(ofDirection(settings, direction));
+      const change = (): void => {
+        this.configure(settings);
+        if (up === true) this.mend();
+        if (up === false) this.cut();
+      };
+      this.#timers.timer(change).set(at);
+    }
+  }
+
+  /** Cuts and mends the wire again and again. @throws RangeError naming the option that is out of range. */
+  flap({ up, down, times, spread = 0 }: FlapOptions): void {
+    if (!(up > 0 && down > 0)) throw new RangeError(`up ${String(up)} or down ${String(down)} is not above 0`);
+    if (!Number.isInteger(times) || times < 1) throw new RangeError(`times ${String(times)} is not 1 or more`);
+    if (!(spread >= 0 && spread < 1)) throw new RangeError(`spread ${String(spread)} is not from 0 to below 1`);
+    const random = this.#random.fork("flaps");
+    const about = (time: number): number => time * (1 - spread + random.unit() * 2 * spread);
+    let turns = 0;
+    const timer = this.#timers.timer(() => {
+      if (turns++ % 2 === 0) this.cut();
+      else this.mend();
+      if (turns < times * 2) timer.set(this.#timers.now() + about(turns % 2 === 0 ? up : down));
+    });
+    timer.set(this.#timers.now() + about(up));
   }
 }

@@ -1,6 +1,6 @@
 import type { FlagPlan } from "@tesserae/image/arguments";
 import { parseKey } from "@tesserae/image/key";
-import type { LinkSettings } from "./link.ts";
+import type { PathSettings } from "./link-settings.ts";
 
 /** The flags of the sim target. */
 export const simFlags: readonly FlagPlan[] = [
@@ -26,7 +26,7 @@ export interface SimSettings {
   readonly pcap: string | undefined;
   readonly trace: string | undefined;
   readonly timeline: boolean;
-  readonly link: LinkSettings;
+  readonly link: PathSettings;
 }
 
 export type ParsedSettings =

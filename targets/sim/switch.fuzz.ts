@@ -2,7 +2,8 @@ import { Page } from "@tesserae/device/page";
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
 import { Events } from "./event.ts";
 import { FrameStore } from "./frame-store.ts";
-import { Channel, completeLinkSettings, type LinkEngine } from "./link.ts";
+import { Channel, type LinkEngine } from "./link.ts";
+import { completeLinkSettings } from "./link-settings.ts";
 import { SeededRandom } from "./random.ts";
 import { Switch } from "./switch.ts";
 

@@ -1,4 +1,4 @@
-import type { FrameEvent, Observer } from "./event.ts";
+import type { DropReason, FrameEvent, Observer } from "./event.ts";
 import { frameText, tcpFacts, type TcpFacts } from "./frame-text.ts";
 
 export interface TimelineOptions {
@@ -30,6 +30,18 @@ interface NoteRow {
   readonly host: string;
   readonly text: string;
 }
+
+/** What became of a frame that was dropped. */
+const fates: Readonly<Record<DropReason, string>> = {
+  loss: "lost",
+  queue: "queue full",
+  early: "dropped early",
+  down: "cut",
+  mtu: "too long",
+  partition: "cut off",
+  page: "lost",
+  deaf: "lost",
+};
 
 /** Sequence numbers count from the first one seen each way. */
 interface Connection {
@@ -79,9 +91,7 @@ export class Timeline implements Observer {
       // Copies come soon if at all; the table is for frames on their way.
       if (this.#open.size > 4096) this.#forgetOldest();
     } else {
-      const mark = { dropped: event.reason === "queue" ? "queue full" : "lost", corrupted: "corrupted" } as const;
-      if (event.kind === "dropped") row.marks.push(event.reason === "down" ? "cut" : mark.dropped);
-      else row.marks.push(event.kind);
+      row.marks.push(event.kind === "dropped" ? fates[event.reason ?? "loss"] : event.kind);
     }
   }
 

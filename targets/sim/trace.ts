@@ -8,13 +8,17 @@ const verbs = {
   corrupted: "corrupts",
   duplicated: "doubles",
   delayed: "delays",
+  marked: "marks",
 } as const;
 
 /** What a {@link DropReason} means, in words. */
 const reasons = {
   loss: "lost",
   queue: "queue full",
+  early: "dropped early",
   down: "wire cut",
+  mtu: "too long",
+  partition: "partition",
   page: "no page",
   deaf: "nobody listens",
 } as const;

@@ -1,4 +1,3 @@
-import { MacAddress } from "@tesserae/device/address";
 import type { Resolver } from "@tesserae/device/resolver";
 import type { Timers } from "@tesserae/device/clock";
 import type { ImagePlan } from "@tesserae/image/plan";
@@ -8,11 +7,13 @@ import { installAmbient } from "./ambient.ts";
 import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
 import { FrameStore } from "./frame-store.ts";
-import { Host, type HostOptions } from "./host.ts";
+import { Host, HostCrashedError, type HostOptions } from "./host.ts";
 import { ImageRun } from "./image-run.ts";
 import { Lan } from "./lan.ts";
-import { Channel, completeLinkSettings, Link, type LinkEngine, type LinkSettings } from "./link.ts";
+import { Channel, Link, type LinkEngine } from "./link.ts";
+import { completeLinkSettings, ofDirection, type PathSettings } from "./link-settings.ts";
 import { Nic } from "./nic.ts";
+import { macOf, Partitions, type Partition } from "./partition.ts";
 import { SeededRandom } from "./random.ts";
 import { TraceHash } from "./trace-hash.ts";
 import { runTurns, type Step } from "./turns.ts";
@@ -22,7 +23,7 @@ export interface WorldOptions {
   /** Everything random follows from it. Default `0`. */
   readonly seed?: string;
   /** How frames travel between hosts, where a host or a link does not say. */
-  readonly link?: LinkSettings;
+  readonly link?: PathSettings;
   /** The wall clock when the run begins, in milliseconds since 1970. Default: 2026-01-01T00:00:00Z. */
   readonly epoch?: number;
   /** What {@link World.image} runs. */
@@ -78,6 +79,10 @@ export class StuckError extends Error {
 interface Task {
   readonly name: string;
   readonly foreground: boolean;
+  /** Whose task it is, if a host's. */
+  readonly host?: Host;
+  /** Forgets it: its host has crashed. */
+  abandon?: () => void;
 }
 
 type End = RunSummary["end"] | "time-limit" | "event-limit" | "failed";
@@ -109,6 +114,7 @@ export class World {
   readonly #hosts = new Map<string, Host>();
   readonly #lans = new Map<string, Lan>();
   readonly #links: Link[] = [];
+  readonly #partitions = new Partitions((text) => this.#events.note("", text));
   readonly #images: ImageRun[] = [];
   readonly #tasks = new Set<Task>();
   readonly #ambientRandom: SeededRandom;
@@ -169,9 +175,17 @@ export class World {
    */
   host(name: string, options: HostOptions = {}): Host {
     const host = this.#addHost(name, options);
-    void this.#service(`${name}: stack`, async () => {
-      this.#plug(host);
-      await host.start();
+    const { main } = options;
+    host.bootWith(() => {
+      void this.#service(host, `${name}: stack`, async () => {
+        this.#plug(host);
+        await host.start();
+      });
+      if (main === undefined) return;
+      void this.#service(host, `${name}: main`, async () => {
+        await host.ready;
+        await main(host);
+      });
     });
     return host;
   }
@@ -190,12 +204,31 @@ export class World {
     const keys = { ...this.#options.keys, ...options.keys };
     let run: ImageRun | undefined;
     let stopped = false;
-    const finished = this.#service(`${name}: image ${plan.name}`, async () => {
-      this.#plug(host);
-      run = new ImageRun(host, plan, keys, (error) => this.#report(name, error));
-      this.#images.push(run);
-      if (stopped) run.stop();
-      await run.finished;
+    let settle: (result: Promise<void>) => void = () => undefined;
+    const finished = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    // A failure fails the run, whoever waits for this one.
+    finished.catch(() => undefined);
+    host.bootWith(() => {
+      const { life } = host;
+      const live = (): boolean => host.up && host.life === life;
+      const ended = this.#service(host, `${name}: image ${plan.name}`, async () => {
+        this.#plug(host);
+        const report = (error: unknown): void => {
+          if (live()) this.#report(name, error);
+        };
+        run = new ImageRun(host, plan, keys, report);
+        this.#images.push(run);
+        if (stopped) run.stop();
+        await run.finished;
+      });
+      ended.then(
+        () => settle(ended),
+        () => {
+          if (live()) settle(ended);
+        },
+      );
     });
     const stop = (): void => {
       stopped = true;
@@ -205,29 +238,54 @@ export class World {
   }
 
   /** Connects two hosts directly, by a new interface of each: the first one, when it is not plugged in yet. */
-  link(one: Host, other: Host, settings: LinkSettings = {}): Link {
-    const complete = completeLinkSettings({ ...this.#options.link, ...settings });
+  link(one: Host, other: Host, settings: PathSettings = {}): Link {
+    const way = { ...this.#options.link, ...settings };
     const near = this.#freeNic(one);
     const far = this.#freeNic(other);
-    const make = (from: Nic, to: Nic): Channel => {
+    const make = (from: Nic, to: Nic, direction: "forward" | "backward"): Channel => {
       const name = `${from.place}>${to.place}`;
-      const channel = new Channel(this.#engine, name, complete, this.random.fork(`link ${name}`), to);
-      from.attach(channel);
-      return channel;
+      const complete = completeLinkSettings(ofDirection(way, direction));
+      return new Channel(this.#engine, name, complete, this.random.fork(`link ${name}`), to);
     };
-    const link = new Link(`${near.place}-${far.place}`, make(near, far), make(far, near));
+    const name = `${near.place}-${far.place}`;
+    const there = make(near, far, "forward");
+    const back = make(far, near, "backward");
+    const link = new Link(this.#engine, name, there, back, this.random.fork(`link ${name}`));
+    near.attach(link.forward, link.backward);
+    far.attach(link.backward, link.forward);
     this.#links.push(link);
     return link;
   }
 
   /** The LAN of that name, made when there is none. Settings count when it is made. */
-  lan(name = "lan", settings: LinkSettings = {}): Lan {
+  lan(name = "lan", settings: PathSettings = {}): Lan {
     let lan = this.#lans.get(name);
     if (lan === undefined) {
       lan = new Lan(name, this.#engine, this.random.fork(`lan ${name}`), { ...this.#options.link, ...settings });
       this.#lans.set(name, lan);
     }
     return lan;
+  }
+
+  /**
+   * Cuts the network between groups of hosts: what a host of one group sends does not reach those of the others, from
+   * now on, frames on their way included. Hosts in no group are not affected; several partitions may hold at a time.
+   *
+   * @param groups of hosts, or of their names
+   * @throws RangeError when there are not two groups at least, a host is in two of them, or there is no such host.
+   */
+  partition(...groups: readonly (readonly (Host | string)[])[]): Partition {
+    return this.#partitions.add(this.#hostGroups(groups), false);
+  }
+
+  /** As {@link World.partition}, in one direction only: nothing gets from the hosts in `from` to those in `to`. */
+  sever(from: readonly (Host | string)[], to: readonly (Host | string)[]): Partition {
+    return this.#partitions.add(this.#hostGroups([from, to]), true);
+  }
+
+  /** Ends all partitions. */
+  heal(): void {
+    this.#partitions.heal();
   }
 
   /**
@@ -385,7 +443,9 @@ export class World {
       resolver: this.resolver,
       report: (host: string, error: unknown) => this.#report(host, error),
       note: (host: string, text: string) => this.#events.note(host, text),
-      task: <T>(label: string, body: () => Promise<T> | T) => this.task(label, body),
+      task: <T>(owner: Host, label: string, service: boolean, body: () => Promise<T> | T) =>
+        this.#start({ name: label, foreground: !service, host: owner }, body),
+      crashed: (owner: Host) => this.#crashed(owner),
       makeNic: (host: Host) => this.#makeNic(host),
     };
     const host = new Host(hostWorld, name, this.#hosts.size, options, this.random.fork(`host ${name}`));
@@ -396,14 +456,17 @@ export class World {
   #makeNic(host: Host): Nic {
     const number = host.netifs.length;
     const id = this.#interfaces++;
+    this.#partitions.own(id, host.index);
     return new Nic({
       name: `eth${number}`,
       place: number === 0 ? host.name : `${host.name}.eth${number}`,
       id,
-      // Locally administered, and the interface's number.
-      mac: new MacAddress(0x0200, id + 1),
+      mac: macOf(id),
       mtu: host.options.mtu ?? 1500,
       events: this.#events,
+      store: this.#engine.store,
+      partitions: this.#partitions,
+      owner: host.index,
     });
   }
 
@@ -418,8 +481,27 @@ export class World {
     this.#links.push(this.lan(lan).attach(host.netif, link));
   }
 
-  #service(name: string, body: () => Promise<void>): Promise<void> {
-    return this.#start({ name, foreground: false }, body);
+  #hostGroups(groups: readonly (readonly (Host | string)[])[]): Host[][] {
+    return groups.map((group) =>
+      group.map((each) => {
+        const host = typeof each === "string" ? this.#hosts.get(each.toLowerCase()) : each;
+        if (host !== undefined) return host;
+        throw new RangeError(`there is no host "${typeof each === "string" ? each : each.name}"`);
+      }),
+    );
+  }
+
+  #service(host: Host, name: string, body: () => Promise<void>): Promise<void> {
+    return this.#start({ name, foreground: false, host }, body);
+  }
+
+  #crashed(host: Host): void {
+    for (const task of [...this.#tasks]) if (task.host === host) task.abandon?.();
+    for (const [index, image] of this.#images.entries()) {
+      if (image.host !== host) continue;
+      this.#images.splice(index, 1);
+      break;
+    }
   }
 
   /** Starts a task from an event of its own: so it begins when the world runs, and in the order of the calls. */
@@ -429,9 +511,11 @@ export class World {
       this.#foreground++;
       this.#foregroundEver = true;
     }
+    let abandoned = false;
     const result = new Promise<void>((resolve) => {
       this.#scheduler.timer(resolve).set(this.now);
     }).then(() => {
+      if (abandoned) return new Promise<T>(() => undefined);
       this.#events.note("", `begin ${task.name}`);
       return body();
     });
@@ -441,13 +525,28 @@ export class World {
       this.#events.note("", `${how} ${task.name}`);
     };
     result.then(
-      () => ended("end"),
+      () => {
+        if (!abandoned) ended("end");
+      },
       (error: unknown) => {
+        if (abandoned) return;
         ended("fail");
         this.#failure ??= { error };
       },
     );
-    return result;
+    const { host } = task;
+    if (host === undefined) return result;
+    const outcome = new Promise<T>((resolve, reject) => {
+      result.then(resolve, reject);
+      task.abandon = () => {
+        abandoned = true;
+        ended("lose");
+        reject(new HostCrashedError(host.name, task.name));
+      };
+    });
+    // The world hears of failures by itself.
+    outcome.catch(() => undefined);
+    return outcome;
   }
 
   #report(host: string, error: unknown): void {
