@@ -5,6 +5,7 @@ import { Lan } from "@tesserae/netif/lan";
 import { createArp } from "@tesserae/tcpip/arp/arp";
 import { createEthernet } from "@tesserae/tcpip/ethernet/ethernet";
 import { createIcmp } from "@tesserae/tcpip/icmp/icmp";
+import { Link } from "@tesserae/tcpip/ip/link";
 import { createIpv4 } from "@tesserae/tcpip/ipv4/ipv4";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
@@ -39,6 +40,8 @@ function wrap(inner: Ip, mutate: Mutate): Ip {
     allocate: (length) => inner.allocate(length),
     send: (...parameters) => inner.send(...parameters),
     release: (page) => inner.release(page),
+    join: (group, index) => inner.join(group, index),
+    leave: (group, index) => inner.leave(group, index),
     ...mutate(inner),
   };
 }
@@ -61,10 +64,10 @@ async function outcomes(mutate: Mutate, accept: Hook = () => true, optional = tr
       const ethernet = createEthernet({ netif });
       const random = new SeededRandom(index);
       const arp = createArp({ ethernet, timers, random });
-      const ip = createIpv4({ ethernet, arp, timers, random });
+      const ip = createIpv4({ interfaces: [{ link: new Link(1, "eth0", ethernet), arp }], timers, random });
       createIcmp({ ip, timers, random });
       const address = Prefix.parse(`10.0.0.${index}/24`);
-      ip.configure({ address });
+      ip.interface(1).configure({ address });
       void arp.claim(address.address, { probe: false });
       return { inner: ip, ip: wrap(ip, mutate), mac: ethernet.mac };
     };
@@ -79,7 +82,7 @@ async function outcomes(mutate: Mutate, accept: Hook = () => true, optional = tr
       frame.set(packet, 14);
       station.send(frame);
     };
-    const unconfigure = (): void => a.inner.configure(undefined);
+    const unconfigure = (): void => a.inner.interface(1).configure(undefined);
     const rest = { unroutable: IpAddress.parse("203.0.113.77"), inject, unconfigure };
     return { a: a.ip, b: b.ip, timers, silent, ...(optional ? rest : {}) };
   };
@@ -102,7 +105,7 @@ function receiving(change: (packet: IpPacket) => Partial<IpPacket>): Mutate {
     listen: (protocol, handler) =>
       inner.listen(protocol, (packet) => {
         const { page, offset, length, source, destination, hopLimit, ecn, headerOffset } = packet;
-        const plain = { page, offset, length, source, destination, hopLimit, ecn, headerOffset };
+        const plain = { page, offset, length, source, destination, hopLimit, ecn, headerOffset, interface: 1 };
         handler({ ...plain, protocol: packet.protocol, ...change(packet) });
       }),
   });
@@ -209,7 +212,7 @@ describe("the suite of Ip notices", () => {
           },
           send: (destination, protocol, page, offset, length, options) => {
             if (!inner.isLocal(destination)) return inner.send(destination, protocol, page, offset, length, options);
-            const rest = { hopLimit: 64, ecn: 0, headerOffset: offset - 20 };
+            const rest = { hopLimit: 64, ecn: 0, headerOffset: offset - 20, interface: 1 };
             handlers.get(protocol)?.({ page, offset, length, source: destination, destination, protocol, ...rest });
             inner.release(page);
             return true;

@@ -3,6 +3,7 @@ import type { Page } from "./page.ts";
 
 /** IP protocol numbers used here (IANA "Assigned Internet Protocol Numbers"). */
 export const protocolIcmp = 1;
+export const protocolIgmp = 2;
 export const protocolTcp = 6;
 export const protocolUdp = 17;
 
@@ -25,6 +26,8 @@ export interface IpPacket {
   readonly ecn: number;
   /** Where the IP header starts in the page, for quoting it in ICMP errors. */
   readonly headerOffset: number;
+  /** The interface it came in by, from 1; what we sent ourselves seems to come by the one that has the address. */
+  readonly interface: number;
 }
 
 /** Takes one packet for this host. Must not throw. */
@@ -56,13 +59,20 @@ export interface IpError {
 /** Per-packet choices. Reuse one object; nothing is kept. */
 export interface IpSendOptions {
   /** The source address; default: chosen for the destination. */
-  readonly source?: IpAddress;
+  readonly source?: IpAddress | undefined;
   /** 1–255; default 64. */
   readonly hopLimit?: number;
   /** Forbid fragmentation (DF). Default false. */
   readonly dontFragment?: boolean;
   /** The two ECN bits. Default 0. */
   readonly ecn?: number;
+  /**
+   * The interface to leave by, from 1; default or 0: the one that the route, or the source address, says. Broadcasts and
+   * multicasts need it where there are several interfaces: without it they take the first.
+   */
+  readonly interface?: number;
+  /** Whether we hear what we send to a group that we are in. Default true. */
+  readonly multicastLoopback?: boolean;
 }
 
 /**
@@ -77,8 +87,12 @@ export interface Ip {
   /** Whether `address` is one of ours (loopback included). */
   isLocal(address: IpAddress): boolean;
 
-  /** The source address for `destination`, or `undefined` when there is no route. */
-  source(destination: IpAddress): IpAddress | undefined;
+  /**
+   * The source address for `destination`, or `undefined` when there is no route.
+   *
+   * @param index the interface to leave by, from 1; default or 0: the route's
+   */
+  source(destination: IpAddress, index?: number): IpAddress | undefined;
 
   /** The path MTU towards `destination`, in bytes, IP header included. */
   mtu(destination: IpAddress): number;
@@ -107,8 +121,9 @@ export interface Ip {
    * A page to build a payload in from `headroom` on, or `undefined` when none is free.
    *
    * @param length of the payload; default: what the link's MTU allows. More only with {@link segmentation}.
+   * @param destination where the packet is to go: with several interfaces a page of the right one saves a copy
    */
-  allocate(length?: number): Page | undefined;
+  allocate(length?: number, destination?: IpAddress): Page | undefined;
 
   /**
    * Sends the payload `page.bytes[offset … offset + length)`, with at least `headroom` bytes free in front of it, and
@@ -132,4 +147,21 @@ export interface Ip {
 
   /** Takes a page back unsent. */
   release(page: Page): void;
+
+  /**
+   * Takes part in a multicast group on an interface: packets to it come up from now on. Joins are counted; each wants a
+   * {@link leave}.
+   *
+   * @param index the interface, from 1; default or 0: the one that packets to the group leave by
+   * @returns the interface; 0 when there is no such interface, or no room for another group.
+   * @throws RangeError when `group` is not a multicast address.
+   */
+  join(group: IpAddress, index?: number): number;
+
+  /**
+   * Takes one join back.
+   *
+   * @param index as {@link join} returned it
+   */
+  leave(group: IpAddress, index: number): void;
 }

@@ -23,6 +23,8 @@ export class Page {
   readonly bytes: Uint8Array;
   /** A number its pool uses to find the page; senders leave it alone. */
   readonly index: number;
+  /** Which of a host's links the page belongs to, from 1. Kept by the network layer; 0 where there is none. */
+  link = 0;
   /** A union of {@link needsChecksum} and {@link checksumVerified}. */
   flags = 0;
   /** With {@link needsChecksum}: where summing starts, in bytes from the start of the frame. */

@@ -5,10 +5,16 @@ import type { Stack } from "@tesserae/device/stack";
 import type { Patches } from "./patches.ts";
 import { trampoline } from "./trampoline.ts";
 
-/** What a stack over one interface tells of it, beside its addresses. */
+/** What a stack tells of its interfaces, beside its addresses. */
 interface Described {
   readonly netif?: { readonly name: string; readonly mac: MacAddress };
-  readonly ip?: { readonly prefix: Prefix | undefined };
+  readonly ip?: { readonly interfaces: readonly Described4[] };
+}
+
+/** One interface. */
+interface Described4 {
+  readonly prefix: Prefix | undefined;
+  readonly link: { readonly name: string; readonly ethernet: { readonly mac: MacAddress } };
 }
 
 type Interfaces = NodeJS.Dict<os.NetworkInterfaceInfo[]>;
@@ -21,13 +27,15 @@ export function patchInterfaces(stack: Stack & Described, patches: Patches): voi
   networkInterfaces.install(patches, () => {
     const loopback = describe(new Prefix(IpAddress.loopback4, 8), MacAddress.zero);
     const { netif, ip, addresses } = stack;
-    const prefix = ip?.prefix;
-    const own = addresses.map((address) => {
-      if (prefix?.address.equals(address) === true) return describe(prefix, netif?.mac);
-      return describe(new Prefix(address, address.family === 4 ? 32 : 128), netif?.mac);
-    });
+    const all: Record<string, os.NetworkInterfaceInfo[]> = { lo: [loopback] };
     // An interface without an address is not listed.
-    return { lo: [loopback], ...(own.length === 0 ? {} : { [netif?.name ?? "eth0"]: own }) };
+    for (const address of addresses) {
+      const on = ip?.interfaces.find(({ prefix }) => prefix?.address.equals(address) === true);
+      const prefix = on?.prefix ?? new Prefix(address, address.family === 4 ? 32 : 128);
+      const name = on?.link.name ?? netif?.name ?? "eth0";
+      (all[name] ??= []).push(describe(prefix, on?.link.ethernet.mac ?? netif?.mac));
+    }
+    return all;
   });
 }
 

@@ -27,9 +27,12 @@ export class KernelUdp implements Udp {
     const { port = 0, address } = options;
     checkPort(port, 0);
     if (this.#closed) throw new FlowError("closed", "binding a UDP port: the stack is closed");
+    if ((options.interface ?? 0) !== 0) {
+      throw new FlowError("address-not-available", "binding a UDP port: the kernel's interfaces have no number here");
+    }
     const onClose = (socket: KernelUdpSocket): void => void this.#sockets.delete(socket);
     const open = async (at: IpAddress): Promise<UdpSocket> => {
-      const socket = await bound(at, port);
+      const socket = await bound(at, port, options);
       const made = new KernelUdpSocket(socket, at, handler, this.#report, onClose);
       this.#sockets.add(made);
       return made;
@@ -52,9 +55,10 @@ export class KernelUdp implements Udp {
   }
 }
 
-function bound(at: IpAddress, port: number): Promise<Socket> {
+function bound(at: IpAddress, port: number, options: UdpBindOptions): Promise<Socket> {
   const socket = createSocket({
     type: at.family === 6 ? "udp6" : "udp4",
+    reuseAddr: options.share ?? false,
     // Addresses are never names here, and a synchronous answer makes send synchronous too.
     lookup: (host, _options, callback) => callback(null, host, at.family),
   });
@@ -65,6 +69,13 @@ function bound(at: IpAddress, port: number): Promise<Socket> {
     });
     socket.bind({ port, address: at.toString(), exclusive: true }, () => {
       socket.removeAllListeners("error");
+      const { hopLimit, multicastLoopback = true } = options;
+      socket.setBroadcast(true);
+      socket.setMulticastLoopback(multicastLoopback);
+      if (hopLimit !== undefined) {
+        socket.setTTL(hopLimit);
+        socket.setMulticastTTL(hopLimit);
+      }
       resolve(socket);
     });
   });
@@ -77,6 +88,7 @@ class ReceivedDatagram implements Datagram {
   source: IpAddress = IpAddress.any4;
   sourcePort = 0;
   destination: IpAddress;
+  readonly interface = 0;
 
   constructor(destination: IpAddress) {
     this.destination = destination;
@@ -130,6 +142,37 @@ class KernelUdpSocket implements UdpSocket {
     copy.set(offset === 0 && length === bytes.length ? bytes : bytes.subarray(offset, offset + length));
     this.#socket.send(copy, 0, length, port, host);
     return true;
+  }
+
+  join(group: IpAddress, index = 0): void {
+    this.#member(group, index, () => this.#socket.addMembership(group.toString()));
+  }
+
+  leave(group: IpAddress, index = 0): void {
+    if (this.#closed) return;
+    try {
+      this.#member(group, index, () => this.#socket.dropMembership(group.toString()));
+    } catch (error) {
+      // Not joined.
+      if (!(error instanceof FlowError)) throw error;
+    }
+  }
+
+  #member(group: IpAddress, index: number, change: () => void): void {
+    if (!group.isMulticast) throw new RangeError(`group ${group.toString()} is not a multicast address`);
+    const what = `group ${group.toString()}`;
+    if (this.#closed) throw new FlowError("closed", `${what}: the UDP socket is closed`);
+    if (index !== 0) throw new FlowError("address-not-available", `${what}: the kernel's interfaces have no number here`);
+    if (group.family === 4 && this.#mapped) {
+      throw new FlowError("address-not-available", `${what}: the socket is IPv6's; bind it to 0.0.0.0`);
+    }
+    try {
+      change();
+    } catch (error) {
+      // Twice is once.
+      if (codeOf(error) === "EADDRINUSE") return;
+      throw new FlowError("address-not-available", `${what}: ${String(error)}`, { cause: error });
+    }
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@ import type { Ethernet } from "@tesserae/device/ethernet";
 import { headroom, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { etherTypeArp, etherTypeIpv4 } from "../ethernet/wire.ts";
-import type { NextHopSender } from "../ipv4/ipv4.ts";
+import type { NextHopSender } from "../ipv4/interface.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import { type Neighbour, NeighbourCache } from "./cache.ts";
 import { AddressClaim, claimTiming } from "./probe.ts";

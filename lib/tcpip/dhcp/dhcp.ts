@@ -6,7 +6,7 @@ import type { Random } from "@tesserae/device/random";
 import type { UdpSocket } from "@tesserae/device/udp";
 import type { ArpService } from "../arp/arp.ts";
 import type { CountedEthernet } from "../ethernet/ethernet.ts";
-import type { Ipv4 } from "../ipv4/ipv4.ts";
+import type { Ipv4Interface } from "../ipv4/interface.ts";
 import type { UdpService } from "../udp/udp.ts";
 import { DhcpClient, type DhcpStatistics } from "./client.ts";
 import type { Lease } from "./lease.ts";
@@ -15,7 +15,8 @@ import { dhcpClientPort, dhcpServerPort } from "./wire.ts";
 export interface DhcpOptions {
   readonly ethernet: CountedEthernet;
   readonly arp: ArpService;
-  readonly ip: Ipv4;
+  /** The interface that gets the address. */
+  readonly interface: Ipv4Interface;
   readonly udp: UdpService;
   readonly timers: Timers;
   readonly random: Random;
@@ -45,7 +46,7 @@ export interface Dhcp {
 }
 
 /**
- * Gets an address with DHCP, configures `ip` with it, and keeps it. Takes UDP port 68.
+ * Gets an address with DHCP, configures the interface with it, and keeps it. Takes UDP port 68.
  *
  * @throws FlowError `address-in-use` when that is taken.
  */
@@ -70,7 +71,7 @@ class InterfaceDhcp implements Dhcp {
     const { ethernet, random, timers, udp, hostName, previous, broadcast, probe } = options;
     this.#options = options;
     this.#timer = timers.timer(() => this.#turn((now) => this.#client.tick(now)));
-    this.#socket = udp.open({ port: dhcpClientPort }, ({ bytes, offset, length, sourcePort }) => {
+    this.#socket = udp.open({ port: dhcpClientPort, interface: options.interface.index }, ({ bytes, offset, length, sourcePort }) => {
       if (sourcePort === dhcpServerPort) this.#turn((now) => this.#client.receive(bytes, offset, length, now));
     });
     this.#client = new DhcpClient({
@@ -147,7 +148,7 @@ class InterfaceDhcp implements Dhcp {
   }
 
   #bound(lease: Lease): void {
-    const { arp, ip, log } = this.#options;
+    const { arp, interface: on, log } = this.#options;
     const address = lease.address.address;
     if (this.#address?.equals(address) !== true) {
       this.#address = address;
@@ -159,18 +160,18 @@ class InterfaceDhcp implements Dhcp {
         server: lease.server.toString(),
       });
     }
-    ip.configure({ address: lease.address, gateway: lease.gateway, routes: lease.routes });
+    on.configure({ address: lease.address, gateway: lease.gateway, routes: lease.routes });
     for (const settle of [...this.#waiting]) settle(lease);
   }
 
   #lost(reason: string): void {
-    const { arp, ip, log } = this.#options;
+    const { arp, interface: on, log } = this.#options;
     if (this.#address === undefined) return;
     const fields = { address: this.#address.toString(), reason };
     // Giving it back at the end is what was wanted.
     if (reason === "stopped") log?.info("gave up the address from DHCP", fields);
     else log?.warn("gave up the address from DHCP", fields);
-    ip.configure(undefined);
+    on.configure(undefined);
     arp.yield(this.#address);
     this.#address = undefined;
   }

@@ -6,7 +6,8 @@ import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum } from "@tesserae/wire/checksum";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
-import type { Ipv4, Undeliverable } from "../ipv4/ipv4.ts";
+import type { Undeliverable } from "../ipv4/input.ts";
+import type { Ipv4 } from "../ipv4/ipv4.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import { ipv4 } from "../ipv4/wire.ts";
 import {
@@ -116,7 +117,7 @@ class HostIcmp implements Icmp {
       if (ping?.address.equals(error.destination) !== true) return;
       ping.settle(new FlowError("unreachable", `${error.kind}, says ${error.reporter.toString()}`));
     });
-    ip.listenUndeliverable((packet, reason) => this.#reject(packet, reason));
+    ip.listenUndeliverable((packet, reason, mtu) => this.#reject(packet, reason, mtu));
   }
 
   ping(address: IpAddress, options: PingOptions = {}): Promise<number> {
@@ -212,14 +213,14 @@ class HostIcmp implements Icmp {
     const from = this.#from;
     from.source = packet.destination;
     this.statistics.echoReplies++;
-    if (length + ipv4.size > this.#ip.linkMtu) {
+    if (length + ipv4.size > this.#ip.mtu(packet.source)) {
       const message = this.#buffer();
       message.set(bytes.subarray(offset, offset + length));
       icmp.field.type.set(message, 0, icmpEchoReply);
       this.#finish(packet.source, message, length, from);
       return;
     }
-    const page = this.#ip.allocate();
+    const page = this.#ip.allocate(undefined, packet.source);
     if (page === undefined) return;
     copyBytes(bytes, offset, page.bytes, headroom, length);
     icmp.field.type.set(page.bytes, headroom, icmpEchoReply);
@@ -253,14 +254,19 @@ class HostIcmp implements Icmp {
     this.#ip.reportError(kind, mtu, packet.source, bytes, quoted, packet.length - icmp.size);
   }
 
-  /** Tells the sender that its packet was not taken, where RFC 1122 §3.2.2 allows. */
-  #reject(packet: IpPacket, reason: Undeliverable): void {
+  /** Tells the sender that its packet goes no further, where RFC 1122 §3.2.2 and RFC 1812 §4.3.2.7 allow. */
+  #reject(packet: IpPacket, reason: Undeliverable, mtu: number): void {
     const bytes = packet.page.bytes;
     const header = packet.headerOffset;
+    const ip = this.#ip;
+    const isLocal = ip.isLocal(packet.destination);
+    // RFC 1812 §4.3.2.4: about somebody else's packet we speak as the interface that the error leaves by.
+    const from = isLocal ? packet.destination : ip.source(packet.source);
     if (
-      !this.#ip.isLocal(packet.destination) ||
+      from === undefined ||
       packet.source.isUnspecified ||
-      this.#ip.isBroadcast(packet.source) ||
+      ip.isBroadcast(packet.source) ||
+      ip.isBroadcast(packet.destination) ||
       ipv4.field.fragmentOffset.get(bytes, header) !== 0 ||
       (packet.protocol === protocolIcmp && isIcmpError(bytes[packet.offset] ?? 255))
     ) {
@@ -273,15 +279,28 @@ class HostIcmp implements Icmp {
     const length = Math.min(packet.offset - header + packet.length, mostQuoted);
     const message = this.#buffer();
     message.set(bytes.subarray(header, header + length), icmp.size);
-    icmp.field.type.set(message, 0, reason === "reassembly-time" ? icmpTimeExceeded : icmpUnreachable);
-    icmp.field.code.set(message, 0, reason === "protocol" ? 2 : reason === "port" ? 3 : 1);
+    const said = wording[reason];
+    icmp.field.type.set(message, 0, said.type);
+    icmp.field.code.set(message, 0, said.code);
     icmp.field.identifier.set(message, 0, 0);
-    icmp.field.sequence.set(message, 0, 0);
-    this.#from.source = packet.destination;
+    icmp.field.sequence.set(message, 0, mtu);
+    this.#from.source = from;
     this.statistics.errorsSent++;
     this.#finish(packet.source, message, icmp.size + length, this.#from);
   }
 }
+
+/** What a message says for each reason (RFC 792, RFC 1812 §5.2.7). */
+const wording: Readonly<Record<Undeliverable, { readonly type: number; readonly code: number }>> = {
+  network: { type: icmpUnreachable, code: 0 },
+  host: { type: icmpUnreachable, code: 1 },
+  protocol: { type: icmpUnreachable, code: 2 },
+  port: { type: icmpUnreachable, code: 3 },
+  "packet-too-big": { type: icmpUnreachable, code: 4 },
+  prohibited: { type: icmpUnreachable, code: 13 },
+  "hop-limit": { type: icmpTimeExceeded, code: 0 },
+  "reassembly-time": { type: icmpTimeExceeded, code: 1 },
+};
 
 /** Identifier and sequence number of an echo, as one number. */
 function icmpKey(bytes: Uint8Array, offset: number): number {

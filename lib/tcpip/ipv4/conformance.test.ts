@@ -11,6 +11,7 @@ import { describe, test } from "vitest";
 import { createArp } from "../arp/arp.ts";
 import { createEthernet } from "../ethernet/ethernet.ts";
 import { createIcmp } from "../icmp/icmp.ts";
+import { Link } from "../ip/link.ts";
 import { createIpv4 } from "./ipv4.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -30,10 +31,10 @@ describe.each([
         const ethernet = createEthernet({ netif: attach(index) });
         const random = new SeededRandom(index);
         const arp = createArp({ ethernet, timers, random });
-        const ip = createIpv4({ ethernet, arp, timers, random });
+        const ip = createIpv4({ interfaces: [{ link: new Link(1, "eth0", ethernet), arp }], timers, random });
         createIcmp({ ip, timers, random });
         const address = Prefix.parse(`10.0.0.${index}/24`);
-        ip.configure({ address });
+        ip.interface(1).configure({ address });
         void arp.claim(address.address, { probe: false });
         return { ip, mac: ethernet.mac };
       };
@@ -53,7 +54,7 @@ describe.each([
           frame.set(packet, 14);
           station.send(frame);
         },
-        unconfigure: () => a.ip.configure(undefined),
+        unconfigure: () => a.ip.interface(1).configure(undefined),
       };
       await runVirtual({ clock, schedulers: [timers], turn }, each.run(pair)).catch((error: unknown) => {
         if (error instanceof Skipped) return context.skip(error.message);

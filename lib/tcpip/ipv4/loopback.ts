@@ -12,9 +12,10 @@ export class Loopback {
   readonly #pages: (Page | undefined)[] = new Array<Page | undefined>(capacity).fill(undefined);
   readonly #offsets = new Int32Array(capacity);
   readonly #lengths = new Int32Array(capacity);
+  readonly #interfaces = new Uint8Array(capacity);
   readonly #timers: Timers;
   readonly #timer: Timer;
-  readonly #deliver: (page: Page, offset: number, length: number) => void;
+  readonly #deliver: (page: Page, offset: number, length: number, index: number) => void;
   readonly #release: (page: Page) => void;
   #head = 0;
   #count = 0;
@@ -22,7 +23,7 @@ export class Loopback {
   /** @param release gets each page back once it has been delivered or dropped */
   constructor(
     timers: Timers,
-    deliver: (page: Page, offset: number, length: number) => void,
+    deliver: (page: Page, offset: number, length: number, index: number) => void,
     release: (page: Page) => void,
   ) {
     this.#timers = timers;
@@ -31,8 +32,12 @@ export class Loopback {
     this.#release = release;
   }
 
-  /** Takes the page. False when there is no room. */
-  push(page: Page, offset: number, length: number): boolean {
+  /**
+   * Takes the page. False when there is no room.
+   *
+   * @param index the interface that the packet is to seem to have come by
+   */
+  push(page: Page, offset: number, length: number, index: number): boolean {
     if (this.#count === capacity) {
       this.#release(page);
       return false;
@@ -41,6 +46,7 @@ export class Loopback {
     this.#pages[slot] = page;
     this.#offsets[slot] = offset;
     this.#lengths[slot] = length;
+    this.#interfaces[slot] = index;
     if (!this.#timer.armed) this.#timer.set(this.#timers.now());
     return true;
   }
@@ -66,9 +72,10 @@ export class Loopback {
     while (due-- > 0 && this.#count > 0) {
       const offset = this.#offsets[this.#head] ?? 0;
       const length = this.#lengths[this.#head] ?? 0;
+      const index = this.#interfaces[this.#head] ?? 0;
       const page = this.#take();
       try {
-        this.#deliver(page, offset, length);
+        this.#deliver(page, offset, length, index);
       } finally {
         this.#release(page);
       }

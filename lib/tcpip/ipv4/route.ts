@@ -1,8 +1,8 @@
-/** Where a packet goes next, and which of our addresses it comes from (RFC 1122 §3.3.1, §3.3.4.3). */
+/** Where a packet goes next: by which interface, to whom (RFC 1122 §3.3.1, RFC 1812 §5.2.4.3). */
 
 import type { IpAddress, Prefix } from "@tesserae/device/address";
 
-/** One way out. */
+/** One way out of an interface. */
 export interface Route {
   /** The destinations it serves. */
   readonly prefix: Prefix;
@@ -10,50 +10,100 @@ export interface Route {
   readonly gateway?: IpAddress;
 }
 
-/** A bound against configuration (or a DHCP server) gone wrong. */
-const mostRoutes = 64;
+/** A bound against configuration (or a DHCP server) gone wrong, for each interface. */
+const mostOfInterface = 64;
+const mostRoutes = 256;
+/** Answers remembered; a power of two. */
+const remembered = 512;
+const unknown = -2;
 
-/** Routes ordered so that the first match is the most specific one. */
+interface Entry {
+  readonly route: Route;
+  readonly interface: number;
+}
+
+/**
+ * Routes ordered so that the first match is the most specific one; of equal ones the lower interface wins. A search is
+ * linear, and its answer is remembered: a table this small is walked once for each peer.
+ */
 export class RouteTable {
   readonly #networks = new Int32Array(mostRoutes);
   readonly #masks = new Int32Array(mostRoutes);
+  readonly #interfaces = new Uint8Array(mostRoutes);
   /** 0 is on the link. */
   readonly #gateways = new Int32Array(mostRoutes);
-  readonly #routes: Route[] = [];
+  readonly #rememberedTargets = new Int32Array(remembered);
+  readonly #rememberedPlaces = new Int16Array(remembered).fill(unknown);
+  #entries: readonly Entry[] = [];
 
-  get routes(): readonly Route[] {
-    return this.#routes;
+  /** The routes in the order in which they are tried. */
+  get entries(): readonly { readonly route: Route; readonly interface: number }[] {
+    return this.#entries;
   }
 
   /**
-   * Replaces all routes. What does not fit is left out, the least specific first.
+   * Replaces all routes of one interface. What does not fit is left out, the least specific first.
    *
+   * @param index the interface, from 1
    * @returns how many were left out.
    */
-  set(routes: readonly Route[]): number {
-    const sorted = routes
+  set(index: number, routes: readonly Route[]): number {
+    const own = routes
       .filter((route) => route.prefix.address.family === 4)
-      .sort((a, b) => b.prefix.length - a.prefix.length);
-    this.#routes.length = 0;
-    for (const route of sorted.slice(0, mostRoutes)) {
-      const index = this.#routes.length;
+      .sort((a, b) => b.prefix.length - a.prefix.length)
+      .slice(0, mostOfInterface);
+    const all = [...this.#entries.filter((each) => each.interface !== index), ...own.map((route) => entry(index, route))]
+      .sort((a, b) => b.route.prefix.length - a.route.prefix.length || a.interface - b.interface)
+      .slice(0, mostRoutes);
+    this.#entries = all;
+    this.#rememberedPlaces.fill(unknown);
+    all.forEach(({ route, interface: from }, place) => {
       const mask = route.prefix.length === 0 ? 0 : -1 << (32 - route.prefix.length);
-      this.#masks[index] = mask;
-      this.#networks[index] = route.prefix.address.w3 & mask;
-      this.#gateways[index] = route.gateway?.w3 ?? 0;
-      this.#routes.push(route);
-    }
-    return sorted.length - this.#routes.length;
+      this.#masks[place] = mask;
+      this.#networks[place] = route.prefix.address.w3 & mask;
+      this.#gateways[place] = route.gateway?.w3 ?? 0;
+      this.#interfaces[place] = from;
+    });
+    return routes.length - all.filter((each) => each.interface === index).length;
   }
 
-  /** The next hop towards `destination`: itself when it is on the link, a router, or 0 when there is no way. */
-  nextHop(destination: number): number {
-    const count = this.#routes.length;
-    for (let index = 0; index < count; index++) {
-      if ((destination & (this.#masks[index] ?? 0)) !== this.#networks[index]) continue;
-      const gateway = this.#gateways[index] ?? 0;
-      return gateway === 0 ? destination : gateway;
-    }
-    return 0;
+  /**
+   * The place of the route towards `destination`, for {@link interfaceAt} and {@link nextHopAt}; −1 when there is none.
+   *
+   * @param index only routes of this interface; 0: of any
+   */
+  find(destination: number, index = 0): number {
+    if (index !== 0) return this.#search(destination, index);
+    const slot = (destination ^ (destination >>> 11) ^ (destination >>> 22)) & (remembered - 1);
+    const known = this.#rememberedPlaces[slot] ?? unknown;
+    if (known !== unknown && this.#rememberedTargets[slot] === destination) return known;
+    const place = this.#search(destination, 0);
+    this.#rememberedTargets[slot] = destination;
+    this.#rememberedPlaces[slot] = place;
+    return place;
   }
+
+  /** The interface, from 1, of the route at a place. */
+  interfaceAt(place: number): number {
+    return this.#interfaces[place] ?? 0;
+  }
+
+  /** The neighbour that the route at a place hands packets for `destination` to: itself when it is on the link. */
+  nextHopAt(place: number, destination: number): number {
+    const gateway = this.#gateways[place] ?? 0;
+    return gateway === 0 ? destination : gateway;
+  }
+
+  #search(destination: number, index: number): number {
+    const count = this.#entries.length;
+    for (let place = 0; place < count; place++) {
+      if ((destination & (this.#masks[place] ?? 0)) !== this.#networks[place]) continue;
+      if (index === 0 || this.#interfaces[place] === index) return place;
+    }
+    return -1;
+  }
+}
+
+function entry(index: number, route: Route): Entry {
+  return { route, interface: index };
 }

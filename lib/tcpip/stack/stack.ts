@@ -11,9 +11,12 @@ import { isHost } from "../dhcp/lease.ts";
 import { createDhcp, type Dhcp } from "../dhcp/dhcp.ts";
 import type { DhcpStatistics } from "../dhcp/client.ts";
 import { createIcmp, type Icmp, type IcmpStatistics } from "../icmp/icmp.ts";
-import { createIpv4, type Ipv4, type Ipv4Statistics } from "../ipv4/ipv4.ts";
+import { Link } from "../ip/link.ts";
+import type { Ipv4Interface } from "../ipv4/interface.ts";
+import { createIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import type { ReassemblyOptions, ReassemblyStatistics } from "../ipv4/reassembly.ts";
 import type { Route } from "../ipv4/route.ts";
+import type { Ipv4Statistics } from "../ipv4/statistics.ts";
 import type { TcpStatistics } from "../tcp/statistics.ts";
 import { createTcp, type TcpHost } from "../tcp/tcp.ts";
 import type { TcpLimits } from "../tcp/context.ts";
@@ -43,13 +46,11 @@ export type Ipv4Setting =
       readonly probe?: boolean;
     };
 
-export interface StackOptions {
-  /** The stack takes it over, and closes it when it is closed. */
-  readonly netif: Netif;
+/** What all stacks may be told. */
+interface CommonOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly log?: Log;
-  readonly ipv4: Ipv4Setting;
   /** Servers to ask for names, the preferred one first. Default: those that DHCP tells. */
   readonly nameServers?: readonly IpAddress[];
   /** Gives up waiting for an address: the promise rejects, and everything is closed. */
@@ -60,21 +61,65 @@ export interface StackOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/** Counters of each layer, live. */
-export interface StackStatistics {
+/** One of several interfaces. */
+export interface InterfaceSetting {
+  /** The stack takes it over, and closes it when it is closed. */
+  readonly netif: Netif;
+  /** For messages. Default: the device's. */
+  readonly name?: string;
+  /** Absent: no IPv4 address until `stack.ip.interface(n).configure` gives one. */
+  readonly ipv4?: Ipv4Setting | undefined;
+}
+
+/** A stack over one interface. */
+export interface SingleStackOptions extends CommonOptions {
+  /** The stack takes it over, and closes it when it is closed. */
+  readonly netif: Netif;
+  readonly ipv4: Ipv4Setting;
+  readonly interfaces?: undefined;
+}
+
+/** A stack over several. */
+export interface SeveralStackOptions extends CommonOptions {
+  /** At least one. They are numbered from 1 in this order; of routes that are alike the first one's is used. */
+  readonly interfaces: readonly InterfaceSetting[];
+  readonly netif?: undefined;
+}
+
+/** Counters of the layers of one interface, live. */
+export interface InterfaceStatistics {
   readonly netif: NetifStatistics;
   readonly ethernet: EthernetStatistics;
   readonly arp: ArpStatistics;
+  /** Absent when the address is static. */
+  readonly dhcp?: DhcpStatistics;
+}
+
+/** Counters of each layer, live; those of {@link InterfaceStatistics} are the first interface's. */
+export interface StackStatistics extends InterfaceStatistics {
+  /** In the order of the interfaces. */
+  readonly interfaces: readonly InterfaceStatistics[];
   readonly ipv4: Ipv4Statistics;
   readonly reassembly: ReassemblyStatistics;
   readonly icmp: IcmpStatistics;
   readonly udp: UdpStatistics;
   readonly tcp: TcpStatistics;
-  /** Absent when the address is static. */
-  readonly dhcp?: DhcpStatistics;
 }
 
-/** Our own {@link Stack}, its layers in sight. */
+/** One interface of a stack. */
+export interface StackInterface {
+  /** From 1. */
+  readonly index: number;
+  readonly name: string;
+  readonly netif: Netif;
+  readonly ethernet: CountedEthernet;
+  readonly arp: ArpService;
+  readonly ipv4: Ipv4Interface;
+  /** Absent when the address is static. */
+  readonly dhcp?: Dhcp;
+}
+
+/** Our own {@link Stack}, its layers in sight. `netif`, `ethernet`, `arp` and `dhcp` are the first interface's. */
 export interface IpStack extends Stack {
   readonly netif: Netif;
   readonly ethernet: CountedEthernet;
@@ -85,34 +130,42 @@ export interface IpStack extends Stack {
   readonly tcp: TcpHost;
   /** Absent when the address is static. */
   readonly dhcp?: Dhcp;
+  /** In the order of their indices. */
+  readonly interfaces: readonly StackInterface[];
   /** The servers to ask for names now, the preferred one first: those given, else those that DHCP told. */
   readonly nameServers: readonly IpAddress[];
   readonly statistics: StackStatistics;
 }
 
 /**
- * Our own TCP/IP stack over one interface.
+ * Our own TCP/IP stack, over one interface or several.
  *
- * Resolves once it has an address: at once with a static one, with DHCP when a server grants one, however long that
- * takes.
+ * Resolves once each interface has its address: at once with static ones, with DHCP when a server grants one, however
+ * long that takes.
  *
  * @throws FlowError (rejects) `address-in-use` when a probe finds another user of a static address; `aborted`.
  * RangeError when the setting makes no sense.
  */
-export async function createStack(options: StackOptions): Promise<IpStack> {
-  const { netif, timers, random, log, ipv4: setting, signal } = options;
-  checkSetting(setting);
-  const ethernet = createEthernet({ netif });
-  const arp = createArp({
-    ethernet,
-    timers,
-    random,
-    onConflict: (ip, mac) =>
-      log?.warn("another host uses our address", { address: ip.toString(), mac: mac.toString() }),
+export async function createStack(options: SingleStackOptions): Promise<IpStack>;
+export async function createStack(options: SeveralStackOptions): Promise<IpStack>;
+export async function createStack(options: SingleStackOptions | SeveralStackOptions): Promise<IpStack> {
+  const { timers, random, log, signal } = options;
+  const settings = options.interfaces ?? [{ netif: options.netif, ipv4: options.ipv4 }];
+  for (const { ipv4 } of settings) if (ipv4 !== undefined) checkSetting(ipv4);
+  const below = settings.map(({ netif, name }, place) => {
+    const ethernet = createEthernet({ netif });
+    const link = new Link(place + 1, name ?? netif.name, ethernet);
+    const arp = createArp({
+      ethernet,
+      timers,
+      random,
+      onConflict: (ip, mac) =>
+        log?.warn("another host uses our address", { address: ip.toString(), mac: mac.toString() }),
+    });
+    return { netif, ethernet, link, arp };
   });
   const ip = createIpv4({
-    ethernet,
-    arp,
+    interfaces: below,
     timers,
     random,
     ...(options.reassembly === undefined ? {} : { reassembly: options.reassembly }),
@@ -127,20 +180,35 @@ export async function createStack(options: StackOptions): Promise<IpStack> {
     ...(log === undefined ? {} : { log }),
     ...(options.onError === undefined ? {} : { report: options.onError }),
   });
-  const dhcp =
-    setting.kind === "dhcp" ? createDhcp({ ...setting, ethernet, arp, ip, udp, timers, random, log }) : undefined;
-  const layers = { netif, ethernet, arp, ip, icmp, udp, tcp, ...(dhcp === undefined ? {} : { dhcp }) };
-  const stack = new NetifStack(layers, options.nameServers);
+  const interfaces = below.map(({ netif, ethernet, link, arp }, place): StackInterface => {
+    const setting = settings[place]?.ipv4;
+    const ipv4 = ip.interface(link.index);
+    const needs = { ethernet, arp, interface: ipv4, udp, timers, random, log };
+    const dhcp = setting?.kind === "dhcp" ? createDhcp({ ...setting, ...needs }) : undefined;
+    const { index, name } = link;
+    return { index, name, netif, ethernet, arp, ipv4, ...(dhcp === undefined ? {} : { dhcp }) };
+  });
+  const stack = new NetifStack({ interfaces, ip, icmp, udp, tcp }, options.nameServers);
   try {
-    if (setting.kind === "static") {
-      await claimStatic(setting, arp, ip, signal);
-      log?.info("has an address", { address: setting.address.toString(), gateway: setting.gateway?.toString() });
-    } else await dhcp?.ready(signal);
+    await Promise.all(interfaces.map((each, place) => address(each, settings[place]?.ipv4, log, signal)));
     return stack;
   } catch (error) {
     await stack.close();
     throw error;
   }
+}
+
+/** Sees to it that an interface has its address. */
+async function address(
+  on: StackInterface,
+  setting: Ipv4Setting | undefined,
+  log: Log | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (setting?.kind === "static") {
+    await claimStatic(setting, on.arp, on.ipv4, signal);
+    log?.info("has an address", { address: setting.address.toString(), gateway: setting.gateway?.toString() });
+  } else await on.dhcp?.ready(signal);
 }
 
 function checkSetting(setting: Ipv4Setting): void {
@@ -159,7 +227,7 @@ function checkSetting(setting: Ipv4Setting): void {
 async function claimStatic(
   setting: Ipv4Setting & { readonly kind: "static" },
   arp: ArpService,
-  ip: Ipv4,
+  on: Ipv4Interface,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { address, gateway, routes, probe = false } = setting;
@@ -172,18 +240,15 @@ async function claimStatic(
     if (signal?.aborted === true) throw new FlowError("aborted", "the stack was aborted", { cause: signal.reason });
     throw new FlowError("address-in-use", `another host uses ${own.toString()}`);
   }
-  ip.configure({ address, gateway, routes });
+  on.configure({ address, gateway, routes });
 }
 
 interface Layers {
-  readonly netif: Netif;
-  readonly ethernet: CountedEthernet;
-  readonly arp: ArpService;
+  readonly interfaces: readonly StackInterface[];
   readonly ip: Ipv4;
   readonly icmp: Icmp;
   readonly udp: UdpService;
   readonly tcp: TcpHost;
-  readonly dhcp?: Dhcp;
 }
 
 class NetifStack implements IpStack {
@@ -195,25 +260,29 @@ class NetifStack implements IpStack {
   readonly udp: UdpService;
   readonly tcp: TcpHost;
   readonly dhcp?: Dhcp;
+  readonly interfaces: readonly StackInterface[];
   readonly statistics: StackStatistics;
   readonly #nameServers: readonly IpAddress[] | undefined;
   #closing: Promise<void> | undefined;
 
+  /** @throws RangeError when there is no interface. */
   constructor(layers: Layers, nameServers: readonly IpAddress[] | undefined) {
     this.#nameServers = nameServers;
-    const { netif, ethernet, arp, ip, icmp, udp, tcp, dhcp } = layers;
-    this.netif = netif;
-    this.ethernet = ethernet;
-    this.arp = arp;
+    const { interfaces, ip, icmp, udp, tcp } = layers;
+    const [first] = interfaces;
+    if (first === undefined) throw new RangeError("a stack needs an interface");
+    this.interfaces = interfaces;
+    this.netif = first.netif;
+    this.ethernet = first.ethernet;
+    this.arp = first.arp;
     this.ip = ip;
     this.icmp = icmp;
     this.udp = udp;
     this.tcp = tcp;
-    if (dhcp !== undefined) this.dhcp = dhcp;
+    if (first.dhcp !== undefined) this.dhcp = first.dhcp;
     this.statistics = {
-      netif: netif.statistics,
-      ethernet: ethernet.statistics,
-      arp: arp.statistics,
+      ...statisticsOf(first),
+      interfaces: interfaces.map(statisticsOf),
       ipv4: ip.statistics,
       reassembly: ip.reassembly.statistics,
       icmp: icmp.statistics,
@@ -222,7 +291,6 @@ class NetifStack implements IpStack {
       get tcp() {
         return tcp.statistics;
       },
-      ...(dhcp === undefined ? {} : { dhcp: dhcp.statistics }),
     };
   }
 
@@ -231,7 +299,12 @@ class NetifStack implements IpStack {
   }
 
   get nameServers(): readonly IpAddress[] {
-    return this.#nameServers ?? this.dhcp?.lease?.nameServers ?? [];
+    if (this.#nameServers !== undefined) return this.#nameServers;
+    for (const { dhcp } of this.interfaces) {
+      const told = dhcp?.lease?.nameServers;
+      if (told !== undefined && told.length > 0) return told;
+    }
+    return [];
   }
 
   close(): Promise<void> {
@@ -240,12 +313,21 @@ class NetifStack implements IpStack {
 
   async #close(): Promise<void> {
     await this.tcp.close();
-    this.dhcp?.close();
+    for (const { dhcp } of this.interfaces) dhcp?.close();
     this.udp.close();
     this.icmp.close();
-    this.ip.configure(undefined);
+    for (const { ipv4 } of this.interfaces) ipv4.configure(undefined);
     this.ip.close();
-    this.arp.close();
-    await this.netif.close();
+    for (const { arp } of this.interfaces) arp.close();
+    await Promise.all(this.interfaces.map(({ netif }) => netif.close()));
   }
+}
+
+function statisticsOf({ netif, ethernet, arp, dhcp }: StackInterface): InterfaceStatistics {
+  return {
+    netif: netif.statistics,
+    ethernet: ethernet.statistics,
+    arp: arp.statistics,
+    ...(dhcp === undefined ? {} : { dhcp: dhcp.statistics }),
+  };
 }

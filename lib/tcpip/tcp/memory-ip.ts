@@ -19,6 +19,7 @@ class MemoryPacket implements IpPacket {
   readonly hopLimit = 64;
   readonly ecn = 0;
   readonly headerOffset = 0;
+  readonly interface = 1;
 
   constructor(page: Page, source: IpAddress, destination: IpAddress) {
     this.page = page;
@@ -95,6 +96,14 @@ export class MemoryIp implements Ip {
 
   release(page: Page): void {
     this.#pool.release(page);
+  }
+
+  join(): number {
+    return 0;
+  }
+
+  leave(): void {
+    // There are no groups between two addresses.
   }
 
   /** Pages that are out: 0 when nothing is being sent. */

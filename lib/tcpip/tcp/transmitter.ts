@@ -80,7 +80,7 @@ export class Transmitter {
   ): boolean {
     const headerLength = timestamp ? headerSize + timestampSize : headerSize;
     const isLong = length > segmentSize;
-    const page = isLong ? this.#ip.allocate(headerLength + length) : this.#ip.allocate();
+    const page = this.#ip.allocate(isLong ? headerLength + length : undefined, pair.remote);
     if (page === undefined) {
       this.#counters.transmitStalls++;
       return false;
@@ -126,7 +126,7 @@ export class Transmitter {
     timestampValue: number,
     timestampEcho: number,
   ): boolean {
-    const page = this.#ip.allocate();
+    const page = this.#ip.allocate(undefined, pair.remote);
     if (page === undefined) {
       this.#counters.transmitStalls++;
       return false;

@@ -55,6 +55,7 @@ class ReceivedDatagram implements Datagram {
   source: IpAddress = IpAddress.any4;
   sourcePort = 0;
   destination: IpAddress = IpAddress.any4;
+  interface = 0;
 }
 
 class HostUdp implements UdpService {
@@ -95,13 +96,20 @@ class HostUdp implements UdpService {
     const port = wanted === 0 ? ephemeralPort(this.#random, (each) => this.#ports.has(each)) : wanted;
     if (port === 0) throw new FlowError("exhausted", "no free UDP port");
     const sockets = this.#ports.get(port) ?? [];
+    const { share = false, hopLimit, interface: index = 0 } = options;
+    if (hopLimit !== undefined && !(Number.isInteger(hopLimit) && hopLimit >= 1 && hopLimit <= 255)) {
+      throw new RangeError(`hopLimit ${hopLimit} is not an integer from 1 to 255`);
+    }
     const overlaps = sockets.some(
-      (each) => each.address.isUnspecified || address.isUnspecified || each.address.equals(address),
+      (each) =>
+        !(share && each.share) &&
+        (each.interface === 0 || index === 0 || each.interface === index) &&
+        (each.address.isUnspecified || address.isUnspecified || each.address.equals(address)),
     );
     if (overlaps) {
       throw new FlowError("address-in-use", `UDP port ${formatEndpoint({ address, port })} is taken`);
     }
-    const socket = new HostUdpSocket(this, address, port, handler);
+    const socket = new HostUdpSocket(this, options, address, port, handler);
     this.#ports.set(port, [...sockets, socket]);
     this.#count++;
     return socket;
@@ -113,6 +121,7 @@ class HostUdp implements UdpService {
 
   remove(socket: HostUdpSocket): void {
     if (socket.closed) return;
+    for (const { group, index } of socket.groups.splice(0)) this.#ip.leave(group, index);
     socket.closed = true;
     this.#count--;
     const port = socket.local.port;
@@ -128,6 +137,7 @@ class HostUdp implements UdpService {
     length: number,
     address: IpAddress,
     port: number,
+    index: number,
   ): boolean {
     if (!(length >= 0 && length <= mostPayload)) throw new RangeError(`length ${length} is not from 0 to 65507`);
     if (!(offset >= 0 && offset + length <= bytes.length)) {
@@ -137,6 +147,9 @@ class HostUdp implements UdpService {
       throw new RangeError(`port ${port} is not an integer from 1 to 65535`);
     }
     if (socket.closed) return false;
+    const choices = socket.choices;
+    choices.hopLimit = socket.hopLimit === 0 ? (address.isMulticast ? 1 : 64) : socket.hopLimit;
+    choices.interface = index === 0 ? socket.interface : index;
     const sent = this.#send(socket, bytes, offset, length, address, port);
     if (sent) this.statistics.sent++;
     else this.statistics.sendFailed++;
@@ -154,17 +167,20 @@ class HostUdp implements UdpService {
     const ip = this.#ip;
     const bound = socket.address.isUnspecified ? undefined : socket.address;
     // DHCP sends to all before there is an address: the source is 0.0.0.0 then.
-    const source = bound ?? ip.source(address) ?? (address.equals(IpAddress.broadcast4) ? IpAddress.any4 : undefined);
+    const source =
+      bound ??
+      ip.source(address, socket.choices.interface) ??
+      (address.equals(IpAddress.broadcast4) ? IpAddress.any4 : undefined);
     if (source === undefined || address.family !== 4) return false;
     const total = length + udp.size;
-    if (total + 20 > ip.linkMtu) {
+    if (total + 20 > ip.mtu(address)) {
       const long = (this.#long ??= new Uint8Array(65_535));
       long.set(bytes.subarray(offset, offset + length), udp.size);
       writeHeader(long, 0, socket.local.port, port, total);
       writeChecksum(long, 0, total, source, address);
-      return ip.sendBytes(address, protocolUdp, long, 0, total, socket.options);
+      return ip.sendBytes(address, protocolUdp, long, 0, total, socket.choices);
     }
-    const page = ip.allocate();
+    const page = ip.allocate(undefined, address);
     if (page === undefined) return false;
     const start = headroom;
     copyBytes(bytes, offset, page.bytes, start + udp.size, length);
@@ -173,7 +189,7 @@ class HostUdp implements UdpService {
     udp.field.checksum.set(page.bytes, start, fold(pseudoHeaderSum4(source.w3, address.w3, protocolUdp, total)));
     page.flags = needsChecksum;
     page.checksumOffset = udp.field.checksum.offset;
-    return ip.send(address, protocolUdp, page, start, total, socket.options);
+    return ip.send(address, protocolUdp, page, start, total, socket.choices);
   }
 
   #receive(packet: IpPacket): void {
@@ -194,8 +210,10 @@ class HostUdp implements UdpService {
       }
     }
     const sockets = this.#ports.get(udp.field.destinationPort.get(bytes, offset));
-    const socket = sockets === undefined ? undefined : pick(sockets, packet.destination);
-    if (socket === undefined) {
+    const { destination } = packet;
+    const toMany = sockets !== undefined && sockets.length > 0 && !this.#ip.isLocal(destination);
+    const socket = sockets === undefined ? undefined : pick(sockets, destination, packet.interface);
+    if (sockets === undefined || socket === undefined) {
       statistics.noPort++;
       // RFC 1122 §4.1.3.1; ICMP itself leaves out broadcasts.
       this.#ip.undeliverable(packet, "port");
@@ -208,12 +226,64 @@ class HostUdp implements UdpService {
     datagram.length = total - udp.size;
     datagram.source = packet.source;
     datagram.sourcePort = udp.field.sourcePort.get(bytes, offset);
-    datagram.destination = packet.destination;
+    datagram.destination = destination;
+    datagram.interface = packet.interface;
+    if (!toMany || sockets.length === 1) {
+      this.#hand(socket, datagram);
+      return;
+    }
+    // The list is replaced, never changed, when a handler binds or closes.
+    for (const each of sockets) if (each.hears(destination, packet.interface)) this.#hand(each, datagram);
+  }
+
+  #hand(socket: HostUdpSocket, datagram: Datagram): void {
+    if (socket.closed) return;
     try {
       socket.handler(datagram);
     } catch (error) {
       this.#onError(error);
     }
+  }
+
+  join(socket: HostUdpSocket, group: IpAddress, index: number): void {
+    if (!group.isMulticast) throw new RangeError(`group ${group.toString()} is not a multicast address`);
+    if (socket.closed) throw new FlowError("closed", "the UDP socket is closed");
+    if (socket.groups.some((each) => each.wanted === index && each.group.equals(group))) return;
+    if (socket.groups.length >= mostGroups) throw new FlowError("exhausted", `the socket is in ${mostGroups} groups`);
+    const joined = this.#ip.join(group, index);
+    if (joined === 0) {
+      throw new FlowError("address-not-available", `no interface has room for group ${group.toString()}`);
+    }
+    socket.groups.push({ group, wanted: index, index: joined });
+  }
+
+  leave(socket: HostUdpSocket, group: IpAddress, index: number): void {
+    const place = socket.groups.findIndex((each) => each.wanted === index && each.group.equals(group));
+    const [gone] = place < 0 ? [] : socket.groups.splice(place, 1);
+    if (gone !== undefined) this.#ip.leave(group, gone.index);
+  }
+}
+
+/** Groups that one socket can be in. */
+const mostGroups = 64;
+
+interface Membership {
+  readonly group: IpAddress;
+  /** The interface asked for, 0 for any, and the one that it is. */
+  readonly wanted: number;
+  readonly index: number;
+}
+
+/** `IpSendOptions`, the one object that all datagrams of a socket are sent with. */
+class SendChoices implements IpSendOptions {
+  readonly source: IpAddress | undefined;
+  readonly multicastLoopback: boolean;
+  hopLimit = 64;
+  interface = 0;
+
+  constructor(source: IpAddress | undefined, multicastLoopback: boolean) {
+    this.source = source;
+    this.multicastLoopback = multicastLoopback;
   }
 }
 
@@ -222,20 +292,54 @@ class HostUdpSocket implements UdpSocket {
   /** The address bound, or `0.0.0.0`. */
   readonly address: IpAddress;
   readonly handler: (datagram: Datagram) => void;
-  readonly options: IpSendOptions;
+  readonly share: boolean;
+  /** 0: all of them. */
+  readonly interface: number;
+  /** 0: the usual one. */
+  readonly hopLimit: number;
+  readonly choices: SendChoices;
+  readonly groups: Membership[] = [];
   closed = false;
   readonly #udp: HostUdp;
 
-  constructor(owner: HostUdp, address: IpAddress, port: number, handler: (datagram: Datagram) => void) {
+  constructor(
+    owner: HostUdp,
+    options: UdpBindOptions,
+    address: IpAddress,
+    port: number,
+    handler: (datagram: Datagram) => void,
+  ) {
     this.#udp = owner;
     this.address = address;
     this.local = { address, port };
     this.handler = handler;
-    this.options = address.isUnspecified ? {} : { source: address };
+    this.share = options.share ?? false;
+    this.interface = options.interface ?? 0;
+    this.hopLimit = options.hopLimit ?? 0;
+    this.choices = new SendChoices(address.isUnspecified ? undefined : address, options.multicastLoopback ?? true);
   }
 
-  send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number): boolean {
-    return this.#udp.send(this, bytes, offset, length, address, port);
+  send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number, index = 0): boolean {
+    return this.#udp.send(this, bytes, offset, length, address, port, index);
+  }
+
+  join(group: IpAddress, index = 0): void {
+    this.#udp.join(this, group, index === 0 ? this.interface : index);
+  }
+
+  leave(group: IpAddress, index = 0): void {
+    this.#udp.leave(this, group, index === 0 ? this.interface : index);
+  }
+
+  /** Whether a datagram to `destination` that came by interface `index` is for this socket. */
+  hears(destination: IpAddress, index: number): boolean {
+    if (this.interface !== 0 && this.interface !== index) return false;
+    if (destination.isMulticast) {
+      for (const each of this.groups) if (each.index === index && each.group.equals(destination)) return true;
+      return false;
+    }
+    // Broadcasts go to sockets on all addresses.
+    return this.address.isUnspecified || this.address.equals(destination);
   }
 
   close(): Promise<void> {
@@ -244,11 +348,11 @@ class HostUdpSocket implements UdpSocket {
   }
 }
 
-function pick(sockets: readonly HostUdpSocket[], destination: IpAddress): HostUdpSocket | undefined {
-  for (let index = 0; index < sockets.length; index++) {
-    const socket = sockets[index];
-    // Broadcasts go to sockets on all addresses.
-    if (socket !== undefined && (socket.address.isUnspecified || socket.address.equals(destination))) return socket;
+/** The first socket that a datagram is for. */
+function pick(sockets: readonly HostUdpSocket[], destination: IpAddress, index: number): HostUdpSocket | undefined {
+  for (let place = 0; place < sockets.length; place++) {
+    const socket = sockets[place];
+    if (socket?.hears(destination, index) === true) return socket;
   }
   return undefined;
 }
