@@ -162,7 +162,8 @@ class KernelUdpSocket implements UdpSocket {
     if (!group.isMulticast) throw new RangeError(`group ${group.toString()} is not a multicast address`);
     const what = `group ${group.toString()}`;
     if (this.#closed) throw new FlowError("closed", `${what}: the UDP socket is closed`);
-    if (index !== 0) throw new FlowError("address-not-available", `${what}: the kernel's interfaces have no number here`);
+    if (index !== 0)
+      throw new FlowError("address-not-available", `${what}: the kernel's interfaces have no number here`);
     if (group.family === 4 && this.#mapped) {
       throw new FlowError("address-not-available", `${what}: the socket is IPv6's; bind it to 0.0.0.0`);
     }

@@ -71,9 +71,12 @@ class InterfaceDhcp implements Dhcp {
     const { ethernet, random, timers, udp, hostName, previous, broadcast, probe } = options;
     this.#options = options;
     this.#timer = timers.timer(() => this.#turn((now) => this.#client.tick(now)));
-    this.#socket = udp.open({ port: dhcpClientPort, interface: options.interface.index }, ({ bytes, offset, length, sourcePort }) => {
-      if (sourcePort === dhcpServerPort) this.#turn((now) => this.#client.receive(bytes, offset, length, now));
-    });
+    this.#socket = udp.open(
+      { port: dhcpClientPort, interface: options.interface.index },
+      ({ bytes, offset, length, sourcePort }) => {
+        if (sourcePort === dhcpServerPort) this.#turn((now) => this.#client.receive(bytes, offset, length, now));
+      },
+    );
     this.#client = new DhcpClient({
       mac: ethernet.mac,
       random,

@@ -47,7 +47,8 @@ export interface ForwardOptions {
    * Asked for each packet before anything is translated; what it refuses is answered with "prohibited". The interfaces
    * are numbers from 1; `bytes[header …)` is the IPv4 packet.
    */
-  readonly filter?: ((bytes: Uint8Array, header: number, total: number, from: number, to: number) => boolean) | undefined;
+  readonly filter?:
+    ((bytes: Uint8Array, header: number, total: number, from: number, to: number) => boolean) | undefined;
 }
 
 /** A router's part that is not a host's. */
@@ -176,14 +177,7 @@ class Router implements Forwarding, Forwarder {
     else this.#pass(page, header, total, to, target, nextHop);
   }
 
-  #refuse(
-    page: Page,
-    header: number,
-    total: number,
-    from: Ipv4Interface,
-    reason: Undeliverable,
-    mtu: number,
-  ): void {
+  #refuse(page: Page, header: number, total: number, from: Ipv4Interface, reason: Undeliverable, mtu: number): void {
     const length = ipv4.field.headerLength.get(page.bytes, header) * 4;
     this.#ip.input.reject(page, header, header + length, total - length, from, reason, mtu);
   }

@@ -11,14 +11,7 @@ import { checkHeader, ipv4 } from "./wire.ts";
 
 /** Why a packet goes no further: what ICMP says to its sender. */
 export type Undeliverable =
-  | "protocol"
-  | "port"
-  | "reassembly-time"
-  | "network"
-  | "host"
-  | "prohibited"
-  | "hop-limit"
-  | "packet-too-big";
+  "protocol" | "port" | "reassembly-time" | "network" | "host" | "prohibited" | "hop-limit" | "packet-too-big";
 
 /** Told of packets that go no further. `mtu` is 0 but for `packet-too-big`. The packet is lent. */
 export type UndeliverableHandler = (packet: IpPacket, reason: Undeliverable, mtu: number) => void;
@@ -224,14 +217,7 @@ export class Ipv4Input {
     return whole;
   }
 
-  #accept(
-    page: Page,
-    offset: number,
-    source: number,
-    destination: number,
-    toAll: boolean,
-    from: Ipv4Interface,
-  ): void {
+  #accept(page: Page, offset: number, source: number, destination: number, toAll: boolean, from: Ipv4Interface): void {
     const bytes = page.bytes;
     if ((fragmentWord(bytes, offset) & 0x3fff) !== 0) {
       const whole = this.#join(bytes, offset);
@@ -255,7 +241,8 @@ export class Ipv4Input {
     from: Ipv4Interface,
   ): void {
     const forwarder = this.forwarder;
-    if (forwarder !== undefined && !toAll && forwarder.forward(page, header, offset - header + length, from, true)) return;
+    if (forwarder !== undefined && !toAll && forwarder.forward(page, header, offset - header + length, from, true))
+      return;
     const packet = this.#fill(page, header, offset, length, source, destination, from);
     const protocol = packet.protocol;
     const handler = this.#handlers[protocol];

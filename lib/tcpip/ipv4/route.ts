@@ -52,7 +52,10 @@ export class RouteTable {
       .filter((route) => route.prefix.address.family === 4)
       .sort((a, b) => b.prefix.length - a.prefix.length)
       .slice(0, mostOfInterface);
-    const all = [...this.#entries.filter((each) => each.interface !== index), ...own.map((route) => entry(index, route))]
+    const all = [
+      ...this.#entries.filter((each) => each.interface !== index),
+      ...own.map((route) => entry(index, route)),
+    ]
       .sort((a, b) => b.route.prefix.length - a.route.prefix.length || a.interface - b.interface)
       .slice(0, mostRoutes);
     this.#entries = all;

@@ -6,19 +6,17 @@ import { protocolIcmp, protocolTcp, protocolUdp } from "@tesserae/device/ip";
 import type { Random } from "@tesserae/device/random";
 import { checksum } from "@tesserae/wire/checksum";
 import type { Translator } from "../forward/forward.ts";
-import { icmpEchoReply, icmpEchoRequest, icmpParameterProblem, icmpTimeExceeded, icmpUnreachable } from "../icmp/wire.ts";
+import {
+  icmpEchoReply,
+  icmpEchoRequest,
+  icmpParameterProblem,
+  icmpTimeExceeded,
+  icmpUnreachable,
+} from "../icmp/wire.ts";
 import type { Ipv4Interface } from "../ipv4/interface.ts";
 import { ipv4 } from "../ipv4/wire.ts";
 import { PortChoice, type PortRange, usualPorts } from "./ports.ts";
-import {
-  destinationAt,
-  destinationPortAt,
-  identifierAt,
-  rewrite,
-  sourceAt,
-  sourcePortAt,
-  word16,
-} from "./rewrite.ts";
+import { destinationAt, destinationPortAt, identifierAt, rewrite, sourceAt, sourcePortAt, word16 } from "./rewrite.ts";
 import { sessionClass, type SessionClass, SessionTable } from "./session-table.ts";
 
 /** A port of the outside address that always leads to the same server inside. */

@@ -136,13 +136,7 @@ export class SessionTable {
    * @param timeouts milliseconds for each {@link sessionClass}
    * @param byAddress whether sessions are searched by the remote address alone (`address` filtering)
    */
-  constructor(
-    capacity: number,
-    mostOfHost: number,
-    timeouts: readonly number[],
-    byAddress: boolean,
-    random: Random,
-  ) {
+  constructor(capacity: number, mostOfHost: number, timeouts: readonly number[], byAddress: boolean, random: Random) {
     this.capacity = capacity;
     this.mostOfHost = mostOfHost;
     this.#timeouts = Float64Array.from(timeouts);
