@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { describeKeys, parseArguments } from "@tesserae/image/arguments";
 import { KeyError } from "@tesserae/image/key";
 import type { ImagePlan } from "@tesserae/image/plan";
@@ -7,14 +8,12 @@ import { PcapngWriter } from "@tesserae/wire/pcapng-writer";
 import { Capture } from "./capture.ts";
 import type { Observer } from "./event.ts";
 import { OutputFile } from "./output-file.ts";
-import { aloneScenario, optionsOf, scenarioOf } from "./scenario.ts";
+import { optionsOf } from "./scenario.ts";
+import { serveSeeds } from "./seed-worker.ts";
 import { parseSettings, simFlags, type SimSettings } from "./settings.ts";
+import { epoch, simulate } from "./simulate.ts";
 import { Timeline } from "./timeline.ts";
 import { instant, TextTrace } from "./trace.ts";
-import { createWorld, type RunSummary } from "./world.ts";
-
-/** The wall clock of every run begins here: 2026-01-01T00:00:00Z. */
-const epoch = 1_767_225_600_000;
 
 /**
  * Runs the application's scenario in a world of its own, or without one the application alone on one host, until it
@@ -38,7 +37,11 @@ export async function boot(plan: ImagePlan): Promise<void> {
     refuse(plan, `"${parsed.rest[0] ?? ""}" is no flag; --help lists them all`);
     return;
   }
-  const read = parseSettings(parsed.flags, () => randomBytes(6).toString("hex"));
+  const read = parseSettings(
+    parsed.flags,
+    () => randomBytes(6).toString("hex"),
+    (path) => readFileSync(path, "utf8"),
+  );
   if (!read.ok) {
     refuse(plan, read.message);
     return;
@@ -56,6 +59,10 @@ export async function boot(plan: ImagePlan): Promise<void> {
   }
   // Local time is ambient too.
   process.env["TZ"] = "UTC";
+  if (read.settings.worker) {
+    await serveSeeds(plan, { keys: parsed.keys, link: read.settings.link, until: read.settings.until });
+    return;
+  }
   const files: OutputFile[] = [];
   let watching: readonly Observer[];
   try {
@@ -65,7 +72,7 @@ export async function boot(plan: ImagePlan): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  const failed = await simulate(plan, parsed.keys, read.settings, watching, files);
+  const failed = await run(plan, parsed.keys, read.settings, watching, files);
   if (failed === undefined) return;
   process.exitCode = 1;
   process.stderr.write(`${plan.name}: ${failed}\n`);
@@ -73,64 +80,36 @@ export async function boot(plan: ImagePlan): Promise<void> {
 }
 
 /** @returns what went wrong, in words. */
-async function simulate(
+async function run(
   plan: ImagePlan,
   keys: Readonly<Record<string, string>>,
   settings: SimSettings,
   watching: readonly Observer[],
   files: readonly OutputFile[],
 ): Promise<string | undefined> {
-  const { seed, link, until } = settings;
-  const world = createWorld({ seed, link, plan, keys, epoch });
+  const { seed, link, until, choices } = settings;
   const timeline = settings.timeline || optionsOf(plan.scenario).timeline === true ? new Timeline() : undefined;
-  let summary: RunSummary | undefined;
-  let failed: string | undefined;
-  const fail = (error: unknown): void => {
-    failed ??= error instanceof Error ? (error.stack ?? error.message) : String(error);
-  };
-  const interrupt = (): void => world.interrupt();
-  process.once("SIGINT", interrupt);
-  process.once("SIGTERM", interrupt);
-  // What nobody catches ends the run at once, as it would end a process.
-  const crash = (error: unknown): void => {
-    fail(error);
-    world.interrupt();
-  };
-  process.on("unhandledRejection", crash);
-  process.on("uncaughtException", crash);
-  try {
-    for (const observer of watching) world.observe(observer);
-    if (timeline !== undefined) world.observe(timeline);
-    if (plan.scenario === undefined) {
-      // Not a task: an application alone may serve for ever, and is done when nothing more happens.
-      void aloneScenario(world);
-    } else {
-      const scenario = scenarioOf(plan.scenario);
-      world.task("scenario", () => scenario(world));
-    }
-    summary = await world.run(until === undefined ? {} : { until });
-  } catch (error) {
-    fail(error);
-  }
-  try {
-    await world.close();
-  } catch (error) {
-    fail(error);
-  }
-  process.off("unhandledRejection", crash);
-  process.off("uncaughtException", crash);
-  process.off("SIGINT", interrupt);
-  process.off("SIGTERM", interrupt);
+  const observers = timeline === undefined ? watching : [...watching, timeline];
+  const { failure, end, summary } = await simulate({
+    plan,
+    keys,
+    seed,
+    choices,
+    link,
+    until,
+    observers,
+    interruptible: true,
+  });
   for (const file of files) file.close();
   if (timeline !== undefined) process.stdout.write(`${timeline.toString()}\n`);
-  const { time, events, frames, hash } = summary ?? world.summary();
+  const { time, events, frames, hash } = summary;
   const ended = { done: "", idle: ", then nothing was left to happen", until: ", stopped there", interrupted: "" };
-  const how = summary === undefined ? "" : ended[summary.end];
+  const how = end === undefined ? "" : ended[end];
   process.stderr.write(
     `${plan.name}: seed ${seed}, ${instant(time)} ms of virtual time${how}, ` +
       `${events} events, ${frames} frames, trace ${hash}\n`,
   );
-  return failed;
+  return failure?.text;
 }
 
 /** What watches the run, by the flags. Pushes each file that it opens. @throws Error naming the flag. */

@@ -35,6 +35,8 @@ export interface Observer {
   frame?(event: FrameEvent): void;
   /** A host or the world (`""`) did or said something: a console line, a task's start or end. */
   note?(time: number, host: string, text: string): void;
+  /** Something that lasts began (`on`) or is over: a partition, a cut wire, a host that is down. `text` says what. */
+  condition?(time: number, text: string, on: boolean): void;
 }
 
 /** Passes what happens on to the observers, through one reused event. */
@@ -65,6 +67,13 @@ export class Events {
   note(host: string, text: string): void {
     const time = this.#now();
     for (const observer of this.#observers) observer.note?.(time, host, text);
+  }
+
+  /** Something that lasts begins or ends. It is noted as well. */
+  condition(text: string, on: boolean): void {
+    const time = this.#now();
+    this.note("", `${on ? "on" : "off"}: ${text}`);
+    for (const observer of this.#observers) observer.condition?.(time, text, on);
   }
 
   frame(

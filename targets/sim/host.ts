@@ -207,6 +207,11 @@ export class Host {
     return this.#ownStack;
   }
 
+  /** The host's own stack, when it has one: also after it was closed. */
+  get closedStack(): IpStack | undefined {
+    return this.#ownStack;
+  }
+
   /**
    * Runs a task on the host once its stack is there. The world's run ends when all tasks have ended, and fails with
    * the first that fails. What it returns need not be awaited.

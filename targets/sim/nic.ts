@@ -72,6 +72,11 @@ export class Nic implements Netif, FrameSink {
     return this.#statistics;
   }
 
+  /** Pages that the host has not given back. */
+  get pagesOut(): number {
+    return this.#out;
+  }
+
   /** Plugs the wire in, whose ends are `out` and `into`. Until then what is sent is dropped. */
   attach(out: Channel, into: Channel): void {
     this.#channel = out;

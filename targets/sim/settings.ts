@@ -1,10 +1,12 @@
 import type { FlagPlan } from "@tesserae/image/arguments";
 import { parseKey } from "@tesserae/image/key";
+import { parseChoices } from "./choices.ts";
 import type { PathSettings } from "./link-settings.ts";
 
 /** The flags of the sim target. */
 export const simFlags: readonly FlagPlan[] = [
   { name: "seed", value: "SEED", doc: 'what everything random follows from (default 0; "random" picks one)' },
+  { name: "choices", value: "CHOICES", doc: "what a run decided, to be decided again; @FILE reads a file" },
   { name: "until", value: "DURATION", doc: "virtual time after which the run stops" },
   { name: "pcap", value: "FILE", doc: "write what every host sends and receives to a pcapng file" },
   { name: "trace", value: "FILE", doc: "write a line about every event to a file, or to stdout with -" },
@@ -16,24 +18,37 @@ export const simFlags: readonly FlagPlan[] = [
   { name: "duplicate", value: "SHARE", doc: "frames that arrive twice" },
   { name: "corrupt", value: "SHARE", doc: "frames with one bit flipped" },
   { name: "bandwidth", value: "RATE", doc: "bits a second of every link, such as 500k, 10M or 1G" },
+  { name: "worker", doc: "run what the parent process asks for: how tesserae sim swarm starts it" },
 ];
 
 /** What the flags come to. */
 export interface SimSettings {
   readonly seed: string;
+  /** Undefined: what the seed decides. */
+  readonly choices: ReadonlyMap<string, number> | undefined;
   /** Milliseconds. */
   readonly until: number | undefined;
   readonly pcap: string | undefined;
   readonly trace: string | undefined;
   readonly timeline: boolean;
   readonly link: PathSettings;
+  readonly worker: boolean;
 }
 
 export type ParsedSettings =
   { readonly ok: true; readonly settings: SimSettings } | { readonly ok: false; readonly message: string };
 
-/** Reads the texts of the flags, by name. @param randomSeed picks the seed for `--seed random` */
-export function parseSettings(flags: Readonly<Record<string, string>>, randomSeed: () => string): ParsedSettings {
+/**
+ * Reads the texts of the flags, by name.
+ *
+ * @param randomSeed picks the seed for `--seed random`
+ * @param readText the text of a file; throws what `fs.readFileSync` throws
+ */
+export function parseSettings(
+  flags: Readonly<Record<string, string>>,
+  randomSeed: () => string,
+  readText: (path: string) => string,
+): ParsedSettings {
   const problems: string[] = [];
   const read = (name: string, parse: (text: string) => number | undefined, allowed: string): number | undefined => {
     const text = flags[name];
@@ -56,19 +71,36 @@ export function parseSettings(flags: Readonly<Record<string, string>>, randomSee
   const bandwidth = read("bandwidth", parseRate, "a rate in bits a second such as 500k, 10M or 1G");
   if (bandwidth !== undefined) link["bandwidth"] = bandwidth;
   const until = read("until", parseDuration, duration);
-  if (problems.length > 0) return { ok: false, message: problems.join("\n") };
+  const choices = readChoices(flags["choices"], readText);
+  if (typeof choices === "string") problems.push(`--choices: ${choices}`);
+  if (typeof choices === "string" || problems.length > 0) return { ok: false, message: problems.join("\n") };
   const { pcap, trace, seed } = flags;
   return {
     ok: true,
     settings: {
       seed: seed === "random" ? randomSeed() : (seed ?? "0"),
+      choices,
       until,
       pcap,
       trace,
       timeline: flags["timeline"] !== undefined,
       link,
+      worker: flags["worker"] !== undefined,
     },
   };
+}
+
+/** @returns a message when they make no sense. */
+function readChoices(
+  text: string | undefined,
+  readText: (path: string) => string,
+): ReadonlyMap<string, number> | undefined | string {
+  if (text?.startsWith("@") !== true) return text === undefined ? undefined : parseChoices(text);
+  try {
+    return parseChoices(readText(text.slice(1)));
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** `0.05` or `5%`. */

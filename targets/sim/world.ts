@@ -4,12 +4,15 @@ import type { ImagePlan } from "@tesserae/image/plan";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { installAmbient } from "./ambient.ts";
+import { Choices } from "./choices.ts";
 import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
 import { FrameStore } from "./frame-store.ts";
 import { Host, HostCrashedError, type HostOptions } from "./host.ts";
 import { ImageRun } from "./image-run.ts";
+import { Invariants, type Check, type InvariantOptions } from "./invariants.ts";
 import { Lan } from "./lan.ts";
+import { leaksOf } from "./leaks.ts";
 import { Channel, Link, type LinkEngine } from "./link.ts";
 import { completeLinkSettings, ofDirection, type PathSettings } from "./link-settings.ts";
 import { Nic } from "./nic.ts";
@@ -30,6 +33,8 @@ export interface WorldOptions {
   readonly plan?: ImagePlan;
   /** Texts of run-time keys for every image. */
   readonly keys?: Readonly<Record<string, string>>;
+  /** The decisions of an earlier run, to be taken again: see `parseChoices`. Default: they follow from the seed. */
+  readonly choices?: ReadonlyMap<string, number>;
   /** Whether ambient time and randomness are virtual while it runs: see `installAmbient`. Default true. */
   readonly ambient?: boolean;
   /** Takes what timers' callbacks and images' closing throw. Default: it fails the run. */
@@ -100,6 +105,8 @@ const defaultEventLimit = 100_000_000;
 export class World {
   readonly seed: string;
   readonly random: SeededRandom;
+  /** What the scenario leaves to the seed, and a search makes simpler when it fails. */
+  readonly choices: Choices;
   /** Timers on the world's own time. */
   readonly timers: Timers;
   readonly resolver: Resolver;
@@ -109,6 +116,8 @@ export class World {
   readonly #events: Events;
   readonly #hash = new TraceHash();
   readonly #external = new ExternalWork();
+  readonly #invariants = new Invariants();
+  readonly #counters = new Map<string, number>();
   readonly #engine: LinkEngine & { readonly clock: VirtualClock };
   /** By name in lower case (RFC 4343). */
   readonly #hosts = new Map<string, Host>();
@@ -123,6 +132,8 @@ export class World {
   #background = 0;
   #interfaces = 0;
   #eventCount = 0;
+  /** How many of the events the invariants have been asked about. */
+  #checkedEvents = 0;
   #failure: { readonly error: unknown } | undefined = undefined;
   #driving = false;
   #interrupted = false;
@@ -132,6 +143,7 @@ export class World {
     this.#options = options;
     this.seed = options.seed ?? "0";
     this.random = new SeededRandom(this.seed);
+    this.choices = new Choices(this.random, options.choices);
     this.#ambientRandom = this.random.fork("ambient");
     this.#clock = new VirtualClock({ origin: options.epoch ?? 1_767_225_600_000 });
     this.#scheduler = new Scheduler(this.#clock, { onError: (error) => this.#report("", error) });
@@ -166,6 +178,25 @@ export class World {
   /** Writes a line of its own into the trace. */
   note(text: string): void {
     this.#events.note("", text);
+  }
+
+  /**
+   * Looks at the world after every event, when all that follows from it at that instant has happened, and once more at
+   * the end of the run. `check` throws, or returns a sentence, when something is wrong: that fails the run. It must
+   * change nothing: a run is the same whoever looks.
+   */
+  invariant(name: string, check: Check, options: InvariantOptions = {}): void {
+    this.#invariants.add(name, check, options);
+  }
+
+  /** Counts something that the scenario wants to hear of: a search for failing seeds adds it up over all its runs. */
+  count(name: string, by = 1): void {
+    this.#counters.set(name, (this.#counters.get(name) ?? 0) + by);
+  }
+
+  /** What was counted. */
+  get counters(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#counters);
   }
 
   /**
@@ -312,6 +343,8 @@ export class World {
     if (end === "failed") throw new Error("a run that failed without a reason");
     if (end === "time-limit" || end === "event-limit") throw this.#stuck(end);
     if (end === "idle" && this.#foreground > 0) throw this.#stuck("idle");
+    const broken = this.#invariants.lookAtAll(this.now);
+    if (broken !== undefined) throw broken;
     return this.#summary(end);
   }
 
@@ -350,6 +383,11 @@ export class World {
     throw this.#stuck(end === "time-limit" || end === "event-limit" ? end : "idle");
   }
 
+  /** What the hosts have left over after {@link World.close}, in words. */
+  leaks(): readonly string[] {
+    return leaksOf(this.hosts);
+  }
+
   /** What the world has come to so far. */
   summary(): RunSummary {
     return this.#summary("until");
@@ -375,6 +413,7 @@ export class World {
     let graceTurns = 0;
     let graceEnd = 0;
     const step = (): Step => {
+      this.#lookAtInvariants();
       if (this.#failure !== undefined) {
         end = "failed";
         return "end";
@@ -419,6 +458,16 @@ export class World {
       this.#driving = false;
     }
     return end;
+  }
+
+  #lookAtInvariants(): void {
+    const events = this.#eventCount - this.#checkedEvents;
+    if (events === 0 || this.#closed) return;
+    this.#checkedEvents = this.#eventCount;
+    const broken = this.#invariants.look(this.now, events);
+    if (broken === undefined) return;
+    this.#events.note("", broken.message);
+    this.#failure ??= { error: broken };
   }
 
   #installAmbient(): () => void {

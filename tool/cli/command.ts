@@ -89,6 +89,28 @@ export const commands: readonly Command[] = [
     flags: building,
     imageFlags: true,
   },
+  {
+    name: "sim swarm",
+    argument: "[DIRECTORY]",
+    doc: "run the application's scenario with seed after seed, and shrink what fails",
+    flags: [
+      { name: "minutes", value: "N", doc: "how long to look for failures; default 1" },
+      { name: "seeds", value: "FROM..TO", doc: "run these, and not random ones" },
+      { name: "enough", value: "COUNTER=N", doc: "stop when a counter of the scenario has come to N" },
+      { name: "jobs", value: "N", doc: "processes; default one for each processor" },
+      { name: "timeout", value: "SECONDS", doc: "real time that one run may take; default 120" },
+      { name: "keep-going", doc: "go on after a failure, and show one of each kind" },
+      { name: "no-check", doc: "do not check types" },
+    ],
+    imageFlags: true,
+  },
+  {
+    name: "sim replay",
+    argument: "SEED",
+    doc: "run a seed again that sim swarm found in the application of this folder",
+    flags: [{ name: "no-check", doc: "do not check types" }],
+    imageFlags: true,
+  },
   { name: "clean", argument: "[DIRECTORY]", doc: "remove what build wrote", flags: [] },
   { name: "completion", argument: "bash|zsh|fish", doc: "write a completion script for a shell", flags: [] },
   { name: "help", argument: "[COMMAND]", doc: "say what a command does", flags: [] },
@@ -111,13 +133,7 @@ export interface Invocation {
  * @throws Failure with status 2.
  */
 export function parseCommand(argv: readonly string[]): Invocation {
-  const [name, ...words] = argv;
-  const command = commands.find((each) => each.name === name);
-  if (command === undefined) {
-    const known = commands.map((each) => each.name);
-    const hint = name === undefined ? "" : didYouMean(name, known);
-    throw usage(`unknown command "${name ?? ""}"${hint}`, `commands: ${known.join(", ")}`);
-  }
+  const { command, words } = findCommand(argv);
   const flags: Record<string, string> = {};
   const image: string[] = [];
   let argument: string | undefined;
@@ -162,6 +178,23 @@ export function parseCommand(argv: readonly string[]): Invocation {
   const stray = command.flags.find((each) => each.only !== undefined && each.only !== where && each.name in flags);
   if (stray !== undefined && !help) throw usage(`--${stray.name} is for target ${stray.only ?? ""}, not for ${where}`);
   return { command, argument, flags, image, help };
+}
+
+/** The command that the first words name: one, or two as in `sim swarm`. */
+function findCommand(argv: readonly string[]): { readonly command: Command; readonly words: readonly string[] } {
+  const [name = "", second = ""] = argv;
+  const single = commands.find((each) => each.name === name);
+  if (single !== undefined) return { command: single, words: argv.slice(1) };
+  const double = commands.find((each) => each.name === `${name} ${second}`);
+  if (double !== undefined) return { command: double, words: argv.slice(2) };
+  const seconds = commands.filter((each) => each.name.startsWith(`${name} `)).map((each) => each.name);
+  if (seconds.length > 0) {
+    const what =
+      second === "" || second.startsWith("-") ? `${name} needs another word` : `unknown command "${name} ${second}"`;
+    throw usage(`${what}${didYouMean(`${name} ${second}`, seconds)}`, `commands: ${seconds.join(", ")}`);
+  }
+  const known = commands.map((each) => each.name);
+  throw usage(`unknown command "${name}"${didYouMean(name, known)}`, `commands: ${known.join(", ")}`);
 }
 
 /** `tesserae build [DIRECTORY] [--target TARGET] …`. */

@@ -14,13 +14,34 @@ export function completionScript(shell: (typeof shells)[number]): string {
 /** The flags of a command, with those of the targets where it runs an image. */
 function flagsOf(command: Command): readonly string[] {
   const own = command.flags.map((flag) => `--${flag.name}`);
-  if (command.name !== "run" && command.name !== "dev") return own;
-  const more = targets.flatMap((target) => Object.keys(target.flags).map((name) => `--${name}`));
+  const isSimulated = command.name.startsWith("sim ");
+  if (command.name !== "run" && command.name !== "dev" && !isSimulated) return own;
+  const where = targets.filter((target) => !isSimulated || target.name === "sim");
+  const more = where.flatMap((target) => Object.keys(target.flags).map((name) => `--${name}`));
   return [...new Set([...own, ...more])];
 }
 
+/** `sim` of `sim swarm` and `sim replay`. */
+function firstWords(): readonly string[] {
+  return [...new Set(commands.map((each) => each.name.split(" ")[0] ?? ""))];
+}
+
+function secondWords(first: string): readonly string[] {
+  return commands.flatMap((each) => (each.name.startsWith(`${first} `) ? [each.name.slice(first.length + 1)] : []));
+}
+
+function flagCase(first: string): string {
+  const flags = commands.filter((each) => each.name.split(" ")[0] === first).flatMap(flagsOf);
+  const all = [...new Set(flags), "--help"].join(" ");
+  return `        ${first}) COMPREPLY=($(compgen -W "${all}" -- "$word")) ;;`;
+}
+
 function bashScript(): string {
-  const names = commands.map((each) => each.name).join(" ");
+  const names = firstWords().join(" ");
+  const seconds = firstWords().flatMap((first) => {
+    const all = secondWords(first);
+    return all.length === 0 ? [] : [`    ${first}) COMPREPLY=($(compgen -W "${all.join(" ")}" -- "$word")); return ;;`];
+  });
   const values = new Map(
     commands.flatMap((each) => each.flags.filter((flag) => flag.values).map((flag) => [flag.name, flag.values ?? []])),
   );
@@ -33,6 +54,7 @@ _tesserae() {
     return
   fi
   case "$before" in
+${seconds.join("\n")}
 ${[...values].map(([flag, all]) => `    --${flag}) COMPREPLY=($(compgen -W "${all.join(" ")}" -- "$word")); return ;;`).join("\n")}
     --pcap) COMPREPLY=($(compgen -f -- "$word")); return ;;
     completion) COMPREPLY=($(compgen -W "${shells.join(" ")}" -- "$word")); return ;;
@@ -41,7 +63,7 @@ ${[...values].map(([flag, all]) => `    --${flag}) COMPREPLY=($(compgen -W "${al
   case "$word" in
     -*)
       case "\${COMP_WORDS[1]}" in
-${commands.map((each) => `        ${each.name}) COMPREPLY=($(compgen -W "${[...flagsOf(each), "--help"].join(" ")}" -- "$word")) ;;`).join("\n")}
+${firstWords().map(flagCase).join("\n")}
       esac ;;
     *) COMPREPLY=($(compgen -d -- "$word")) ;;
   esac
@@ -55,8 +77,14 @@ function fish(): string {
   const quote = (text: string): string => `'${text.replaceAll("'", "\\'")}'`;
   for (const command of commands) {
     const { name, doc, argument } = command;
-    lines.push(`complete -c tesserae -n __fish_use_subcommand -a ${name} -d ${quote(doc)}`);
-    const when = `-n '__fish_seen_subcommand_from ${name}'`;
+    const [first = name, second] = name.split(" ");
+    if (second === undefined) {
+      lines.push(`complete -c tesserae -n __fish_use_subcommand -a ${name} -d ${quote(doc)}`);
+    } else {
+      lines.push(`complete -c tesserae -n __fish_use_subcommand -a ${first}`);
+      lines.push(`complete -c tesserae -n '__fish_seen_subcommand_from ${first}' -a ${second} -d ${quote(doc)}`);
+    }
+    const when = `-n '__fish_seen_subcommand_from ${second ?? name}'`;
     if (argument === "[DIRECTORY]") lines.push(`complete -c tesserae ${when} -a '(__fish_complete_directories)'`);
     for (const flag of command.flags) {
       const values = flag.values === undefined ? "" : ` -x -a ${quote(flag.values.join(" "))}`;

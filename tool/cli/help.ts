@@ -33,8 +33,10 @@ export function commandHelp(command: Command): string {
         ? "Image flags set the build-time keys of the configuration: --debug, --limit 5."
         : "Image flags are the keys of the configuration (--port 9000), and those of the target:";
     lines.push("", image);
-    if (command.name === "run" || command.name === "dev") {
+    const isSimulated = command.name.startsWith("sim ");
+    if (command.name === "run" || command.name === "dev" || isSimulated) {
       for (const target of targets) {
+        if (isSimulated && target.name !== "sim") continue;
         const flags = Object.entries(target.flags).map(
           ([name, value]) => `--${name}${value === "" || value.startsWith("[") ? value : ` ${value}`}`,
         );

@@ -1,8 +1,9 @@
 import { rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { didYouMean } from "@tesserae/image/nearest";
 import type { BuildRequest, Built } from "./build.ts";
-import { forwardSignals } from "./child.ts";
+import { forwardSignals, startImage } from "./child.ts";
 import { commands, parseCommand, type Invocation } from "./command.ts";
 import { completionScript, shells } from "./completion.ts";
 import { costTable, grouped } from "./cost.ts";
@@ -101,6 +102,35 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
       await checkStartable(wanted.target);
       return await develop(wanted, terminal);
     }
+    case "sim swarm": {
+      const [{ buildImage }, { readSwarmFlags, swarm }] = await Promise.all([
+        import("./build.ts"),
+        import("./swarm.ts"),
+      ]);
+      const wanted = readSwarmFlags(flags, availableParallelism());
+      const project = openProject(argument);
+      const built = await buildImage({ ...request(invocation, terminal), project, target: "sim" });
+      warn(built, terminal);
+      return await swarm(built, project, wanted, terminal);
+    }
+    case "sim replay": {
+      if (argument === undefined) throw usage("sim replay needs the seed", "usage: tesserae sim replay SEED");
+      const [{ buildImage }, { replayFlags }] = await Promise.all([import("./build.ts"), import("./swarm.ts")]);
+      const project = openProject(undefined);
+      const image = [...(await replayFlags(project, argument)), ...invocation.image];
+      const built = await buildImage({
+        ...request({ ...invocation, argument: undefined, image }, terminal),
+        target: "sim",
+      });
+      warn(built, terminal);
+      const running = startImage(built.image, built.rest);
+      const done = forwardSignals(() => running);
+      try {
+        return await running.ended;
+      } finally {
+        done();
+      }
+    }
     case "clean": {
       const { folder } = openProject(argument);
       await rm(path.join(folder, ".tesserae"), { recursive: true, force: true });
@@ -116,12 +146,12 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
       return 0;
     }
     default: {
-      const command = commands.find((each) => each.name === argument);
-      if (argument !== undefined && command === undefined) {
+      const about = commands.filter((each) => each.name === argument || each.name.split(" ")[0] === argument);
+      if (argument !== undefined && about.length === 0) {
         const known = commands.map((each) => each.name);
         throw usage(`unknown command "${argument}"${didYouMean(argument, known)}`, `commands: ${known.join(", ")}`);
       }
-      terminal.out(command === undefined ? helpText(toolVersion()) : commandHelp(command));
+      terminal.out(about.length === 0 ? helpText(toolVersion()) : about.map(commandHelp).join("\n\n"));
       return 0;
     }
   }

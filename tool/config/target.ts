@@ -76,7 +76,16 @@ export const targets: readonly Target[] = [
     nodeModules: false,
     nodeApi: false,
     external: [],
-    flags: { seed: "SEED", until: "DURATION", trace: "FILE", timeline: "", bandwidth: "RATE", ...linkFlags },
+    flags: {
+      seed: "SEED",
+      choices: "CHOICES",
+      until: "DURATION",
+      trace: "FILE",
+      timeline: "",
+      bandwidth: "RATE",
+      worker: "",
+      ...linkFlags,
+    },
   },
   {
     name: "vm",
