@@ -278,7 +278,7 @@ export class Connection extends DemuxEntry {
     const { receiver } = this;
     if (!states.canReceive(this.state)) {
       // The peer's FIN is here: text behind it is ignored, a FIN sent again is acknowledged again.
-      receiver.ackNow = true;
+      if (isBefore(segment.sequence, receiver.nxt)) receiver.ackNow = true;
       return;
     }
     if (receiver.timestamps && segment.length * 2 > this.ownMss) {
@@ -317,8 +317,8 @@ export class Connection extends DemuxEntry {
   #moveTo(state: State): void {
     this.state = state;
     if (state === states.timeWait) {
-      // The ACK of the peer's FIN leaves from here: the entry that stays behind only repeats it.
-      this.#sendAck();
+      // The ACK of the peer's FIN leaves from here, unless it did before: the entry that stays only repeats it.
+      if (this.receiver.ackNow) this.#sendAck();
       this.#context.enterTimeWait(this);
       this.#finish();
       return;
@@ -493,9 +493,9 @@ export class Connection extends DemuxEntry {
     if (noDelay) this.#context.schedule(this);
   }
 
-  /** @throws RangeError when `idle` is not above 0. */
-  setKeepAlive(idle: number | undefined): void {
-    this.#keepAlive = new KeepAlive(idle);
+  /** @throws RangeError when one of the values is out of range. */
+  setKeepAlive(idle: number | undefined, interval?: number, probes?: number): void {
+    this.#keepAlive = new KeepAlive(idle, interval, probes);
     if (this.state === states.closed) return;
     this.#heardAt = this.#context.timers.now();
     this.#setLifeTimer();

@@ -97,10 +97,12 @@ export class TcpFlow implements Flow {
   /**
    * Sends keep-alive probes after `idle` silent milliseconds from now on; `undefined` stops them.
    *
-   * @throws RangeError when `idle` is not above 0.
+   * @param interval milliseconds between probes; default: `idle`, at most 75 s
+   * @param probes unanswered ones before the connection counts as dead; default 9
+   * @throws RangeError when `idle` or `interval` is not above 0, or `probes` is no integer above 0.
    */
-  setKeepAlive(idle: number | undefined): void {
-    this.#connection.setKeepAlive(idle);
+  setKeepAlive(idle: number | undefined, interval?: number, probes?: number): void {
+    this.#connection.setKeepAlive(idle, interval, probes);
   }
 
   end(): Promise<void> {

@@ -8,13 +8,17 @@ export class KeepAlive {
   readonly idle: number;
   /** Between probes. */
   readonly interval: number;
+  readonly #most: number;
   probes = 0;
 
-  /** @throws RangeError when `idle` is not above 0. */
-  constructor(idle: number | undefined) {
+  /** @throws RangeError when a time is not above 0, or `most` is no integer above 0. */
+  constructor(idle: number | undefined, interval?: number, most: number = maxProbes) {
     if (idle !== undefined && !(idle > 0)) throw new RangeError(`keepAlive ${String(idle)} is not above 0`);
+    if (interval !== undefined && !(interval > 0)) throw new RangeError(`interval ${String(interval)} is not above 0`);
+    if (!Number.isInteger(most) || most < 1) throw new RangeError(`probes ${String(most)} is not an integer above 0`);
     this.idle = idle ?? Infinity;
-    this.interval = Math.min(this.idle, longestInterval);
+    this.interval = interval ?? Math.min(this.idle, longestInterval);
+    this.#most = most;
   }
 
   /** When to act next, for a peer last heard of at `heardAt`. */
@@ -24,7 +28,7 @@ export class KeepAlive {
 
   /** Whether every probe has gone unanswered. */
   get isDead(): boolean {
-    return this.probes >= maxProbes;
+    return this.probes >= this.#most;
   }
 
   probed(): void {

@@ -367,7 +367,7 @@ class OwnTcp implements TcpHost, TcpContext {
       flagAck,
       entry.nxt,
       entry.receiveNext,
-      0,
+      entry.window,
       entry.timestamps,
       (Math.floor(segment.time) + entry.timestampOffset) | 0,
       entry.recentTimestamp,

@@ -12,6 +12,8 @@ export class TimeWait extends DemuxEntry {
   readonly timestamps: boolean;
   readonly timestampOffset: number;
   readonly recentTimestamp: number;
+  /** The window field of the ACKs it repeats. */
+  readonly window: number;
   /** Private to the table. */
   deadline = 0;
   previous: TimeWait | null = null;
@@ -24,6 +26,7 @@ export class TimeWait extends DemuxEntry {
     this.timestamps = connection.receiver.timestamps;
     this.timestampOffset = connection.timestampOffset;
     this.recentTimestamp = connection.receiver.recentTimestamp;
+    this.window = Math.min(65_535, connection.receiver.window >>> connection.receiver.shift);
   }
 }
 
