@@ -11,7 +11,7 @@ import { maxWindowShift } from "./wire.ts";
 
 /** Bounds and defaults of one TCP; each one can be set where it is made. */
 export interface TcpLimits {
-  /** Connections, half-open ones and TIME-WAIT entries together, 1–65,536. Default 32,768. */
+  /** Connections, half-open ones and TIME-WAIT entries together, 1–1,048,576. Default 32,768. */
   readonly maxConnections: number;
   /** Connections in a handshake, all listeners together; beyond it SYN cookies are sent. Default 4096. */
   readonly maxHalfOpen: number;

@@ -38,9 +38,11 @@ export abstract class DemuxEntry extends EndpointPair {
   hash = 0;
 }
 
-/** The hash has 17 good bits, so this many slots can be told apart. */
-const largestTable = 131_072;
+/** A sum has 17 good bits: tables that are larger than that take the others from a second one. */
+const narrowBits = 17;
+const largestTable = 2_097_152;
 const smallestTable = 64;
+const keysOfSum = 19;
 
 /**
  * From two endpoints to what there is between them: open addressing with linear probing, at most half full, in arrays
@@ -55,11 +57,12 @@ export class Demux {
   #slots: (DemuxEntry | null)[];
   #mask: number;
   #size = 0;
-  readonly #keys = new Int32Array(19);
+  /** Of the first sum, then of the second. */
+  readonly #keys = new Int32Array(2 * keysOfSum);
   /** The entry found last: in bulk transfer the next segment is for it, too. */
   #last: DemuxEntry | null = null;
 
-  /** @throws RangeError when `capacity` is not an integer from 1 to 65,536. */
+  /** @throws RangeError when `capacity` is not an integer from 1 to 1,048,576. */
   constructor(random: Random, capacity: number) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > largestTable / 2) {
       throw new RangeError(`capacity ${String(capacity)} is not an integer from 1 to ${String(largestTable / 2)}`);
@@ -95,8 +98,8 @@ export class Demux {
   /** Adds an entry whose endpoints are free. @returns false when the table is full. */
   insert(entry: DemuxEntry): boolean {
     if (this.isFull) return false;
-    entry.hash = this.#hash(entry.local, entry.localPort, entry.remote, entry.remotePort);
     if ((this.#size + 1) * 2 > this.#slots.length) this.#resize(this.#slots.length * 2);
+    entry.hash = this.#hash(entry.local, entry.localPort, entry.remote, entry.remotePort);
     this.#place(entry);
     this.#size++;
     return true;
@@ -153,25 +156,36 @@ export class Demux {
 
   #resize(length: number): void {
     const old = this.#slots;
+    const isNewHash = length >> narrowBits > 1 !== old.length >> narrowBits > 1;
     this.#slots = new Array<DemuxEntry | null>(length).fill(null);
     this.#mask = length - 1;
-    for (const entry of old) if (entry !== null) this.#place(entry);
+    for (const entry of old) {
+      if (entry === null) continue;
+      if (isNewHash) entry.hash = this.#hash(entry.local, entry.localPort, entry.remote, entry.remotePort);
+      this.#place(entry);
+    }
   }
 
   #hash(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
+    // The high bits are the universal ones.
+    const low = this.#sum(0, local, localPort, remote, remotePort) >>> (32 - narrowBits);
+    if (this.#mask >> narrowBits === 0) return low;
+    return low | ((this.#sum(keysOfSum, local, localPort, remote, remotePort) >>> 28) << narrowBits);
+  }
+
+  #sum(key: number, local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
     const keys = this.#keys;
     let sum =
-      (keys[0] ?? 0) +
-      Math.imul(keys[1] ?? 0, localPort) +
-      Math.imul(keys[2] ?? 0, remotePort) +
-      this.#word(remote.w3, 3) +
-      this.#word(local.w3, 5);
+      (keys[key] ?? 0) +
+      Math.imul(keys[key + 1] ?? 0, localPort) +
+      Math.imul(keys[key + 2] ?? 0, remotePort) +
+      this.#word(remote.w3, key + 3) +
+      this.#word(local.w3, key + 5);
     if (remote.family === 6) {
-      sum += this.#word(remote.w0, 7) + this.#word(remote.w1, 9) + this.#word(remote.w2, 11);
-      sum += this.#word(local.w0, 13) + this.#word(local.w1, 15) + this.#word(local.w2, 17);
+      sum += this.#word(remote.w0, key + 7) + this.#word(remote.w1, key + 9) + this.#word(remote.w2, key + 11);
+      sum += this.#word(local.w0, key + 13) + this.#word(local.w1, key + 15) + this.#word(local.w2, key + 17);
     }
-    // The high bits are the universal ones.
-    return (sum | 0) >>> 15;
+    return sum | 0;
   }
 
   #word(word: number, key: number): number {
