@@ -1,20 +1,32 @@
-/** The smallest and the largest buffer, as powers of two: 4 KiB and 8 MiB. */
+/** The smallest and the largest buffer, as powers of two: 4 KiB and 256 MiB. */
 const smallest = 12;
-const largest = 23;
+const largest = 28;
+
+/** What each buffer may hold whatever the others do, in bytes: enough for every connection to go on. */
+export const guaranteedBuffer = 8192;
 
 /**
  * The memory behind send and receive buffers: arrays of a power of two bytes, taken when there is something to hold
  * and given back when it is gone, so that an idle connection holds none.
+ *
+ * All of them together are bounded. Above three quarters of the bound the pool is tight: windows stop growing, and
+ * those of new connections begin small. At the bound no buffer grows beyond {@link guaranteedBuffer}: writers wait,
+ * and what arrives is dropped, data out of order first, until readers and ACKs have made room.
  */
 export class BufferPool {
   readonly #free: Uint8Array[][] = [];
   readonly #keep: number;
+  readonly #limit: number;
   #kept = 0;
   #out = 0;
 
-  /** @param keep bytes to keep for the next taker; what is above goes to the engine's collector */
-  constructor(keep: number) {
+  /**
+   * @param keep bytes to keep for the next taker; what is above goes to the engine's collector
+   * @param limit bytes that may be out; default: no bound
+   */
+  constructor(keep: number, limit = Infinity) {
     this.#keep = keep;
+    this.#limit = limit;
     for (let size = smallest; size <= largest; size++) this.#free.push([]);
   }
 
@@ -23,9 +35,19 @@ export class BufferPool {
     return this.#out;
   }
 
-  /** An array of at least `size` bytes, not cleared. At most 8 MiB. */
+  /** Whether three quarters of the bound are out. */
+  get isTight(): boolean {
+    return this.#out > this.#limit * 0.75;
+  }
+
+  /** Whether a buffer of `held` bytes, 0 for none yet, may become one of at least `size`. */
+  mayGrow(held: number, size: number): boolean {
+    return size <= guaranteedBuffer || this.#out - held + 2 ** powerFor(size) <= this.#limit;
+  }
+
+  /** An array of at least `size` bytes, not cleared. At most 256 MiB. Ask {@link mayGrow} first. */
   take(size: number): Uint8Array {
-    const power = Math.max(smallest, 32 - Math.clz32(size - 1));
+    const power = powerFor(size);
     const bytes = 2 ** power;
     this.#out += bytes;
     const found = this.#free[power - smallest]?.pop();
@@ -44,6 +66,10 @@ export class BufferPool {
     this.#kept += bytes.length;
     list.push(bytes);
   }
+}
+
+function powerFor(size: number): number {
+  return Math.max(smallest, 32 - Math.clz32(size - 1));
 }
 
 /** Copies `length` bytes. A view per copy is cheaper than a loop from about this many bytes on. */

@@ -121,3 +121,53 @@ describe("BufferPool", () => {
     expect(pool.used).toBe(16_384);
   });
 });
+
+describe("memory that is tight", () => {
+  const block = (length: number): Uint8Array => new Uint8Array(length).fill(7);
+
+  test("a writer gets what is guaranteed, and more once others have given back", () => {
+    const pool = new BufferPool(0, 65_536);
+    const one = new SendBuffer(pool, 262_144, 262_144);
+    const two = new SendBuffer(pool, 262_144, 262_144);
+    expect(one.append(block(100_000), 0)).toBe(8192);
+    expect(one.append(block(50_000), 0)).toBe(50_000);
+    expect(pool.used).toBe(65_536);
+    expect(two.append(block(50_000), 0)).toBe(8192);
+    expect(two.append(block(50_000), 8192)).toBe(0);
+    one.acknowledged(58_192);
+    expect(two.append(block(50_000), 8192)).toBe(41_808);
+  });
+
+  test("data out of order gives way to data in order", () => {
+    const pool = new BufferPool(0, 65_536);
+    const buffer = new ReceiveBuffer(pool, 262_144, 262_144);
+    expect(buffer.insert(20_000, block(1000), 0, 1000)).toBe(0);
+    expect(buffer.insert(90_000, block(1000), 0, 1000)).toBe(-1);
+    const other = new SendBuffer(pool, 262_144, 262_144);
+    expect(other.append(block(16_384), 0)).toBe(16_384);
+    // What is held serves as far as it goes; beyond it, what came early is forgotten, and then the segment is dropped.
+    expect(buffer.insert(0, block(1000), 0, 1000)).toBe(1000);
+    expect(buffer.early.count).toBe(1);
+    expect(buffer.insert(0, block(40_000), 0, 40_000)).toBe(-1);
+    expect(buffer.early.count).toBe(0);
+    expect(buffer.length).toBe(1000);
+  });
+
+  test("windows shrink, and those of new connections begin small; a waiting reader needs no memory", () => {
+    const pool = new BufferPool(0, 65_536);
+    const buffer = new ReceiveBuffer(pool, 65_536, 262_144);
+    expect(buffer.insert(0, block(60_000), 0, 60_000)).toBe(60_000);
+    expect(pool.isTight).toBe(true);
+    expect(new ReceiveBuffer(pool, 262_144, 262_144).limit).toBe(16_384);
+    buffer.fit(0, 10);
+    expect(buffer.limit).toBe(32_768);
+    buffer.fit(1, 10);
+    buffer.fit(2, 10);
+    expect(buffer.limit).toBe(16_384);
+    const small = new ReceiveBuffer(pool, 16_384, 16_384);
+    const into = new Uint8Array(10_000);
+    small.read(into);
+    expect(small.insert(0, block(10_000), 0, 10_000)).toBe(10_000);
+    expect([small.finishRead(), small.capacity]).toEqual([10_000, 0]);
+  });
+});

@@ -17,10 +17,12 @@ export interface TcpLimits {
   readonly maxHalfOpen: number;
   /** TIME-WAIT entries; the oldest gives way. Default 8192. */
   readonly maxTimeWait: number;
-  /** Bytes a connection may have unread at first, and once it has grown. Defaults 256 KiB and 4 MiB. */
+  /** Bytes of all buffers together; beyond it {@link BufferPool} says what gives way. Default 256 MiB. */
+  readonly memory: number;
+  /** Bytes a connection may have unread at first, and once it has grown (256 MiB at most). Defaults 256 KiB and 6 MiB. */
   readonly receiveBuffer: number;
   readonly maxReceiveBuffer: number;
-  /** Bytes a connection may have unacknowledged at first, and once it has grown. Defaults 256 KiB and 4 MiB. */
+  /** Bytes a connection may have unacknowledged at first, and once it has grown (as above). Defaults 256 KiB and 4 MiB. */
   readonly sendBuffer: number;
   readonly maxSendBuffer: number;
   /** Twice the maximum segment lifetime, milliseconds. Default 60,000 (as Linux; RFC 9293 §3.4.1 suggests 240,000). */
@@ -39,8 +41,9 @@ export const defaultLimits: TcpLimits = {
   maxConnections: 32_768,
   maxHalfOpen: 4096,
   maxTimeWait: 8192,
+  memory: 268_435_456,
   receiveBuffer: 262_144,
-  maxReceiveBuffer: 4_194_304,
+  maxReceiveBuffer: 6_291_456,
   sendBuffer: 262_144,
   maxSendBuffer: 4_194_304,
   timeWait: 60_000,

@@ -2,6 +2,9 @@ import { type BufferPool, copyBytes } from "./buffer-pool.ts";
 import { OutOfOrder } from "./out-of-order.ts";
 import { Ring } from "./ring.ts";
 
+/** What the window of a connection falls to while memory is tight, in bytes. */
+const smallLimit = 16_384;
+
 /**
  * What has arrived and was not read: bytes in order, and behind them, each in its place, what came early.
  *
@@ -11,20 +14,22 @@ export class ReceiveBuffer {
   /** Bytes in order, waiting for a reader. */
   length = 0;
   readonly early: OutOfOrder = new OutOfOrder();
-  /** How many bytes the window offers at most. Only grows. */
+  /** How many bytes the window offers at most. Grows with the reader, and shrinks while memory is tight. */
   limit: number;
   /** Where a waiting reader wants its bytes, and how many are there. */
   into: Uint8Array | null = null;
   filled = 0;
   readonly #largest: number;
+  readonly #pool: BufferPool;
   readonly #ring: Ring;
   /** Bytes the reader took since `#measuredAt`. */
   #consumed = 0;
   #measuredAt = 0;
 
   constructor(pool: BufferPool, limit: number, largest: number) {
+    this.#pool = pool;
     this.#ring = new Ring(pool);
-    this.limit = limit;
+    this.limit = pool.isTight ? Math.min(limit, smallLimit) : limit;
     this.#largest = Math.max(limit, largest);
   }
 
@@ -36,20 +41,24 @@ export class ReceiveBuffer {
   /**
    * Takes bytes that start `ahead` of the next expected one, with 0 in order. The caller has cut them to the window.
    *
-   * @returns how many bytes the next expected one moves on; 0 when the bytes came early; −1 when there was no place
-   * for them.
+   * @returns how many bytes the next expected one moves on; 0 when the bytes came early; −1 when there was no place or
+   * no memory for them.
    */
   insert(ahead: number, bytes: Uint8Array, offset: number, length: number): number {
     if (ahead > 0) {
+      const end = this.length + ahead + length;
+      // One byte at the far end of the window costs as much as the whole of it: a peer of many connections could.
+      if (end > this.#ring.capacity && (this.#pool.isTight || !this.#ring.mayHold(end))) return -1;
       if (!this.early.add(ahead, ahead + length)) return -1;
       this.#ring.write(this.length + ahead, bytes, offset, length, this.length + this.early.extent);
       return 0;
     }
     const early = this.early;
-    let direct = 0;
     const into = this.into;
-    if (into !== null && this.length === 0 && early.count === 0) {
-      direct = Math.min(length, into.length - this.filled);
+    let direct = into !== null && this.length === 0 && early.count === 0 ? into.length - this.filled : 0;
+    if (direct < length && !this.#hasMemory(length - direct)) return -1;
+    if (into !== null && direct > 0) {
+      direct = Math.min(length, direct);
       copyBytes(bytes, offset, direct, into, this.filled);
       this.filled += direct;
       if (direct === length) return length;
@@ -90,6 +99,11 @@ export class ReceiveBuffer {
    * is fast enough for twice the window.
    */
   fit(now: number, roundTrip: number): void {
+    if (this.#pool.isTight) {
+      this.limit = Math.max(Math.min(this.limit, smallLimit), this.limit / 2);
+      this.#consumed = 0;
+      return;
+    }
     if (now - this.#measuredAt < Math.max(1, roundTrip)) return;
     const wanted = Math.min(this.#largest, this.#consumed * 2);
     if (wanted > this.limit) this.limit = wanted;
@@ -107,6 +121,14 @@ export class ReceiveBuffer {
     this.length = 0;
     this.early.clear();
     this.#ring.release();
+  }
+
+  /** Whether `length` bytes in order find memory: at the cost of what came early, if need be. */
+  #hasMemory(length: number): boolean {
+    if (this.#ring.mayHold(this.length + Math.max(length, this.early.extent))) return true;
+    // It has not been acknowledged, so it may be forgotten (RFC 2018 §8): what is next comes first.
+    this.early.clear();
+    return this.#ring.mayHold(this.length + length);
   }
 
   #fill(into: Uint8Array): void {

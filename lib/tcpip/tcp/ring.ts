@@ -21,7 +21,12 @@ export class Ring {
     return this.#bytes === null ? 0 : this.#bytes.length;
   }
 
-  /** Writes at `offset` from the start, making room for it. `used`: how far from the start bytes matter now. */
+  /** Whether there is memory for `size` bytes from the start on. */
+  mayHold(size: number): boolean {
+    return size <= this.capacity || this.#pool.mayGrow(this.capacity, size);
+  }
+
+  /** Writes at `offset` from the start, making room for it: ask {@link mayHold}. `used`: how far from the start bytes matter now. */
   write(offset: number, from: Uint8Array, fromOffset: number, length: number, used: number): void {
     const bytes = this.#reserve(offset + length, used);
     const mask = bytes.length - 1;

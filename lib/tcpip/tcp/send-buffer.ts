@@ -1,9 +1,5 @@
-import type { BufferPool } from "./buffer-pool.ts";
+import { type BufferPool, guaranteedBuffer } from "./buffer-pool.ts";
 import { Ring } from "./ring.ts";
-
-/** Where send and receive buffers begin and how far they grow, in bytes. */
-export const initialBuffer = 262_144;
-export const largestBuffer = 4_194_304;
 
 /** What the application has written and the peer has not acknowledged. */
 export class SendBuffer {
@@ -12,9 +8,11 @@ export class SendBuffer {
   /** How many it takes before writers wait. Only grows. */
   limit: number;
   readonly #largest: number;
+  readonly #pool: BufferPool;
   readonly #ring: Ring;
 
   constructor(pool: BufferPool, limit: number, largest: number) {
+    this.#pool = pool;
     this.#ring = new Ring(pool);
     this.limit = limit;
     this.#largest = Math.max(limit, largest);
@@ -27,7 +25,11 @@ export class SendBuffer {
 
   /** Takes as much of `bytes[offset …)` as there is room for; returns how much. */
   append(bytes: Uint8Array, offset: number): number {
-    const taken = Math.min(bytes.length - offset, this.limit - this.length);
+    let taken = Math.min(bytes.length - offset, this.limit - this.length);
+    // What is in flight is acknowledged some time, and then the writer is asked for more.
+    if (taken > 0 && !this.#ring.mayHold(this.length + taken)) {
+      taken = Math.min(taken, Math.max(this.#ring.capacity, guaranteedBuffer) - this.length);
+    }
     if (taken <= 0) return 0;
     this.#ring.write(this.length, bytes, offset, taken, this.length);
     this.length += taken;
@@ -48,6 +50,7 @@ export class SendBuffer {
 
   /** Lets the buffer hold two congestion windows: one in flight, one to go on with. */
   fit(congestionWindow: number): void {
+    if (this.#pool.isTight) return;
     const wanted = Math.min(this.#largest, congestionWindow * 2);
     if (wanted > this.limit) this.limit = wanted;
   }

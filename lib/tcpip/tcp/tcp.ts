@@ -71,7 +71,7 @@ class OwnTcp implements TcpHost, TcpContext {
   readonly timers: Timers;
   readonly counters: Counters = new Counters();
   readonly limits: TcpLimits;
-  readonly pool: BufferPool = new BufferPool(keptBuffers);
+  readonly pool: BufferPool;
   readonly numbers: InitialNumbers;
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;
@@ -93,6 +93,7 @@ class OwnTcp implements TcpHost, TcpContext {
     this.ip = needs.ip;
     this.timers = needs.timers;
     this.limits = checkLimits(needs);
+    this.pool = new BufferPool(Math.min(keptBuffers, this.limits.memory / 4), this.limits.memory);
     this.#random = needs.random;
     const { log } = needs;
     this.#report =
@@ -416,7 +417,7 @@ function checkLimits(given: Partial<TcpLimits>): TcpLimits {
   // as: every name of TcpLimits is there, with a value of its type.
   const checked = limits as unknown as TcpLimits;
   for (const bound of ["maxReceiveBuffer", "maxSendBuffer"] as const) {
-    if (checked[bound] > 8_388_608) throw new RangeError(`${bound} ${String(checked[bound])} is above 8 MiB`);
+    if (checked[bound] > 268_435_456) throw new RangeError(`${bound} ${String(checked[bound])} is above 256 MiB`);
   }
   return {
     ...checked,
