@@ -1,4 +1,4 @@
-import { IpAddress } from "@tesserae/device/address";
+import type { IpAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Ip, IpError, IpHandler, IpPacket, IpSendOptions } from "@tesserae/device/ip";
 import type { Page } from "@tesserae/device/page";

@@ -1,6 +1,6 @@
 /** How a packet leaves: the source address, the interface and the next hop (RFC 1122 §3.3.1, §3.3.4.3). */
 
-import { IpAddress } from "@tesserae/device/address";
+import type { IpAddress } from "@tesserae/device/address";
 import type { Ipv4Interface } from "./interface.ts";
 import type { Interfaces } from "./interfaces.ts";
 

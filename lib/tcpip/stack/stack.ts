@@ -147,6 +147,8 @@ export interface IpStack extends Stack {
  * RangeError when the setting makes no sense.
  */
 export async function createStack(options: SingleStackOptions): Promise<IpStack>;
+// One signature with a union would not tell TypeScript what the literals in a spread object are.
+// eslint-disable-next-line @typescript-eslint/unified-signatures
 export async function createStack(options: SeveralStackOptions): Promise<IpStack>;
 export async function createStack(options: SingleStackOptions | SeveralStackOptions): Promise<IpStack> {
   const { timers, random, log, signal } = options;
