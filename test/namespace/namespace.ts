@@ -16,6 +16,8 @@ const packages: Readonly<Record<string, string>> = {
   curl: "curl",
   wrk: "wrk",
   iperf3: "iperf3",
+  nmap: "nmap",
+  hping3: "hping3",
   tcpdump: "tcpdump",
   tshark: "tshark",
   socat: "socat",
@@ -24,6 +26,7 @@ const packages: Readonly<Record<string, string>> = {
   ethtool: "ethtool",
   taskset: "util-linux",
   setpriv: "util-linux",
+  chrt: "util-linux",
 };
 
 /**

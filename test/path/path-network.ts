@@ -1,0 +1,171 @@
+// Two network namespaces, any number of emulated paths between them, and processes at both ends to send over them.
+import { spawn, type ChildProcess } from "node:child_process";
+import process from "node:process";
+import type { LinkSettings } from "@tesserae/sim/link";
+import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
+import { Namespace } from "../namespace/namespace.ts";
+import { Requests } from "./requests.ts";
+import {
+  addressOn,
+  linkAddress,
+  ownNetwork,
+  roleEnvironment,
+  type EmulatorRequests,
+  type EndRequests,
+  type Side,
+  type StackKind,
+} from "./roles.ts";
+import type { Received, TransferLimits } from "./transfer.ts";
+
+export interface PathNetworkOptions {
+  /** A module that calls `playRole`, as plain JavaScript. */
+  readonly program: string;
+  /** How many paths, 1 to 200. */
+  readonly paths: number;
+  /** Of the links, in bytes. Default 1500. */
+  readonly mtu?: number;
+  /** The kernel's congestion control. Default `cubic`. */
+  readonly congestion?: string;
+  /** The most that the kernel's and our own buffers may grow to, in bytes. Default 8 MiB. */
+  readonly buffers?: number;
+  /** Further limits of our own TCP. */
+  readonly tcp?: Partial<TcpLimits>;
+}
+
+export interface TransferOptions extends TransferLimits {
+  readonly path: number;
+  readonly from: StackKind;
+  readonly to: StackKind;
+  readonly settings: LinkSettings;
+  readonly seed: string;
+  /** Called once it is under way. */
+  readonly started?: () => void;
+}
+
+const firstPort = 20_000;
+const ports = 10_000;
+
+/** Emulated paths. Needs root: see `unavailable`. */
+export class PathNetwork {
+  readonly near: Namespace;
+  readonly far: Namespace;
+  readonly emulator: Requests<EmulatorRequests>;
+  readonly #ends = new Map<string, Requests<EndRequests>>();
+  readonly #children: ChildProcess[] = [];
+  readonly #options: PathNetworkOptions;
+  #port = 0;
+
+  private constructor(options: PathNetworkOptions) {
+    this.#options = options;
+    this.near = Namespace.create();
+    this.far = Namespace.create();
+    // Before everything else on this machine, so that the model's times are kept; and then the ends.
+    const command = ["chrt", "--rr", "10", process.execPath, options.program];
+    this.emulator = new Requests(this.#start(command, roleEnvironment("emulator")));
+  }
+
+  /** Makes the paths, without any limit or fault: see {@link PathNetwork.configure}. */
+  static async open(options: PathNetworkOptions): Promise<PathNetwork> {
+    const network = new PathNetwork(options);
+    try {
+      await network.#setUp();
+    } catch (error) {
+      network.close();
+      throw error;
+    }
+    return network;
+  }
+
+  /** Both ways. */
+  configure(path: number, settings: LinkSettings, seed: string): Promise<undefined> {
+    return this.emulator.ask("configure", { path, settings, seed });
+  }
+
+  /** The process at one end, on the kernel's sockets or on our stack. */
+  end(side: Side, kind: StackKind): Requests<EndRequests> {
+    const key = `${kind} ${side}` as const;
+    let end = this.#ends.get(key);
+    if (end === undefined) {
+      const buffers = this.#options.buffers ?? defaultBuffers;
+      const tcp = { maxReceiveBuffer: buffers, maxSendBuffer: buffers, ...this.#options.tcp };
+      const command = [
+        ...["ip", "netns", "exec", this[side].name, "nice", "-n", "-19"],
+        ...[process.execPath, this.#options.program],
+      ];
+      end = new Requests(this.#start(command, roleEnvironment(key, tcp)));
+      this.#ends.set(key, end);
+    }
+    return end;
+  }
+
+  /** One connection from near to far over a path, until a limit is reached: see `receiveOne`. */
+  async transfer(options: TransferOptions): Promise<Received> {
+    const { path, from, to, settings, seed, bytes, milliseconds } = options;
+    const port = firstPort + (this.#port++ % ports);
+    await this.configure(path, settings, seed);
+    const receiver = this.end("far", to);
+    const transfer = await receiver.ask("listen", { path, port, bytes, milliseconds });
+    const address = addressOn(path, "far", to);
+    const sent = this.end("near", from).ask("send", { path, address, port, bytes });
+    options.started?.();
+    const failed = sent.then(() => new Promise<never>(() => undefined));
+    const result = await Promise.race([receiver.ask("received", { transfer }), failed]);
+    await sent;
+    return result;
+  }
+
+  close(): void {
+    for (const child of this.#children) child.kill("SIGKILL");
+    this.near.destroy();
+    this.far.destroy();
+  }
+
+  async #setUp(): Promise<void> {
+    const { paths, mtu = 1500, congestion = "cubic", buffers = defaultBuffers } = this.#options;
+    for (let path = 0; path < paths; path++) {
+      await this.emulator.ask("add", { near: this.near.name, far: this.far.name, device: `path${path}` });
+    }
+    for (const side of ["near", "far"] as const) {
+      const other = side === "near" ? "far" : "near";
+      const namespace = this[side];
+      namespace.run("sysctl", [
+        "-qw",
+        "net.ipv4.ip_forward=1",
+        "net.ipv4.conf.all.rp_filter=0",
+        // Else one transfer would begin with what the one before found out.
+        "net.ipv4.tcp_no_metrics_save=1",
+        `net.ipv4.tcp_rmem=4096 131072 ${buffers}`,
+        `net.ipv4.tcp_wmem=4096 65536 ${buffers}`,
+      ]);
+      const words: string[] = [];
+      for (let path = 0; path < paths; path++) {
+        const device = `path${path}`;
+        // A queue of its own that never overflows: the one that counts is the emulator's.
+        words.push(
+          `link set dev ${device} address ${macOf(path, side)} mtu ${mtu} txqueuelen 20000 up`,
+          `address add ${linkAddress(path, side)}/24 dev ${device}`,
+          // What is lost is to be TCP's.
+          `neigh add ${linkAddress(path, other)} lladdr ${macOf(path, other)} dev ${device} nud permanent`,
+          // By route, as the sysctl of a namespace takes only what the whole machine allows to all its users.
+          `route change 10.50.${path}.0/24 dev ${device} src ${linkAddress(path, side)} congctl ${congestion}`,
+          `route add ${ownNetwork(path, other)}.0/24 via ${linkAddress(path, other)} congctl ${congestion}`,
+        );
+      }
+      namespace.run("ip", ["-batch", "-"], { input: `${words.join("\n")}\n` });
+    }
+  }
+
+  #start(command: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+    const [program = "", ...args] = command;
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env });
+    this.#children.push(child);
+    return child;
+  }
+}
+
+const defaultBuffers = 8_388_608;
+
+/** Locally administered. */
+function macOf(path: number, side: Side): string {
+  return `02:50:00:00:${path.toString(16).padStart(2, "0")}:${side === "near" ? "01" : "02"}`;
+}

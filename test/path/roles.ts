@@ -1,0 +1,198 @@
+// The processes of an emulated path: the emulator, and at each end one on the kernel's sockets and one on our stack.
+// A program that calls `playRole` first can be started again as any of them.
+import { readSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import process from "node:process";
+import { IpAddress, Prefix } from "@tesserae/device/address";
+import type { Stack } from "@tesserae/device/stack";
+import { createKernelStack } from "@tesserae/node/kernel-stack";
+import { createRandom } from "@tesserae/node/random";
+import { createTimers } from "@tesserae/node/timers";
+import type { LinkSettings } from "@tesserae/sim/link";
+import { loadLibc } from "@tesserae/tap/libc";
+import { createTap } from "@tesserae/tap/netif";
+import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
+import type { ConnectionStatistics } from "@tesserae/tcpip/tcp/statistics";
+import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
+import { PathEmulator, type DirectionStatistics, type Lateness } from "./emulator.ts";
+import { answerLine, errorLine, type Request } from "./requests.ts";
+import { receiveOne, sendOne, type Received, type TransferLimits } from "./transfer.ts";
+
+/** What the emulator is asked. */
+export interface EmulatorRequests {
+  readonly add: readonly [{ readonly near: string; readonly far: string; readonly device: string }, number];
+  readonly configure: readonly [
+    { readonly path: number; readonly settings: LinkSettings; readonly seed: string },
+    undefined,
+  ];
+  readonly statistics: readonly [
+    { readonly path: number },
+    { readonly directions: readonly [DirectionStatistics, DirectionStatistics]; readonly lateness: Lateness },
+  ];
+  [name: string]: readonly [object, unknown];
+}
+
+/** What an end is asked. */
+export interface EndRequests {
+  /** Listens for one connection on a path. The answer is the transfer's number, for `received`. */
+  readonly listen: readonly [{ readonly path: number; readonly port: number } & TransferLimits, number];
+  readonly received: readonly [{ readonly transfer: number }, Received];
+  readonly send: readonly [
+    { readonly path: number; readonly address: string; readonly port: number; readonly bytes: number },
+    undefined,
+  ];
+  /** Our own stack's connections on a path. */
+  readonly connections: readonly [{ readonly path: number }, readonly ConnectionStatistics[]];
+  [name: string]: readonly [object, unknown];
+}
+
+export type Side = "near" | "far";
+export type StackKind = "kernel" | "own";
+
+const roleVariable = "TESSERAE_PATH_ROLE";
+
+/** The environment of a process that is to be the emulator, or an end. */
+export function roleEnvironment(role: "emulator" | `${StackKind} ${Side}`, tcp: Partial<TcpLimits> = {}) {
+  return { ...process.env, [roleVariable]: role, TESSERAE_PATH_TCP: JSON.stringify(tcp) };
+}
+
+/** Plays the role that this process was started in, until stdin ends. @returns false when there is none */
+export async function playRole(): Promise<boolean> {
+  const role = process.env[roleVariable];
+  if (role === undefined) return false;
+  if (role === "emulator") await emulate();
+  else {
+    const [kind, side] = role.split(" ");
+    await new End(kind === "kernel" ? "kernel" : "own", side === "near" ? "near" : "far").serve();
+  }
+  return true;
+}
+
+/** On path `path`, `near` and `far` share 10.50.path.0/24. */
+export function linkAddress(path: number, side: Side): string {
+  return `10.50.${path}.${side === "near" ? 1 : 2}`;
+}
+
+/** Where our stack is at that end: behind the kernel, which has .1 of its network and forwards. */
+export function ownNetwork(path: number, side: Side): string {
+  return `10.${side === "near" ? 60 : 70}.${path}`;
+}
+
+/** The address that a stack of that kind has on a path. */
+export function addressOn(path: number, side: Side, kind: StackKind): string {
+  return kind === "kernel" ? linkAddress(path, side) : `${ownNetwork(path, side)}.2`;
+}
+
+async function emulate(): Promise<void> {
+  const emulator = new PathEmulator(await loadLibc());
+  const chunk = Buffer.alloc(65_536);
+  let text = "";
+  const act = (request: Request): unknown => {
+    // as: the requests are those of EmulatorRequests, by name
+    if (request.do === "add") {
+      const { near, far, device } = request as unknown as EmulatorRequests["add"][0];
+      return emulator.add(near, far, device);
+    }
+    if (request.do === "configure") {
+      // as: see above
+      const { path, settings, seed } = request as unknown as EmulatorRequests["configure"][0];
+      emulator.configure(path, settings, seed);
+      return undefined;
+    }
+    // as: see above
+    const { path } = request as unknown as EmulatorRequests["statistics"][0];
+    return { directions: emulator.statistics(path), lateness: emulator.lateness() };
+  };
+  emulator.watch(0, () => {
+    const length = readSync(0, chunk);
+    if (length === 0) emulator.stop();
+    text += chunk.toString("utf8", 0, length);
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      // as: written by `Requests`
+      const request = JSON.parse(text.slice(0, end)) as Request;
+      text = text.slice(end + 1);
+      let line: string;
+      try {
+        line = answerLine(request.id, act(request));
+      } catch (error) {
+        line = errorLine(request.id, error);
+      }
+      writeSync(1, line);
+    }
+  });
+  emulator.run();
+  process.exit(0);
+}
+
+class End {
+  readonly #kind: StackKind;
+  readonly #side: Side;
+  readonly #timers = createTimers();
+  readonly #kernel: Stack = createKernelStack({ report: () => undefined });
+  readonly #own = new Map<number, Promise<IpStack>>();
+  readonly #transfers: Promise<Received>[] = [];
+
+  constructor(kind: StackKind, side: Side) {
+    this.#kind = kind;
+    this.#side = side;
+  }
+
+  async serve(): Promise<void> {
+    for await (const line of createInterface({ input: process.stdin })) {
+      // as: written by `Requests`
+      const request = JSON.parse(line) as Request;
+      void this.#act(request).then(
+        (answer) => process.stdout.write(answerLine(request.id, answer)),
+        (error: unknown) => process.stdout.write(errorLine(request.id, error)),
+      );
+    }
+    process.exit(0);
+  }
+
+  async #act(request: Request): Promise<unknown> {
+    // as: the requests are those of EndRequests, by name
+    if (request.do === "listen") {
+      const { path, port, bytes, milliseconds } = request as unknown as EndRequests["listen"][0];
+      const { received } = await receiveOne(await this.#stack(path), this.#timers, port, { bytes, milliseconds });
+      received.catch(() => undefined);
+      return this.#transfers.push(received) - 1;
+    }
+    if (request.do === "received") {
+      // as: see above
+      return this.#transfers[(request as unknown as EndRequests["received"][0]).transfer];
+    }
+    if (request.do === "send") {
+      // as: see above
+      const { path, address, port, bytes } = request as unknown as EndRequests["send"][0];
+      await sendOne(await this.#stack(path), IpAddress.parse(address), port, bytes);
+      return undefined;
+    }
+    // as: see above
+    const { path } = request as unknown as EndRequests["connections"][0];
+    const connections = (await this.#own.get(path))?.tcp.connections() ?? [];
+    return connections.map((each) => ({ ...each, local: undefined, remote: undefined }));
+  }
+
+  async #stack(path: number): Promise<Stack> {
+    if (this.#kind === "kernel") return this.#kernel;
+    let stack = this.#own.get(path);
+    if (stack === undefined) {
+      stack = this.#open(path);
+      this.#own.set(path, stack);
+    }
+    return stack;
+  }
+
+  async #open(path: number): Promise<IpStack> {
+    const network = ownNetwork(path, this.#side);
+    const netif = await createTap({ name: `own${path}`, hostAddress: Prefix.parse(`${network}.1/24`) });
+    return createStack({
+      netif,
+      timers: this.#timers,
+      random: createRandom(),
+      ipv4: { kind: "static", address: Prefix.parse(`${network}.2/24`), gateway: IpAddress.parse(`${network}.1`) },
+      // as: written by `roleEnvironment`
+      tcp: JSON.parse(process.env["TESSERAE_PATH_TCP"] ?? "{}") as Partial<TcpLimits>,
+    });
+  }
+}
