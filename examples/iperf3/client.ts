@@ -75,6 +75,7 @@ function bytesOf(json: unknown): number {
     throw new TypeError("the server's results have no streams");
   }
   let sum = 0;
+  // as: an array is one of unknown things
   for (const stream of json.streams as readonly unknown[]) {
     if (typeof stream === "object" && stream !== null && "bytes" in stream) sum += Number(stream.bytes);
   }

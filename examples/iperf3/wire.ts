@@ -47,7 +47,7 @@ export function parseParameters(json: unknown): TestParameters {
   const whole = (name: string, standard: number, least: number, most: number): number => {
     const value = read(name) ?? standard;
     if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
-    throw new RangeError(`${name} ${String(value)} is not an integer from ${least} to ${most}`);
+    throw new RangeError(`${name} ${JSON.stringify(value)} is not an integer from ${least} to ${most}`);
   };
   if (read("tcp") !== true) throw new RangeError("only TCP is served");
   return {

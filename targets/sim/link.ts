@@ -34,7 +34,7 @@ export interface LinkEngine {
 
 const ethernetHeader = 14;
 /** Frames on their way on one direction of a link, at most. */
-const flightLimit = 65_536;
+const flightLimit = 1_048_576;
 
 /**
  * One direction of a link: a queue, a line that sends at its bandwidth, and the way to the other end.
@@ -205,16 +205,26 @@ export class Channel implements QueueOwner {
 
   /** Sends what is next as soon as the line is free. */
   #serve(now: number): void {
-    const line = (this.#line ??= this.#engine.timers.timer(() => this.#serve(this.#engine.timers.now())));
+    const line = (this.#line ??= this.#engine.timers.timer(() => this.#lineFree()));
     if (line.armed) return;
-    if (this.#busyUntil <= now) {
-      // as: only flights go into the queue
-      const flight = this.#queue.dequeue(now) as Flight | undefined;
-      if (flight === undefined) return;
-      this.#busyUntil = now + (flight.length * 8000) / this.#settings.bandwidth;
-      this.#depart(flight, this.#busyUntil);
-    }
+    if (this.#busyUntil <= now) this.#sendNext(now);
     if (this.#queue.packets > 0) line.set(this.#busyUntil);
+  }
+
+  #lineFree(): void {
+    // Timers of a real clock are late: what the line would have sent meanwhile leaves as it would have.
+    const now = this.#engine.timers.now();
+    do this.#sendNext(this.#busyUntil);
+    while (this.#queue.packets > 0 && this.#busyUntil <= now);
+    if (this.#queue.packets > 0) this.#line?.set(this.#busyUntil);
+  }
+
+  #sendNext(now: number): void {
+    // as: only flights go into the queue
+    const flight = this.#queue.dequeue(now) as Flight | undefined;
+    if (flight === undefined) return;
+    this.#busyUntil = now + (flight.length * 8000) / this.#settings.bandwidth;
+    this.#depart(flight, this.#busyUntil);
   }
 
   /** On its way from the instant `leaves` on. */

@@ -7,7 +7,7 @@ import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers, type ProcessTimers } from "@tesserae/node/timers";
 import { createTap } from "@tesserae/tap/netif";
-import { createStack, type IpStack, type StackOptions } from "@tesserae/tcpip/stack/stack";
+import { createStack, type IpStack, type SingleStackOptions } from "@tesserae/tcpip/stack/stack";
 import { Namespace } from "../namespace/namespace.ts";
 
 export const kernelAddress = "10.1.0.1";
@@ -18,7 +18,7 @@ export const echoPort = 7;
 export interface GuardedStackOptions {
   /** Default 1500. */
   readonly mtu?: number;
-  readonly tcp?: StackOptions["tcp"];
+  readonly tcp?: SingleStackOptions["tcp"];
   readonly wrap?: (netif: Netif) => Netif;
   /** Default true, unless frames are wrapped. */
   readonly offload?: boolean;

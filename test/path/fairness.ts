@@ -53,7 +53,7 @@ export async function simulateBottleneck(options: BottleneckOptions): Promise<nu
   });
   const flows: Flow[] = [];
   for (const [index, sender] of senders.entries()) {
-    void world.timers.timer(() => void send(sender, index)).set(starts[index] ?? 0);
+    world.timers.timer(() => void send(sender, index)).set(starts[index] ?? 0);
   }
   world.timers.timer(() => counts.forEach((count) => (count.before = count.bytes))).set(from);
   world.task("measure", () => new Promise<void>((resolve) => world.timers.timer(resolve).set(until)));

@@ -23,10 +23,10 @@ test("the table is whole, and expects more of better paths", () => {
 describe("goodput over a simulated path", () => {
   const lossless = cells.filter(({ loss, bandwidth }) => loss === 0 && bandwidth <= 1e8);
   test.each(lossless.map((cell) => [nameOf(cell), cell] as const))(
-    "%s: nine tenths of what slow start and the link allow",
+    "%s: three quarters of what slow start and the link allow",
     async (_name, cell) => {
       const { goodput, timeouts } = await run(cell, 20_000, 10_000_000);
-      expect(goodput).toBeGreaterThan(0.9 * losslessExpectation(cell, 10_000_000));
+      expect(goodput).toBeGreaterThan(0.75 * losslessExpectation(cell, 10_000_000));
       expect(timeouts).toBe(0);
     },
   );

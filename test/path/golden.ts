@@ -1,5 +1,5 @@
 // The golden table: which paths TCP is tried on, and what theory says of each.
-import type { LinkSettings } from "@tesserae/sim/link";
+import type { LinkSettings } from "@tesserae/sim/link-settings";
 
 /** One path: the same both ways. */
 export interface Cell {

@@ -1,7 +1,7 @@
 // Two network namespaces, any number of emulated paths between them, and processes at both ends to send over them.
 import { spawn, type ChildProcess } from "node:child_process";
 import process from "node:process";
-import type { LinkSettings } from "@tesserae/sim/link";
+import type { LinkSettings } from "@tesserae/sim/link-settings";
 import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
 import { Namespace } from "../namespace/namespace.ts";
 import { Requests } from "./requests.ts";

@@ -24,7 +24,8 @@ export class ReadinessQueue {
     // The declarations in C are the signatures.
     this.#add = library.func("int epoll_ctl(int fd, int operation, int which, void *event)");
     this.#wait = library.func("int epoll_pwait2(int fd, void *events, int most, void *timeout, void *mask)");
-    this.#fd = library.func("int epoll_create1(int flags)")(EPOLL_CLOEXEC);
+    const create: (flags: number) => number = library.func("int epoll_create1(int flags)");
+    this.#fd = create(EPOLL_CLOEXEC);
     if (this.#fd < 0) throw new Error("epoll_create1 failed");
     // Else the kernel rounds each wait up by 50 µs, to save wake-ups.
     library.func("int prctl(int option, uint64_t value)")(PR_SET_TIMERSLACK, 1);

@@ -28,10 +28,10 @@ export class Requests<Catalogue extends Readonly<Record<string, readonly [questi
 
   ask<Name extends keyof Catalogue & string>(name: Name, question: Catalogue[Name][0]): Promise<Catalogue[Name][1]> {
     const id = ++this.#last;
-    const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    // The other side is this program too, and answers as `Catalogue` says.
+    const answer = new Promise<Catalogue[Name][1]>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.#child.stdin?.write(`${JSON.stringify({ id, do: name, ...question })}\n`);
-    // as: the other side is this program too, and answers as `Catalogue` says
-    return answer as Promise<Catalogue[Name][1]>;
+    return answer;
   }
 
   #answered(line: string): void {
@@ -44,10 +44,16 @@ export class Requests<Catalogue extends Readonly<Record<string, readonly [questi
   }
 }
 
-/** A request as it arrives. */
-export interface Request {
-  readonly id: number;
-  readonly do: string;
+/** The requests of a catalogue as they arrive, told apart by `do`. */
+export type Asked<Catalogue extends Readonly<Record<string, readonly [question: object, answer: unknown]>>> = {
+  readonly [Name in keyof Catalogue]: { readonly id: number; readonly do: Name } & Catalogue[Name][0];
+}[keyof Catalogue];
+
+export function parseRequest<Catalogue extends Readonly<Record<string, readonly [question: object, answer: unknown]>>>(
+  line: string,
+): Asked<Catalogue> {
+  // as: written by `Requests`, which knows the same catalogue
+  return JSON.parse(line) as Asked<Catalogue>;
 }
 
 export function answerLine(id: number, answer: unknown): string {

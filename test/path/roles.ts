@@ -8,18 +8,18 @@ import type { Stack } from "@tesserae/device/stack";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
-import type { LinkSettings } from "@tesserae/sim/link";
+import type { LinkSettings } from "@tesserae/sim/link-settings";
 import { loadLibc } from "@tesserae/tap/libc";
 import { createTap } from "@tesserae/tap/netif";
 import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
 import type { ConnectionStatistics } from "@tesserae/tcpip/tcp/statistics";
 import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
 import { PathEmulator, type DirectionStatistics, type Lateness } from "./emulator.ts";
-import { answerLine, errorLine, type Request } from "./requests.ts";
+import { answerLine, errorLine, parseRequest, type Asked } from "./requests.ts";
 import { receiveOne, sendOne, type Received, type TransferLimits } from "./transfer.ts";
 
 /** What the emulator is asked. */
-export interface EmulatorRequests {
+export type EmulatorRequests = {
   readonly add: readonly [{ readonly near: string; readonly far: string; readonly device: string }, number];
   readonly configure: readonly [
     { readonly path: number; readonly settings: LinkSettings; readonly seed: string },
@@ -29,11 +29,10 @@ export interface EmulatorRequests {
     { readonly path: number },
     { readonly directions: readonly [DirectionStatistics, DirectionStatistics]; readonly lateness: Lateness },
   ];
-  [name: string]: readonly [object, unknown];
-}
+};
 
 /** What an end is asked. */
-export interface EndRequests {
+export type EndRequests = {
   /** Listens for one connection on a path. The answer is the transfer's number, for `received`. */
   readonly listen: readonly [{ readonly path: number; readonly port: number } & TransferLimits, number];
   readonly received: readonly [{ readonly transfer: number }, Received];
@@ -43,8 +42,7 @@ export interface EndRequests {
   ];
   /** Our own stack's connections on a path. */
   readonly connections: readonly [{ readonly path: number }, readonly ConnectionStatistics[]];
-  [name: string]: readonly [object, unknown];
-}
+};
 
 export type Side = "near" | "far";
 export type StackKind = "kernel" | "own";
@@ -87,29 +85,23 @@ async function emulate(): Promise<void> {
   const emulator = new PathEmulator(await loadLibc());
   const chunk = Buffer.alloc(65_536);
   let text = "";
-  const act = (request: Request): unknown => {
-    // as: the requests are those of EmulatorRequests, by name
-    if (request.do === "add") {
-      const { near, far, device } = request as unknown as EmulatorRequests["add"][0];
-      return emulator.add(near, far, device);
+  const act = (request: Asked<EmulatorRequests>): unknown => {
+    switch (request.do) {
+      case "add":
+        return emulator.add(request.near, request.far, request.device);
+      case "configure":
+        emulator.configure(request.path, request.settings, request.seed);
+        return undefined;
+      case "statistics":
+        return { directions: emulator.statistics(request.path), lateness: emulator.lateness() };
     }
-    if (request.do === "configure") {
-      // as: see above
-      const { path, settings, seed } = request as unknown as EmulatorRequests["configure"][0];
-      emulator.configure(path, settings, seed);
-      return undefined;
-    }
-    // as: see above
-    const { path } = request as unknown as EmulatorRequests["statistics"][0];
-    return { directions: emulator.statistics(path), lateness: emulator.lateness() };
   };
   emulator.watch(0, () => {
     const length = readSync(0, chunk);
     if (length === 0) emulator.stop();
     text += chunk.toString("utf8", 0, length);
     for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
-      // as: written by `Requests`
-      const request = JSON.parse(text.slice(0, end)) as Request;
+      const request = parseRequest<EmulatorRequests>(text.slice(0, end));
       text = text.slice(end + 1);
       let line: string;
       try {
@@ -139,8 +131,7 @@ class End {
 
   async serve(): Promise<void> {
     for await (const line of createInterface({ input: process.stdin })) {
-      // as: written by `Requests`
-      const request = JSON.parse(line) as Request;
+      const request = parseRequest<EndRequests>(line);
       void this.#act(request).then(
         (answer) => process.stdout.write(answerLine(request.id, answer)),
         (error: unknown) => process.stdout.write(errorLine(request.id, error)),
@@ -149,28 +140,26 @@ class End {
     process.exit(0);
   }
 
-  async #act(request: Request): Promise<unknown> {
-    // as: the requests are those of EndRequests, by name
-    if (request.do === "listen") {
-      const { path, port, bytes, milliseconds } = request as unknown as EndRequests["listen"][0];
-      const { received } = await receiveOne(await this.#stack(path), this.#timers, port, { bytes, milliseconds });
-      received.catch(() => undefined);
-      return this.#transfers.push(received) - 1;
+  async #act(request: Asked<EndRequests>): Promise<unknown> {
+    switch (request.do) {
+      case "listen": {
+        const { path, port } = request;
+        const { received } = await receiveOne(await this.#stack(path), this.#timers, port, request);
+        received.catch(() => undefined);
+        return this.#transfers.push(received) - 1;
+      }
+      case "received":
+        return this.#transfers[request.transfer];
+      case "send": {
+        const { path, address, port, bytes } = request;
+        await sendOne(await this.#stack(path), IpAddress.parse(address), port, bytes);
+        return undefined;
+      }
+      case "connections": {
+        const connections = (await this.#own.get(request.path))?.tcp.connections() ?? [];
+        return connections.map((each) => ({ ...each, local: undefined, remote: undefined }));
+      }
     }
-    if (request.do === "received") {
-      // as: see above
-      return this.#transfers[(request as unknown as EndRequests["received"][0]).transfer];
-    }
-    if (request.do === "send") {
-      // as: see above
-      const { path, address, port, bytes } = request as unknown as EndRequests["send"][0];
-      await sendOne(await this.#stack(path), IpAddress.parse(address), port, bytes);
-      return undefined;
-    }
-    // as: see above
-    const { path } = request as unknown as EndRequests["connections"][0];
-    const connections = (await this.#own.get(path))?.tcp.connections() ?? [];
-    return connections.map((each) => ({ ...each, local: undefined, remote: undefined }));
   }
 
   async #stack(path: number): Promise<Stack> {

@@ -1,6 +1,6 @@
 // A bulk transfer between two of our stacks over a simulated link, in virtual time: a function of its seed.
 import { Prefix } from "@tesserae/device/address";
-import type { LinkSettings } from "@tesserae/sim/link";
+import type { LinkSettings } from "@tesserae/sim/link-settings";
 import { createWorld, type World } from "@tesserae/sim/world";
 import type { Host } from "@tesserae/sim/host";
 import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
