@@ -3,12 +3,15 @@ import type { Timer } from "@tesserae/device/clock";
 import type { FlowErrorKind } from "@tesserae/device/flow";
 import { ChallengeBudget } from "./challenge-ack.ts";
 import { defaultMss, mayChallenge, mssFor, smallestMss, type TcpContext, windowShiftFor } from "./context.ts";
+import { statisticsOf, Traffic } from "./connection-statistics.ts";
 import { ackDelay } from "./delayed-ack.ts";
 import { DemuxEntry, kindConnection } from "./demux.ts";
+import { capable, congestionExperienced, Ecn, isSetupSyn, isSetupSynAck, notCapable } from "./ecn.ts";
 import { TcpFlow } from "./flow.ts";
 import type { HalfOpen } from "./half-open.ts";
 import { KeepAlive } from "./keepalive.ts";
 import type { TcpListenerState } from "./listener.ts";
+import type { ConnectionOptions } from "./options.ts";
 import { Receiver } from "./receive.ts";
 import type { Segment } from "./segment.ts";
 import { Sender } from "./send.ts";
@@ -16,16 +19,10 @@ import { add, isAfter, isAtLeast, isAtMost, isBefore } from "./sequence.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import * as states from "./state.ts";
 import type { State } from "./state.ts";
-import { flagAck, flagFin, flagRst, flagSyn, timestampSize } from "./wire.ts";
+import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, timestampSize } from "./wire.ts";
 
 /** Echoes that tell a longer round trip are not believed, milliseconds. */
 const longestRoundTrip = 300_000;
-
-/** What a connection is opened with, by either side. */
-export interface ConnectionOptions {
-  readonly keepAlive: number | undefined;
-  readonly noDelay: boolean;
-}
 
 /** One connection: the state machine of RFC 9293 §3.10, over a {@link Sender} and a {@link Receiver}. */
 export class Connection extends DemuxEntry {
@@ -41,6 +38,12 @@ export class Connection extends DemuxEntry {
   scheduled = false;
   /** Our MSS option, and the shift of windows we offer. */
   readonly ownMss: number;
+  /** Set once both sides have agreed to use ECN. */
+  ecn: Ecn | null = null;
+  /** Whether our SYN asks for ECN: the first does, if any. */
+  #offersEcn = false;
+  /** For statistics. */
+  readonly traffic: Traffic;
   readonly #context: TcpContext;
   #keepAlive: KeepAlive;
   readonly #challenges: ChallengeBudget = new ChallengeBudget();
@@ -69,10 +72,11 @@ export class Connection extends DemuxEntry {
     this.#context = context;
     const now = context.timers.now();
     this.#heardAt = now;
+    this.traffic = new Traffic(now);
     this.#keepAlive = new KeepAlive(options.keepAlive);
     this.#timestampOffset = context.numbers.timestampOffset(local, remote);
     this.ownMss = mssFor(remote, context.ip.mtu(remote));
-    this.sender = new Sender(this, context, iss, options.noDelay);
+    this.sender = new Sender(this, context, iss, options);
     this.receiver = new Receiver(context);
     this.receiver.mss = this.ownMss;
     this.flow = new TcpFlow(this);
@@ -92,6 +96,7 @@ export class Connection extends DemuxEntry {
     this.#handshakeDeadline = deadline;
     this.receiver.timestamps = this.#context.limits.timestamps;
     this.receiver.shift = windowShiftFor(this.#context.limits.maxReceiveBuffer);
+    this.#offersEcn = this.#context.limits.ecn === "offer";
     this.#sendSyn();
   }
 
@@ -99,6 +104,7 @@ export class Connection extends DemuxEntry {
   accept(half: HalfOpen, segment: Segment): void {
     const { sender, receiver } = this;
     this.state = states.synReceived;
+    this.traffic.handshake(half.retransmits);
     receiver.start(half.irs, half.offered);
     receiver.shift = half.ownShift;
     receiver.timestamps = half.timestamps;
@@ -106,6 +112,7 @@ export class Connection extends DemuxEntry {
     sender.setPeer(this.#payloadFor(half.mss), half.peerShift, this.#context.ip.segmentation(this.remote));
     if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
     sender.initWindow(segment, half.peerShift);
+    if (half.ecn) this.ecn = new Ecn(half.iss);
     this.#establish(half.retransmits > 0);
   }
 
@@ -122,9 +129,13 @@ export class Connection extends DemuxEntry {
     sender.armHandshake(this.#handshakeDeadline);
     sender.nxt = add(sender.iss, 1);
     sender.max = sender.nxt;
+    this.traffic.sent(0, 1);
+    let flags = isReply ? flagSyn | flagAck : flagSyn;
+    if (isReply && this.ecn !== null) flags |= flagEce;
+    else if (!isReply && this.#offersEcn) flags |= flagEce | flagCwr;
     this.#context.transmitter.syn(
       this,
-      isReply ? flagSyn | flagAck : flagSyn,
+      flags,
       sender.iss,
       isReply ? receiver.nxt : 0,
       this.offeredInSyn,
@@ -152,6 +163,7 @@ export class Connection extends DemuxEntry {
   // ---- the event SEGMENT ARRIVES (RFC 9293 §3.10.7)
 
   receive(segment: Segment): void {
+    this.traffic.received(segment.length, segment.time);
     if (this.state === states.synSent) this.#receiveInSynSent(segment);
     else if (this.state !== states.closed) this.#receiveSynchronized(segment);
     if (this.state !== states.closed) this.#context.schedule(this);
@@ -180,6 +192,7 @@ export class Connection extends DemuxEntry {
     const mss = this.#payloadFor(options.mss >= 0 ? options.mss : defaultMss(this.remote));
     sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote));
     sender.initWindow(segment, 0);
+    if (this.#offersEcn && (isSetupSynAck(flags) || isSetupSyn(flags))) this.ecn = new Ecn(sender.iss);
     this.#heardAt = segment.time;
     this.#softError = undefined;
     if ((flags & flagAck) === 0) {
@@ -221,11 +234,12 @@ export class Connection extends DemuxEntry {
     // The SYN-ACK of a simultaneous open (§3.5, figure 8): its SYN is known, its ACK is what counts.
     const isCrossing =
       this.state === states.synReceived &&
-      flags === (flagSyn | flagAck) &&
+      (flags & ~flagEce) === (flagSyn | flagAck) &&
       sequence === add(receiver.nxt, -1) &&
       acknowledgement === sender.max;
     if (isCrossing) {
       receiver.ackNow = true;
+      if ((flags & flagEce) === 0) this.ecn = null;
     } else if (!receiver.isAcceptable(sequence, segment.span)) {
       counters.outOfWindow++;
       if (!isReset) this.#answerUnacceptable(segment);
@@ -284,6 +298,10 @@ export class Connection extends DemuxEntry {
     if (receiver.timestamps && segment.length * 2 > this.ownMss) {
       const echo = this.#echo(segment);
       if (echo > 0) receiver.sampleRoundTrip(echo);
+    }
+    if (this.ecn !== null) {
+      if (segment.ecn === congestionExperienced) this.#context.counters.ecnMarks++;
+      if (this.ecn.received(segment.flags, segment.ecn)) receiver.ackNow = true;
     }
     const before = receiver.nxt;
     receiver.take(segment, this.#lingerUntil !== Infinity);
@@ -346,10 +364,14 @@ export class Connection extends DemuxEntry {
 
   /** Sends a segment of the sender's. Carries the ACK, the window and the timestamps of this moment. */
   transmit(flags: number, sequence: number, offset: number, length: number): boolean {
-    const { receiver, sender } = this;
+    const { receiver, sender, ecn } = this;
+    // RFC 3168 §6.1.2 and §6.1.4 to 6: new data alone is marked as capable, and confirms a reduction; no probe of a
+    // shut window.
+    const isNew = ecn !== null && length > 0 && sender.window > 0 && !isBefore(sequence, sender.max);
+    const allFlags = ecn === null ? flags : flags | ecn.flags(isNew);
     const left = this.#context.transmitter.segment(
       this,
-      flags,
+      allFlags,
       sequence,
       receiver.nxt,
       receiver.offerWindow(),
@@ -361,8 +383,11 @@ export class Connection extends DemuxEntry {
       length,
       sender.mss,
       this.#dontFragment,
+      isNew ? capable : notCapable,
     );
     if (left) {
+      ecn?.sent(allFlags);
+      this.traffic.sent(length, sender.mss);
       receiver.acked();
       this.#ackTimer.cancel();
     } else {
@@ -419,6 +444,8 @@ export class Connection extends DemuxEntry {
         return;
       }
       retransmission.timedOut();
+      // RFC 3168 §6.1.1.1: perhaps somebody on the way drops SYNs that ask for it.
+      this.#offersEcn = false;
       this.#sendSyn();
       return;
     }
@@ -614,34 +641,7 @@ export class Connection extends DemuxEntry {
   }
 
   statistics(): ConnectionStatistics {
-    const { sender, receiver } = this;
-    const { rtt } = sender;
-    return {
-      local: this.flow.local,
-      remote: this.flow.remote,
-      state: states.stateName(this.state),
-      congestionControl: sender.congestion.name,
-      mss: sender.mss,
-      congestionWindow: sender.congestion.window,
-      slowStartThreshold: sender.congestion.threshold,
-      roundTrip: rtt.smoothed,
-      roundTripVariance: rtt.variance,
-      minimumRoundTrip: rtt.minimum,
-      retransmissionTimeout: sender.retransmission.timeout(rtt.rto),
-      backOff: sender.retransmission.count,
-      inFlight: this.inFlight,
-      sendWindow: sender.window,
-      sendBuffered: sender.buffer.length,
-      receiveWindow: receiver.window,
-      receiveBuffered: receiver.buffer.length,
-      outOfOrderBytes: receiver.buffer.early.bytes,
-      bytesSent: sender.bytesSent,
-      bytesAcknowledged: sender.bytesAcknowledged,
-      bytesReceived: receiver.bytesReceived,
-      retransmits: sender.retransmits,
-      windowShift: [sender.shift, receiver.shift],
-      timestamps: receiver.timestamps,
-      memory: sender.buffer.capacity + receiver.buffer.capacity,
-    };
+    const { timers, ip } = this.#context;
+    return statisticsOf(this, timers.now(), ip.mtu(this.remote));
   }
 }

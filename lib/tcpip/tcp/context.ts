@@ -3,7 +3,9 @@ import type { Timers } from "@tesserae/device/clock";
 import type { Ip } from "@tesserae/device/ip";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { ChallengeBudget, ResponseLimiter } from "./challenge-ack.ts";
+import type { CongestionName } from "./congestion-choice.ts";
 import type { Connection } from "./connection.ts";
+import type { EcnMode } from "./ecn.ts";
 import type { InitialNumbers } from "./isn.ts";
 import type { Counters } from "./statistics.ts";
 import type { Transmitter } from "./transmitter.ts";
@@ -35,6 +37,15 @@ export interface TcpLimits {
   readonly linger: number;
   /** Whether to offer and accept timestamps (RFC 7323). Default true. */
   readonly timestamps: boolean;
+  /** The congestion control of connections that do not choose one. Default `cubic`. */
+  readonly congestion: CongestionName;
+  /**
+   * Explicit congestion notification (RFC 3168). Default `accept`, as in Linux: connections that peers open use it when
+   * they ask for it; `offer` asks for it in ours, too.
+   */
+  readonly ecn: EcnMode;
+  /** Whether a packet that was marked reduces the window less than one that was lost (RFC 8511). Default false. */
+  readonly marksCountLess: boolean;
 }
 
 export const defaultLimits: TcpLimits = {
@@ -51,6 +62,9 @@ export const defaultLimits: TcpLimits = {
   connectTimeout: 180_000,
   linger: 120_000,
   timestamps: true,
+  congestion: "cubic",
+  ecn: "accept",
+  marksCountLess: false,
 };
 
 /** What a connection needs of the TCP it belongs to. */

@@ -1,6 +1,7 @@
 import type { Endpoint } from "@tesserae/device/address";
 import { type Flow, FlowError, type FlowErrorKind } from "@tesserae/device/flow";
 import type { Connection } from "./connection.ts";
+import type { ConnectionStatistics } from "./statistics.ts";
 
 /** A write that waits for room. */
 interface PendingWrite {
@@ -105,6 +106,11 @@ export class TcpFlow implements Flow {
     this.#connection.setKeepAlive(idle, interval, probes);
   }
 
+  /** What the connection is doing, as `ss -ti` shows it. Still there when it is over. */
+  statistics(): ConnectionStatistics {
+    return this.#connection.statistics();
+  }
+
   end(): Promise<void> {
     if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#ended) return done;
@@ -147,6 +153,11 @@ export class TcpFlow implements Flow {
   /** What the connection died of. */
   get error(): FlowError | null {
     return this.#error;
+  }
+
+  /** Whether a writer waits for room in the send buffer. */
+  get isWriteWaiting(): boolean {
+    return this.#writes.length > 0;
   }
 
   /** Gives a waiting reader what has arrived. Called once a batch. */

@@ -1,6 +1,7 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { type Demux, DemuxEntry, kindHalfOpen } from "./demux.ts";
+import { isSetupSyn } from "./ecn.ts";
 import type { TcpListenerState } from "./listener.ts";
 import type { Segment } from "./segment.ts";
 
@@ -26,6 +27,8 @@ export class HalfOpen extends DemuxEntry {
   /** The window that our SYN-ACK offers, and its MSS option. */
   readonly offered: number;
   readonly ownMss: number;
+  /** Whether all its SYNs asked for ECN, and we do it. */
+  ecn: boolean;
   retransmits = 0;
   /** When the SYN-ACK left, milliseconds; −1 when that is not known. */
   sentAt = -1;
@@ -51,6 +54,7 @@ export class HalfOpen extends DemuxEntry {
       readonly recentTimestamp: number;
       readonly offered: number;
       readonly ownMss: number;
+      readonly ecn: boolean;
     },
   ) {
     super(local, localPort, remote, remotePort);
@@ -65,11 +69,14 @@ export class HalfOpen extends DemuxEntry {
     this.recentTimestamp = fields.recentTimestamp;
     this.offered = fields.offered;
     this.ownMss = fields.ownMss;
+    this.ecn = fields.ecn;
   }
 
   /** A SYN that is to be answered once more: nobody can tell which answer the peer's ACK will be for. */
-  answerAgain({ sequence, options }: Segment): void {
+  answerAgain({ sequence, options, flags }: Segment): void {
     this.sentAt = -1;
+    // RFC 3168 §6.1.1: one SYN without is enough. Perhaps those with ECN are lost on the way.
+    if (!isSetupSyn(flags)) this.ecn = false;
     // The same SYN, sent again: an echo of the first copy would tell the peer a round trip as long as its timeout.
     if (sequence !== this.irs || !options.hasTimestamp) return;
     if (((options.timestampValue - this.recentTimestamp) | 0) > 0) this.recentTimestamp = options.timestampValue;

@@ -1,5 +1,6 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
+import type { ConnectionOptions } from "./options.ts";
 import type { Counters } from "./statistics.ts";
 
 /** One listening port. */
@@ -8,8 +9,8 @@ export class TcpListenerState {
   /** One of our addresses, or `undefined` for all of them. */
   readonly address: IpAddress | undefined;
   readonly backlog: number;
-  readonly keepAlive: number | undefined;
-  readonly noDelay: boolean;
+  /** What its connections are opened with. */
+  readonly options: ConnectionOptions;
   readonly accept: (flow: Flow) => void | Promise<void>;
   readonly #counters: Counters;
   /** Half-open connections now. */
@@ -21,16 +22,14 @@ export class TcpListenerState {
     port: number,
     address: IpAddress | undefined,
     backlog: number,
-    keepAlive: number | undefined,
-    noDelay: boolean,
+    options: ConnectionOptions,
     accept: (flow: Flow) => void | Promise<void>,
     counters: Counters,
   ) {
     this.port = port;
     this.address = address;
     this.backlog = backlog;
-    this.keepAlive = keepAlive;
-    this.noDelay = noDelay;
+    this.options = options;
     this.accept = accept;
     this.#counters = counters;
   }

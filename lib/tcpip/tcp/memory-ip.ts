@@ -17,7 +17,7 @@ class MemoryPacket implements IpPacket {
   destination: IpAddress;
   readonly protocol = protocolTcp;
   readonly hopLimit = 64;
-  readonly ecn = 0;
+  ecn = 0;
   readonly headerOffset = 0;
   readonly interface = 1;
 
@@ -112,11 +112,12 @@ export class MemoryIp implements Ip {
   }
 
   /** Hands a packet of the peer to the transport. The bytes are copied first: a handler may not keep them. */
-  deliver(bytes: Uint8Array, offset: number, length: number, source: IpAddress = this.#peer): void {
+  deliver(bytes: Uint8Array, offset: number, length: number, source: IpAddress = this.#peer, ecn = 0): void {
     const packet = this.#packet;
     packet.page.bytes.set(bytes.subarray(offset, offset + length), headroom);
     packet.length = length;
     packet.source = source;
+    packet.ecn = ecn;
     this.#handler?.(packet);
   }
 

@@ -1,70 +1,79 @@
 import type { CongestionControl } from "./congestion.ts";
+import { HyStart, slowStartLimit } from "./hystart.ts";
+import { initialThreshold, initialWindow, recoveredWindow, resizeWindow, restartWindow } from "./initial-window.ts";
 
-/** RFC 6928 §2: the initial window. */
-export function initialWindow(mss: number): number {
-  return Math.min(10 * mss, Math.max(2 * mss, 14_600));
-}
+/** β for a mark instead of a loss (RFC 8511 §3.1). */
+const markBackOff = 0.8;
 
-/**
- * How many segments' worth one ACK may open the window in slow start. RFC 3465 says 2 because receivers acknowledged
- * every second segment; today's coalesce, and RFC 9406 §4.2 recommends 8 without pacing.
- */
-const slowStartLimit = 8;
-
-/** New Reno: RFC 5681 and 6582, with the byte counting of RFC 3465. */
+/** New Reno: RFC 5681 and 6582, with the byte counting of RFC 3465 and the slow start of RFC 9406. */
 export class NewReno implements CongestionControl {
   readonly name = "newreno";
   window: number;
-  threshold: number = 2 ** 30;
+  threshold: number = initialThreshold;
   #mss: number;
+  readonly #marksCountLess: boolean;
+  readonly #hyStart: HyStart = new HyStart();
   /** Bytes acknowledged in congestion avoidance and not yet turned into window. */
   #credit = 0;
+  /** Whether the window was what held us back when something was acknowledged last. */
+  #wasLimited = false;
   /** What {@link undo} goes back to. */
   #windowBefore = 0;
   #thresholdBefore = 0;
 
-  constructor(mss: number) {
+  /** @param marksCountLess whether a mark reduces the window less than a loss does (RFC 8511) */
+  constructor(mss: number, marksCountLess = false) {
     this.#mss = mss;
+    this.#marksCountLess = marksCountLess;
     this.window = initialWindow(mss);
   }
 
   setSegmentSize(mss: number): void {
-    // RFC 5681 §3.1 for a smaller path MTU: the window in segments stays what it was at most.
-    if (mss < this.#mss) this.window = Math.max(mss, Math.floor(this.window / this.#mss) * mss);
+    this.window = resizeWindow(this.window, this.#mss, mss);
     this.#mss = mss;
   }
 
-  acknowledged(bytes: number, limited: boolean): void {
+  acknowledged(bytes: number, limited: boolean, _now: number, roundTrip: number): void {
+    this.#wasLimited = limited;
     // A window that was not used says nothing about the path (RFC 9293 points to RFC 7661 for this).
     if (!limited) return;
     if (this.window < this.threshold) {
-      this.window += Math.min(bytes, slowStartLimit * this.#mss);
+      if (this.threshold < initialThreshold) {
+        this.window += Math.min(bytes, slowStartLimit * this.#mss);
+        return;
+      }
+      this.window += this.#hyStart.acknowledged(bytes, this.#mss, this.window, roundTrip);
+      if (this.#hyStart.finished) this.threshold = this.window;
       return;
     }
     this.#credit += bytes;
     if (this.#credit >= this.window) {
       this.#credit -= this.window;
-      this.window += this.#mss;
+      this.window = Math.min(initialThreshold, this.window + this.#mss);
     }
   }
 
-  reduce(flight: number): void {
-    this.#remember();
-    this.threshold = Math.max(Math.floor(flight / 2), 2 * this.#mss);
+  reduce(flight: number, _now: number, cause: "loss" | "ecn"): void {
+    this.#lower(flight, cause === "ecn" && this.#marksCountLess ? markBackOff : 0.5);
+  }
+
+  #lower(flight: number, factor: number): void {
+    this.#windowBefore = this.window;
+    this.#thresholdBefore = this.threshold;
+    // RFC 5681 §3.1, equation 4: what is in flight, not the window, which may be unused. A window in use may be larger
+    // for a moment than what is in flight: the peer's ACKs come in batches.
+    const base = this.#wasLimited ? this.window : Math.min(this.window, flight);
+    this.threshold = Math.max(Math.floor(base * factor), 2 * this.#mss);
     this.#credit = 0;
   }
 
   recovered(flight: number): void {
-    // RFC 6582 §3.2 step 3, option 1: no burst.
-    this.window = Math.min(this.threshold, Math.max(flight, this.#mss) + this.#mss);
+    this.window = recoveredWindow(this.threshold, flight, this.#mss);
     this.#credit = 0;
   }
 
   timeout(flight: number, first: boolean): void {
-    if (first) {
-      this.#remember();
-      this.threshold = Math.max(Math.floor(flight / 2), 2 * this.#mss);
-    }
+    if (first) this.#lower(flight, 0.5);
     this.window = this.#mss;
     this.#credit = 0;
   }
@@ -76,12 +85,9 @@ export class NewReno implements CongestionControl {
     this.#thresholdBefore = 0;
   }
 
-  idle(): void {
-    this.window = Math.min(this.window, initialWindow(this.#mss));
-  }
-
-  #remember(): void {
-    this.#windowBefore = this.window;
-    this.#thresholdBefore = this.threshold;
+  idle(idle: number, rto: number): void {
+    // As in RFC 2861 §3.1.
+    this.threshold = Math.max(this.threshold, Math.floor((3 * this.window) / 4));
+    this.window = restartWindow(this.window, this.#mss, idle, rto);
   }
 }

@@ -2,12 +2,13 @@ import type { IpAddress } from "@tesserae/device/address";
 import { Connection } from "./connection.ts";
 import { defaultMss, mssFor, smallestMss, type TcpContext, windowShiftFor } from "./context.ts";
 import { type Demux, EndpointPair } from "./demux.ts";
+import { isSetupSyn } from "./ecn.ts";
 import { HalfOpen, HalfOpenQueue } from "./half-open.ts";
 import type { TcpListenerState } from "./listener.ts";
 import type { Segment } from "./segment.ts";
 import { add, isAtLeast, isBefore, later } from "./sequence.ts";
 import { checkCookie, cookieTick, makeCookie } from "./syn-cookie.ts";
-import { flagAck, flagRst, flagSyn } from "./wire.ts";
+import { flagAck, flagEce, flagRst, flagSyn } from "./wire.ts";
 
 /** Connections that peers open: from LISTEN over SYN-RECEIVED to ESTABLISHED (RFC 9293 §3.10.7.2 and §3.10.7.4). */
 export class PassiveOpen {
@@ -50,6 +51,7 @@ export class PassiveOpen {
       recentTimestamp: options.timestampValue,
       offered: Math.min(65_535, limits.receiveBuffer),
       ownMss: mssFor(remote, ip.mtu(remote)),
+      ecn: limits.ecn !== "off" && isSetupSyn(segment.flags),
     });
     this.halfOpen.insert(half);
   }
@@ -125,6 +127,8 @@ export class PassiveOpen {
       recentTimestamp: 0,
       offered: Math.min(65_535, limits.receiveBuffer),
       ownMss: mssFor(remote, ip.mtu(remote)),
+      // The cookie has no room for it: the SYN-ACK did not say that we do it.
+      ecn: false,
     });
     const connection = this.#make(half);
     if (!this.#demux.insert(connection)) {
@@ -155,7 +159,7 @@ export class PassiveOpen {
 
   #make(half: HalfOpen): Connection {
     const { local, localPort, remote, remotePort, listener } = half;
-    return new Connection(this.#context, local, localPort, remote, remotePort, half.iss, listener);
+    return new Connection(this.#context, local, localPort, remote, remotePort, half.iss, listener.options);
   }
 
   #sendSynAck(half: HalfOpen): void {
@@ -163,7 +167,7 @@ export class PassiveOpen {
     const offset = half.timestamps ? numbers.timestampOffset(half.local, half.remote) : 0;
     transmitter.syn(
       half,
-      flagSyn | flagAck,
+      half.ecn ? flagSyn | flagAck | flagEce : flagSyn | flagAck,
       half.iss,
       add(half.irs, 1),
       half.offered,

@@ -18,6 +18,8 @@ export class Segment {
   length = 0;
   /** `now()` when it arrived, milliseconds. */
   time = 0;
+  /** The two ECN bits of the IP header it came in. */
+  ecn = 0;
   readonly options: SegmentOptions = new SegmentOptions();
 
   /**

@@ -1,17 +1,20 @@
 import type { Timer } from "@tesserae/device/clock";
+import { createCongestion, type CongestionName } from "./congestion-choice.ts";
 import type { CongestionControl } from "./congestion.ts";
 import type { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
+import type { Ecn } from "./ecn.ts";
 import { duplicateInflate, duplicateRetransmit, fullAck, LossRecovery, partialAck } from "./loss-recovery.ts";
 import { Nagle } from "./nagle.ts";
-import { NewReno } from "./new-reno.ts";
+import type { ConnectionOptions } from "./options.ts";
 import { overrideDelay, Persist } from "./persist.ts";
 import { Retransmission } from "./retransmission.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
+import { limitedByBuffer, limitedByPath, limitedByPeer, nothingToSend, SendActivity } from "./send-activity.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import { add, distance, isAfter, isAtLeast, isBefore, later } from "./sequence.ts";
-import { flagAck, flagFin, flagPsh } from "./wire.ts";
+import { flagAck, flagEce, flagFin, flagPsh } from "./wire.ts";
 
 /** How long to wait for a free page or a willing IP, at first and at most, milliseconds. */
 const firstStall = 5;
@@ -60,8 +63,14 @@ export class Sender {
   bytesSent = 0;
   bytesAcknowledged = 0;
   retransmits = 0;
+  bytesRetransmitted = 0;
+  /** When data or a FIN left last, milliseconds. */
+  sentAt = 0;
+  /** For statistics; `null` before the first data. */
+  activity: SendActivity | null = null;
 
   readonly #connection: Connection;
+  readonly #congestionName: CongestionName;
   readonly #context: TcpContext;
   readonly #timer: Timer;
   /** Whether a segment is being timed, until when it counts as acknowledged, and since when. */
@@ -71,12 +80,13 @@ export class Sender {
   /** Behind the highest number sent more than once, and when that was done last. */
   #repeatedEnd: number;
   #repeatedAt = 0;
-  #lastSentAt = 0;
   /** The congestion window, nothing else, kept the last {@link output} from sending more. */
   #windowLimited = false;
+  /** The ACK at hand says that a packet of ours was marked: the window does not grow. */
+  #isEchoed = false;
   #stall = 0;
 
-  constructor(connection: Connection, context: TcpContext, iss: number, noDelay: boolean) {
+  constructor(connection: Connection, context: TcpContext, iss: number, options: ConnectionOptions) {
     this.#connection = connection;
     this.#context = context;
     const { sendBuffer, maxSendBuffer } = context.limits;
@@ -88,8 +98,9 @@ export class Sender {
     this.#probeEnd = iss;
     this.#repeatedEnd = iss;
     this.recovery = new LossRecovery(iss);
-    this.nagle = new Nagle(noDelay, iss);
-    this.congestion = new NewReno(this.mss);
+    this.nagle = new Nagle(options.noDelay, iss);
+    this.#congestionName = options.congestion;
+    this.congestion = createCongestion(options.congestion, this.mss, context.limits.marksCountLess);
     this.#timer = context.timers.timer(() => {
       connection.transmitTimer();
     });
@@ -100,7 +111,7 @@ export class Sender {
     this.mss = mss;
     this.segmentation = segmentation;
     this.shift = shift;
-    this.congestion = new NewReno(mss);
+    this.congestion = createCongestion(this.#congestionName, mss, this.#context.limits.marksCountLess);
   }
 
   /** The SYN is acknowledged. `retransmitted`: it had been sent more than once. */
@@ -116,7 +127,7 @@ export class Sender {
     }
     this.retransmission.progress(now, true);
     this.advancedAt = now;
-    this.#lastSentAt = now;
+    this.sentAt = now;
     this.#timing = false;
     this.#timer.cancel();
   }
@@ -180,12 +191,25 @@ export class Sender {
       this.#duplicate();
     }
     this.#updateWindow(segment, window);
+    const { ecn } = this.#connection;
+    this.#isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
+    if (ecn?.acknowledged(segment.flags, ack) === true) this.#congestionEchoed(segment.time, ecn);
     if (isNew) this.#acknowledgeNew(ack, segment.time, echo);
     // A peer that keeps its window shut is alive as long as it answers (RFC 9293 §3.8.6.1).
     if (this.window === 0) {
       this.retransmission.progressAt = segment.time;
       this.persist.answered();
     }
+  }
+
+  /** RFC 3168 §6.1.2: a queue has marked a packet of ours. */
+  #congestionEchoed(now: number, ecn: Ecn): void {
+    ecn.reduced(this.max);
+    // A recovery has reduced the window for this round trip already.
+    if (this.recovery.recovering) return;
+    this.#context.counters.ecnReductions++;
+    this.congestion.reduce(this.flight, now, "ecn");
+    this.congestion.window = this.congestion.threshold;
   }
 
   #updateWindow(segment: Segment, window: number): void {
@@ -208,6 +232,7 @@ export class Sender {
       const now = this.#context.timers.now();
       this.#context.counters.fastRetransmits++;
       this.congestion.reduce(this.flight, now, "loss");
+      this.#connection.ecn?.reduced(this.max);
       this.congestion.window = this.congestion.threshold + 3 * this.mss;
       this.#retransmitFirst();
       this.#arm(now);
@@ -246,6 +271,7 @@ export class Sender {
     this.advancedAt = now;
     if (isBefore(this.nxt, ack)) this.nxt = ack;
     this.nagle.acknowledged(ack);
+    this.activity?.acknowledged(ack, this.bytesAcknowledged, this.#windowLimited, now);
     this.retransmission.progress(now, fresh);
     const outcome = this.recovery.acknowledged(ack);
     let rearm = true;
@@ -257,7 +283,7 @@ export class Sender {
       this.congestion.window = bytes >= this.mss ? deflated + this.mss : deflated;
       this.#retransmitFirst();
       rearm = this.recovery.restartsTimer();
-    } else {
+    } else if (!this.#isEchoed) {
       this.congestion.acknowledged(bytes, this.#windowLimited, now, echo);
       this.buffer.fit(this.congestion.window);
     }
@@ -278,9 +304,9 @@ export class Sender {
   /** Sends what may be sent now. `force`: a short segment, too. */
   output(force: boolean): void {
     const now = this.#context.timers.now();
-    if (this.flight === 0) {
+    if (this.flight === 0 && isAfter(this.end, this.nxt)) {
       const rto = this.retransmission.timeout(this.rtt.rto);
-      const idle = now - this.#lastSentAt;
+      const idle = now - this.sentAt;
       if (idle > rto) this.congestion.idle(idle, rto, now);
     }
     const wasIdle = this.nxt === this.una;
@@ -326,12 +352,15 @@ export class Sender {
           this.#timedAt = now;
         }
         this.max = end;
+        this.activity ??= new SendActivity();
+        this.activity.sent(end, this.bytesAcknowledged, now);
         if (length < this.mss) this.nagle.sentShort(end);
       }
       this.nxt = end;
-      this.#lastSentAt = now;
+      this.sentAt = now;
       this.#stall = 0;
     }
+    this.activity?.change(this.#limitation(), now);
     if (this.nxt !== this.una) {
       if (wasIdle || !this.#timer.armed) this.#arm(now);
     } else if (isAfter(this.end, this.nxt)) {
@@ -339,8 +368,18 @@ export class Sender {
     }
   }
 
+  /** What keeps more from being sent, for {@link activity}. */
+  #limitation(): number {
+    const left = distance(this.end, this.nxt);
+    if (left > 0) return this.#windowLimited || this.window >= this.congestion.window ? limitedByPath : limitedByPeer;
+    if (this.flight === 0) return nothingToSend;
+    return this.#connection.flow.isWriteWaiting ? limitedByBuffer : limitedByPath;
+  }
+
   /** Bytes in one packet. After a loss each segment counts by itself. */
   #mostAtOnce(): number {
+    // One segment alone says CWR: of more, the device would let all say it.
+    if (this.#connection.ecn?.mustConfirm === true) return this.mss;
     return this.segmentation > this.mss && !this.recovery.recovering ? this.segmentation : this.mss;
   }
 
@@ -369,6 +408,7 @@ export class Sender {
       this.#repeatedEnd = later(this.#repeatedEnd, add(sequence, length + (fin ? 1 : 0)));
       this.#repeatedAt = this.#context.timers.now();
       this.retransmits++;
+      this.bytesRetransmitted += Math.min(length, distance(this.max, sequence));
       this.#context.counters.segmentsRetransmitted++;
     }
     // A segment that repeats may go on beyond what was sent.
@@ -415,6 +455,7 @@ export class Sender {
   #timeout(now: number): void {
     this.#context.counters.retransmissionTimeouts++;
     this.congestion.timeout(this.flight, this.retransmission.count === 0, now);
+    this.#connection.ecn?.reduced(this.max);
     this.retransmission.timedOut();
     this.recovery.timedOut(this.max);
     this.#timing = false;

@@ -42,6 +42,9 @@ export interface TcpStatistics {
   readonly zeroWindowProbes: number;
   readonly keepAliveProbes: number;
   readonly delayedAcks: number;
+  /** Packets of data that arrived marked by a queue, and windows reduced because the peer said so (RFC 3168). */
+  readonly ecnMarks: number;
+  readonly ecnReductions: number;
   /** Times that no page was free, or IP refused a segment. */
   readonly transmitStalls: number;
   /** Connections, half-open ones and TIME-WAIT entries now. */
@@ -80,6 +83,8 @@ export class Counters {
   zeroWindowProbes = 0;
   keepAliveProbes = 0;
   delayedAcks = 0;
+  ecnMarks = 0;
+  ecnReductions = 0;
   transmitStalls = 0;
 
   /** The counters at this moment, as a plain record. */
@@ -94,7 +99,10 @@ export interface ConnectionStatistics {
   readonly remote: Endpoint;
   readonly state: StateName;
   readonly congestionControl: string;
+  /** Payload of a full segment that we send; the path MTU it goes with; and the MSS that we told the peer. */
   readonly mss: number;
+  readonly pathMtu: number;
+  readonly advertisedMss: number;
   readonly congestionWindow: number;
   readonly slowStartThreshold: number;
   readonly roundTrip: number;
@@ -102,7 +110,9 @@ export interface ConnectionStatistics {
   readonly minimumRoundTrip: number;
   readonly retransmissionTimeout: number;
   readonly backOff: number;
+  /** Bytes sent and not acknowledged; written and not sent. */
   readonly inFlight: number;
+  readonly notSent: number;
   readonly sendWindow: number;
   readonly sendBuffered: number;
   readonly receiveWindow: number;
@@ -111,7 +121,27 @@ export interface ConnectionStatistics {
   readonly bytesSent: number;
   readonly bytesAcknowledged: number;
   readonly bytesReceived: number;
+  /** Segments of ours that left and that arrived, and those of them with data; those sent again, with their bytes. */
+  readonly segmentsSent: number;
+  readonly segmentsReceived: number;
+  readonly dataSegmentsSent: number;
+  readonly dataSegmentsReceived: number;
   readonly retransmits: number;
+  readonly bytesRetransmitted: number;
+  /** Milliseconds since data was sent, and since the peer was heard of. */
+  readonly sinceSent: number;
+  readonly sinceReceived: number;
+  /** Bytes a second, over the last round trip measured; and whether the application, not the window, set it. */
+  readonly deliveryRate: number;
+  readonly applicationLimited: boolean;
+  /** Milliseconds with something to send; those of them that the peer's window cost, and our full buffer. */
+  readonly busyTime: number;
+  readonly peerLimitedTime: number;
+  readonly bufferLimitedTime: number;
+  /** Whether both sides use ECN; packets of the peer's that came marked; ACKs that told of marked ones of ours. */
+  readonly ecn: boolean;
+  readonly ecnMarks: number;
+  readonly ecnEchoes: number;
   readonly windowShift: readonly [send: number, receive: number];
   readonly timestamps: boolean;
   /** Memory held by the two buffers. */

@@ -5,7 +5,7 @@ import { type Ip, type IpError, type IpPacket, protocolTcp } from "@tesserae/dev
 import type { Log } from "@tesserae/device/log";
 import { checksumVerified, needsChecksum } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
-import type { Tcp, TcpConnectOptions, TcpListener, TcpListenOptions } from "@tesserae/device/tcp";
+import type { Tcp, TcpListener } from "@tesserae/device/tcp";
 import { checksum } from "@tesserae/wire/checksum";
 import { readInt32 } from "@tesserae/wire/field";
 import { BufferPool } from "./buffer-pool.ts";
@@ -13,9 +13,12 @@ import { ResponseLimiter } from "./challenge-ack.ts";
 import { Connection } from "./connection.ts";
 import { defaultLimits, type TcpContext, type TcpLimits } from "./context.ts";
 import { Demux, EndpointPair } from "./demux.ts";
+import { congestionNames } from "./congestion-choice.ts";
+import { ecnModes, notCapable } from "./ecn.ts";
 import { HalfOpen } from "./half-open.ts";
 import { InitialNumbers } from "./isn.ts";
 import { ListenerTable, TcpListenerState } from "./listener.ts";
+import { checkChoice, connectionOptions, type OwnConnectOptions, type OwnListenOptions } from "./options.ts";
 import { isNewIncarnation, PassiveOpen } from "./passive-open.ts";
 import { Segment } from "./segment.ts";
 import { add } from "./sequence.ts";
@@ -42,8 +45,12 @@ export interface TcpNeeds extends Partial<TcpLimits> {
 
 /** Our TCP: the signature, and a view inside. */
 export interface TcpHost extends Tcp {
+  /** As {@link Tcp.connect}, with what only our own TCP has to choose. */
+  connect(options: OwnConnectOptions): Promise<Flow>;
+  /** As {@link Tcp.listen}, with what only our own TCP has to choose. */
+  listen(options: OwnListenOptions, accept: (flow: Flow) => void | Promise<void>): Promise<TcpListener>;
   /** As `listen`, at once. @throws FlowError; RangeError for a bad port. */
-  open(options: TcpListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener;
+  open(options: OwnListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener;
   /** The counters at this moment. */
   readonly statistics: TcpStatistics;
   /** Every connection, as `ss -ti` shows them. */
@@ -122,12 +129,13 @@ class OwnTcp implements TcpHost, TcpContext {
 
   // ---- the signature
 
-  async connect(options: TcpConnectOptions): Promise<Flow> {
+  async connect(options: OwnConnectOptions): Promise<Flow> {
     const { address, port, signal } = options;
     checkPort("port", port, 1);
     if (options.timeout !== undefined && !(options.timeout > 0)) {
       throw new RangeError(`timeout ${String(options.timeout)} is not above 0`);
     }
+    const choices = connectionOptions(options, this.limits);
     if (signal?.aborted === true) throw new FlowError("aborted", "connecting was aborted");
     if (this.#isClosed) throw new FlowError("closed", "TCP is closed");
     const local = address.isMulticast || address.isUnspecified ? undefined : this.ip.source(address);
@@ -135,10 +143,7 @@ class OwnTcp implements TcpHost, TcpContext {
     const localPort = this.#freePort(local, address, port);
     const now = this.timers.now();
     const iss = this.numbers.sequence(local, localPort, address, port, now);
-    const connection = new Connection(this, local, localPort, address, port, iss, {
-      keepAlive: options.keepAlive,
-      noDelay: options.noDelay ?? false,
-    });
+    const connection = new Connection(this, local, localPort, address, port, iss, choices);
     if (!this.#makeRoom() || !this.#demux.insert(connection)) {
       this.counters.connectionOverflows++;
       throw new FlowError("exhausted", "there are as many connections as allowed");
@@ -159,19 +164,17 @@ class OwnTcp implements TcpHost, TcpContext {
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a promise that rejects instead of throwing
-  async listen(options: TcpListenOptions, accept: (flow: Flow) => void | Promise<void>): Promise<TcpListener> {
+  async listen(options: OwnListenOptions, accept: (flow: Flow) => void | Promise<void>): Promise<TcpListener> {
     return this.open(options, accept);
   }
 
-  open(options: TcpListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener {
+  open(options: OwnListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener {
     checkPort("port", options.port, 0);
     const backlog = options.backlog ?? 511;
     if (!Number.isInteger(backlog) || backlog < 1 || backlog > 65_535) {
       throw new RangeError(`backlog ${String(backlog)} is not an integer from 1 to 65535`);
     }
-    if (options.keepAlive !== undefined && !(options.keepAlive > 0)) {
-      throw new RangeError(`keepAlive ${String(options.keepAlive)} is not above 0`);
-    }
+    const choices = connectionOptions(options, this.limits);
     if (this.#isClosed) throw new FlowError("closed", "TCP is closed");
     const address = options.address === undefined || options.address.isUnspecified ? undefined : options.address;
     if (address !== undefined && !this.ip.isLocal(address)) {
@@ -181,8 +184,7 @@ class OwnTcp implements TcpHost, TcpContext {
     if (this.#listeners.clashes(port, address)) {
       throw new FlowError("address-in-use", `port ${String(port)} is taken`);
     }
-    const noDelay = options.noDelay ?? false;
-    const listener = new TcpListenerState(port, address, backlog, options.keepAlive, noDelay, accept, this.counters);
+    const listener = new TcpListenerState(port, address, backlog, choices, accept, this.counters);
     this.#listeners.add(listener);
     return {
       local: { address: address ?? options.address ?? IpAddress.any4, port },
@@ -313,6 +315,7 @@ class OwnTcp implements TcpHost, TcpContext {
       this.counters.malformed++;
       return;
     }
+    segment.ecn = packet.ecn;
     const entry = this.#demux.find(destination, segment.destinationPort, source, segment.sourcePort);
     if (entry instanceof Connection) entry.receive(segment);
     else if (entry instanceof HalfOpen) this.#passive.handshake(entry, segment);
@@ -377,6 +380,7 @@ class OwnTcp implements TcpHost, TcpContext {
       0,
       0,
       true,
+      notCapable,
     );
   }
 
@@ -404,7 +408,7 @@ function checkPort(name: string, port: number, least: number): void {
 }
 
 function checkLimits(given: Partial<TcpLimits>): TcpLimits {
-  const limits: Record<string, number | boolean> = { ...defaultLimits };
+  const limits: Record<string, number | boolean | string> = { ...defaultLimits };
   for (const [name, standard] of Object.entries(defaultLimits)) {
     // as: the names are those of TcpLimits, and so are the types of what is found there.
     const value = given[name as keyof TcpLimits];
@@ -419,6 +423,8 @@ function checkLimits(given: Partial<TcpLimits>): TcpLimits {
   for (const bound of ["maxReceiveBuffer", "maxSendBuffer"] as const) {
     if (checked[bound] > 268_435_456) throw new RangeError(`${bound} ${String(checked[bound])} is above 256 MiB`);
   }
+  checkChoice("congestion", checked.congestion, congestionNames);
+  checkChoice("ecn", checked.ecn, ecnModes);
   return {
     ...checked,
     receiveBuffer: Math.min(checked.receiveBuffer, checked.maxReceiveBuffer),

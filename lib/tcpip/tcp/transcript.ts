@@ -7,16 +7,18 @@
 import { IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
 import type { Random } from "@tesserae/device/random";
-import type { TcpConnectOptions, TcpListenOptions } from "@tesserae/device/tcp";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { checksum } from "@tesserae/wire/checksum";
 import { MemoryIp } from "./memory-ip.ts";
+import type { OwnConnectOptions, OwnListenOptions } from "./options.ts";
 import { createTcp, type TcpHost, type TcpNeeds } from "./tcp.ts";
 import { pseudoHeaderSum } from "./transmitter.ts";
 import {
   emitOptions,
   flagAck,
+  flagCwr,
+  flagEce,
   flagFin,
   flagPsh,
   flagRst,
@@ -30,7 +32,7 @@ import {
 
 /** One segment, as a test writes it and as it is compared. */
 export interface TranscriptSegment extends OptionsRecord {
-  /** Some of S F R P A U. */
+  /** Some of S F R P A U E C. */
   readonly flags: string;
   readonly seq?: number;
   readonly ack?: number;
@@ -39,6 +41,8 @@ export interface TranscriptSegment extends OptionsRecord {
   /** Bytes of payload: that many of `fill`, or these. */
   readonly length?: number;
   readonly data?: Uint8Array;
+  /** The ECN bits of the IP header: default 0. */
+  readonly ecn?: number;
 }
 
 const letters = [
@@ -48,6 +52,8 @@ const letters = [
   ["P", flagPsh],
   ["A", flagAck],
   ["U", flagUrg],
+  ["E", flagEce],
+  ["C", flagCwr],
 ] as const;
 
 /** Always the same: what it makes unpredictable is not what a transcript looks at. */
@@ -76,13 +82,14 @@ export class Transcript {
   /** Our initial sequence number, known from our first SYN on. */
   iss = 0;
   /** What we have sent and the test has not looked at yet. */
-  readonly sent: { readonly bytes: Uint8Array; readonly time: number }[] = [];
+  readonly sent: { readonly bytes: Uint8Array; readonly time: number; readonly ecn: number }[] = [];
   /** Flows that were accepted. */
   readonly accepted: Flow[] = [];
 
   constructor(options: Partial<TcpNeeds> = {}) {
-    this.ip = new MemoryIp(ownAddress, peerAddress, (bytes, offset, length) => {
-      this.sent.push({ bytes: bytes.slice(offset, offset + length), time: this.clock.now() });
+    this.ip = new MemoryIp(ownAddress, peerAddress, (bytes, offset, length, choices) => {
+      const ecn = choices.ecn ?? 0;
+      this.sent.push({ bytes: bytes.slice(offset, offset + length), time: this.clock.now(), ecn });
     });
     this.tcp = createTcp({
       ip: this.ip,
@@ -94,12 +101,12 @@ export class Transcript {
     });
   }
 
-  async listen(options: Partial<TcpListenOptions> = {}): Promise<void> {
+  async listen(options: Partial<OwnListenOptions> = {}): Promise<void> {
     await this.tcp.listen({ port: this.port, ...options }, (flow) => void this.accepted.push(flow));
   }
 
   /** Starts connecting to the peer; the SYN is in `sent`. */
-  connect(options: Partial<TcpConnectOptions> = {}): Promise<Flow> {
+  connect(options: Partial<OwnConnectOptions> = {}): Promise<Flow> {
     this.peerPort = 80;
     const connecting = this.tcp.connect({ address: peerAddress, port: 80, ...options });
     const syn = this.sent.at(-1)?.bytes;
@@ -110,7 +117,7 @@ export class Transcript {
   /** A segment of the peer's arrives. */
   receive(segment: TranscriptSegment): void {
     const bytes = this.build(segment);
-    this.ip.deliver(bytes, 0, bytes.length);
+    this.ip.deliver(bytes, 0, bytes.length, peerAddress, segment.ecn);
   }
 
   /** The bytes of a segment of the peer's. */
@@ -155,6 +162,7 @@ export class Transcript {
       win: header.window,
       length: payload.length,
       ...(payload.length > 0 ? { data: payload } : {}),
+      ...(next.ecn === 0 ? {} : { ecn: next.ecn }),
       ...options,
     };
   }
@@ -197,7 +205,7 @@ export class Transcript {
    */
   async established(
     options: OptionsRecord & { readonly win?: number } = {},
-    listen: Partial<TcpListenOptions> = {},
+    listen: Partial<OwnListenOptions> = {},
   ): Promise<Flow> {
     await this.listen(listen);
     const { win = 65_535, ...synOptions } = options;

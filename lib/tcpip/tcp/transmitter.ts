@@ -3,6 +3,7 @@ import { type Ip, protocolTcp } from "@tesserae/device/ip";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { fold, pseudoHeaderSum4, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
 import type { EndpointPair } from "./demux.ts";
+import { notCapable } from "./ecn.ts";
 import type { SendBuffer } from "./send-buffer.ts";
 import type { Counters } from "./statistics.ts";
 import {
@@ -38,6 +39,7 @@ function leaveChecksum(page: Page, pair: EndpointPair, length: number): void {
 class SendChoices {
   source: IpAddress;
   dontFragment = true;
+  ecn = notCapable;
 
   constructor(source: IpAddress) {
     this.source = source;
@@ -60,6 +62,7 @@ export class Transmitter {
    * Sends a segment, with timestamps when `timestamp` is set, and with `length` bytes of `payload` at `payloadOffset`.
    *
    * @param window as on the wire: scaled down already
+   * @param ecn the ECN bits of the IP header
    * @param segmentSize where `length` is more: the device cuts the payload into segments of so many bytes
    * @returns false when it did not leave: no page, or IP refused it.
    */
@@ -77,6 +80,7 @@ export class Transmitter {
     length: number,
     segmentSize: number,
     dontFragment: boolean,
+    ecn: number,
   ): boolean {
     const headerLength = timestamp ? headerSize + timestampSize : headerSize;
     const isLong = length > segmentSize;
@@ -107,6 +111,7 @@ export class Transmitter {
     }
     this.#choices.source = pair.local;
     this.#choices.dontFragment = dontFragment;
+    this.#choices.ecn = ecn;
     this.#counters.segmentsSent += isLong ? Math.ceil(length / segmentSize) : 1;
     if (this.#ip.send(pair.remote, protocolTcp, page, headroom, total, this.#choices)) return true;
     this.#counters.transmitStalls++;
@@ -138,6 +143,7 @@ export class Transmitter {
     leaveChecksum(page, pair, total);
     this.#choices.source = pair.local;
     this.#choices.dontFragment = true;
+    this.#choices.ecn = notCapable;
     this.#counters.segmentsSent++;
     return this.#ip.send(pair.remote, protocolTcp, page, headroom, total, this.#choices);
   }
@@ -145,6 +151,6 @@ export class Transmitter {
   /** Sends a reset; `flags` may add ACK. */
   reset(pair: EndpointPair, flags: number, sequence: number, acknowledgement: number): void {
     this.#counters.resetsSent++;
-    this.segment(pair, flagRst | flags, sequence, acknowledgement, 0, false, 0, 0, null, 0, 0, 0, true);
+    this.segment(pair, flagRst | flags, sequence, acknowledgement, 0, false, 0, 0, null, 0, 0, 0, true, notCapable);
   }
 }
