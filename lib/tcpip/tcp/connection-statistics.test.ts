@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { TcpFlow } from "./flow.ts";
+import { TcpFlow } from "./flow.ts";
 import { formatConnection } from "./format-connection.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import { Transcript } from "./transcript.ts";
@@ -64,7 +64,8 @@ describe("the statistics of a connection", () => {
 
   test("are told by the flow, too, also when it is over", async () => {
     const t = new Transcript();
-    const flow = (await t.established()) as TcpFlow;
+    const flow = await t.established();
+    if (!(flow instanceof TcpFlow)) throw new Error("the flow is not ours");
     expect(flow.statistics()).toMatchObject({ state: "ESTABLISHED" });
     flow.abort();
     expect(flow.statistics()).toMatchObject({ state: "CLOSED", bytesSent: 0 });

@@ -55,7 +55,7 @@ describe("RFC 9406 §4.2", () => {
     let window = round(start, 20 * mss, 50);
     window = round(start, window, 80);
     expect(start.conservative).toBe(true);
-    window = round(start, window, 60);
+    round(start, window, 60);
     expect(start.conservative).toBe(false);
     expect(start.finished).toBe(false);
   });
