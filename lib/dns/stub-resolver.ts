@@ -17,8 +17,12 @@ export interface StubResolverOptions extends Transport {
   readonly ndots?: number;
   /** Asked first, and believed: a table such as `/etc/hosts`. */
   readonly hosts?: Resolver;
-  /** Which addresses `resolve` looks for, the preferred first. Default IPv4 only. */
-  readonly families?: readonly (4 | 6)[];
+  /**
+   * Which addresses `resolve` looks for, the preferred first; a function is asked each time, as what a host can reach
+   * changes. Once the answer for one family is there, that for another is waited for 50 ms at most (RFC 8305 §3).
+   * Default IPv4 only.
+   */
+  readonly families?: readonly (4 | 6)[] | (() => readonly (4 | 6)[]);
   /** Milliseconds that a server has for the first try; each round doubles it. Default 2000. */
   readonly timeout?: number;
   /** Rounds over all servers, 1–10. Default 3. */
@@ -42,6 +46,9 @@ export interface StubResolver extends Resolver {
   withServers(servers: readonly (IpAddress | Endpoint)[]): StubResolver;
 }
 
+/** RFC 8305 §3 and §8, milliseconds. */
+const resolutionDelay = 50;
+
 /** Questions that may wait for answers at once. */
 const mostInFlight = 256;
 
@@ -56,7 +63,7 @@ class Stub implements StubResolver {
   readonly servers: readonly Endpoint[];
   readonly #options: StubResolverOptions;
   readonly #search: readonly string[];
-  readonly #families: readonly (4 | 6)[];
+  readonly #families: readonly (4 | 6)[] | (() => readonly (4 | 6)[]);
   readonly #timeout: number;
   readonly #attempts: number;
   readonly #cache: AnswerCache;
@@ -99,14 +106,16 @@ class Stub implements StubResolver {
     if (known !== undefined) return known;
     // RFC 6761 §6.3 and §6.4: never asked of a server.
     const canonical = canonicalName(name);
-    if (canonical === "localhost" || canonical.endsWith(".localhost")) return [IpAddress.loopback4];
+    if (canonical === "localhost" || canonical.endsWith(".localhost"))
+      return [IpAddress.loopback4, IpAddress.loopback6];
     if (canonical === "invalid" || canonical.endsWith(".invalid")) {
       throw new ResolveError("not-found", name, `${name} does not exist`);
     }
     let failure: number | undefined;
     for (const candidate of this.#candidates(name)) {
-      const answers = await Promise.all(
-        this.#families.map((family) => this.#addressQuery(candidate, family, signal, name)),
+      const families = typeof this.#families === "function" ? this.#families() : this.#families;
+      const answers = await this.#soonest(
+        families.map((family) => this.#addressQuery(candidate, family, signal, name)),
       );
       const found = answers.flatMap((each) => (each.kind === "answer" ? each.records.flatMap(addressOf) : []));
       if (found.length > 0)
@@ -117,6 +126,44 @@ class Stub implements StubResolver {
       throw new ResolveError("refused", name, `resolving ${name}: the servers answered with code ${failure}`);
     }
     throw new ResolveError("not-found", name, `${name} has no address`);
+  }
+
+  /**
+   * All answers; or, when one of them has addresses, those that came within the resolution delay of it.
+   *
+   * @throws what the first of them was rejected with, when none has addresses.
+   */
+  #soonest(asked: readonly Promise<Answer>[]): Promise<readonly Answer[]> {
+    if (asked.length < 2) return Promise.all(asked);
+    const answers: (Answer | undefined)[] = asked.map(() => undefined);
+    const come = (): Answer[] => answers.filter((each) => each !== undefined);
+    return new Promise((resolve, reject) => {
+      const delay = this.#options.timers.timer(() => resolve(come()));
+      let left = asked.length;
+      let failure: unknown;
+      const settle = (): void => {
+        const hasAddresses = come().some(({ kind }) => kind === "answer");
+        left--;
+        if (left === 0) {
+          delay.cancel();
+          // as: what a query rejects with is an error
+          if (failure !== undefined && !hasAddresses) reject(failure);
+          else resolve(come());
+        } else if (hasAddresses && !delay.armed) delay.set(this.#options.timers.now() + resolutionDelay);
+      };
+      for (const [place, each] of asked.entries()) {
+        each.then(
+          (answer) => {
+            answers[place] = answer;
+            settle();
+          },
+          (error: unknown) => {
+            failure ??= error;
+            settle();
+          },
+        );
+      }
+    });
   }
 
   async query(name: string, type: number, signal?: AbortSignal): Promise<Answer> {

@@ -3,6 +3,7 @@ import { IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
 import { ResolveError, type Resolver } from "@tesserae/device/resolver";
 import type { Tcp } from "@tesserae/device/tcp";
+import { connectAny } from "@tesserae/dns/happy-eyeballs";
 import { ClientConnection, type ClientTimeouts } from "./client-connection.ts";
 import { HttpError } from "./fault.ts";
 import type { HeadLimits } from "./head-reader.ts";
@@ -120,25 +121,16 @@ export class ConnectionPool {
   }
 
   async #connect(host: string, port: number, signal: AbortSignal | undefined): Promise<Flow> {
-    const { tcp, resolver, timeouts } = this.#options;
+    const { tcp, resolver, timers, timeouts } = this.#options;
     const literal = IpAddress.tryParse(host.startsWith("[") ? host.slice(1, -1) : host);
     let addresses: readonly IpAddress[];
     if (literal !== undefined) addresses = [literal];
     else if (resolver === undefined) throw new ResolveError("not-found", host, `no resolver to ask for ${host}`);
     else addresses = await resolver.resolve(host, signal === undefined ? {} : { signal });
-    let failure: unknown = new ResolveError("not-found", host, `${host} has no address`);
-    // Each address in turn, the best first; a few are enough to get past one that is down.
-    for (const address of addresses.slice(0, 4)) {
-      try {
-        const options = { address, port, noDelay: true };
-        const timed = timeouts.connect === Infinity ? options : { ...options, timeout: timeouts.connect };
-        return await tcp.connect(signal === undefined ? timed : { ...timed, signal });
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
-        failure = error;
-      }
-    }
-    throw failure;
+    if (addresses.length === 0) throw new ResolveError("not-found", host, `${host} has no address`);
+    const options = { tcp, timers, addresses, port, noDelay: true };
+    const timed = timeouts.connect === Infinity ? options : { ...options, timeout: timeouts.connect };
+    return connectAny(signal === undefined ? timed : { ...timed, signal });
   }
 
   #wait(origin: Origin, signal: AbortSignal | undefined): Promise<ClientConnection | undefined> {

@@ -9,8 +9,8 @@ test("names are found without regard to case and final dot, in the order given",
 
 test("RFC 6761 §6.3: localhost and what is below it, and addresses in text", async () => {
   const hosts = createHosts();
-  expect((await hosts.resolve("localhost")).map(String)).toEqual(["127.0.0.1"]);
-  expect((await hosts.resolve("a.b.localhost.")).map(String)).toEqual(["127.0.0.1"]);
+  expect((await hosts.resolve("localhost")).map(String)).toEqual(["127.0.0.1", "::1"]);
+  expect((await hosts.resolve("a.b.localhost.")).map(String)).toEqual(["127.0.0.1", "::1"]);
   expect((await hosts.resolve("192.0.2.7")).map(String)).toEqual(["192.0.2.7"]);
   expect((await hosts.resolve("::1")).map(String)).toEqual(["::1"]);
 });

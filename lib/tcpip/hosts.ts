@@ -7,13 +7,13 @@ export interface HostsOptions {
 }
 
 /**
- * A resolver that knows a fixed table, as `/etc/hosts` does. `localhost` is 127.0.0.1 (RFC 6761 §6.3), and an address
+ * A resolver that knows a fixed table, as `/etc/hosts` does. `localhost` is 127.0.0.1 and ::1 (RFC 6761 §6.3), and an address
  * in text is its own answer.
  *
  * @throws RangeError naming the entry when an address is none, or an entry is empty.
  */
 export function createHosts(options: HostsOptions = {}): Resolver {
-  const table = new Map<string, readonly IpAddress[]>([["localhost", [IpAddress.loopback4]]]);
+  const table = new Map<string, readonly IpAddress[]>([["localhost", [IpAddress.loopback4, IpAddress.loopback6]]]);
   for (const [name, value] of Object.entries(options.names ?? {})) {
     const addresses = (typeof value === "string" ? [value] : value).map((text) => {
       const address = IpAddress.tryParse(text);

@@ -23,6 +23,8 @@ export function createStackResolver({ stack, timers, random, names }: StackResol
     tcp: stack.tcp,
     timers,
     random,
+    // Who has no address of a family has no use for those of others (as with AI_ADDRCONFIG, RFC 3493 §6.1).
+    families: () => (stack.addresses.some(({ family }) => family === 6) ? [6, 4] : [4]),
     servers: (stack.nameServers ?? []).slice(0, mostServers),
     hosts: createHosts(names === undefined ? {} : { names }),
   });

@@ -4,6 +4,7 @@ import { layout, mac, u16 } from "@tesserae/wire/layout";
 
 export const etherTypeIpv4 = 0x0800;
 export const etherTypeArp = 0x0806;
+export const etherTypeIpv6 = 0x86dd;
 
 /** The header. A type below 0x0600 is a length: an IEEE 802.3 frame, which carries nothing of ours. */
 export const ethernet = layout("ethernet", {

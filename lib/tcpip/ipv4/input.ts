@@ -1,7 +1,7 @@
-import { IpAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { type IpHandler, type IpPacket, protocolIcmp, protocolIgmp, protocolUdp } from "@tesserae/device/ip";
 import { checksumVerified, type Page } from "@tesserae/device/page";
+import { ReceivedPacket } from "../ip/received-packet.ts";
 import type { Ipv4Interface } from "./interface.ts";
 import type { Interfaces } from "./interfaces.ts";
 import type { InternedAddresses } from "./interned-address.ts";
@@ -28,23 +28,6 @@ export interface Forwarder {
   forward(page: Page, header: number, total: number, from: Ipv4Interface, ours: boolean): boolean;
   /** Whether a fragment for that destination has to be joined with the others first. */
   needsWhole(destination: number, from: Ipv4Interface): boolean;
-}
-
-class ReceivedPacket implements IpPacket {
-  page: Page;
-  offset = 0;
-  length = 0;
-  source: IpAddress = IpAddress.any4;
-  destination: IpAddress = IpAddress.any4;
-  protocol = 0;
-  hopLimit = 0;
-  ecn = 0;
-  headerOffset = 0;
-  interface = 0;
-
-  constructor(page: Page) {
-    this.page = page;
-  }
 }
 
 export interface InputOptions {

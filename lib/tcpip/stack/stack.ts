@@ -11,16 +11,24 @@ import { isHost } from "../dhcp/lease.ts";
 import { createDhcp, type Dhcp } from "../dhcp/dhcp.ts";
 import type { DhcpStatistics } from "../dhcp/client.ts";
 import { createIcmp, type Icmp, type IcmpStatistics } from "../icmp/icmp.ts";
+import { createIcmp6, type Icmp6, type Icmp6Statistics } from "../icmpv6/icmpv6.ts";
+import { createDualStack } from "../ip/dual-stack.ts";
+import type { HostIp } from "../ip/host-ip.ts";
 import { Link } from "../ip/link.ts";
 import type { Ipv4Interface } from "../ipv4/interface.ts";
 import { createIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import type { ReassemblyOptions, ReassemblyStatistics } from "../ipv4/reassembly.ts";
 import type { Route } from "../ipv4/route.ts";
 import type { Ipv4Statistics } from "../ipv4/statistics.ts";
+import type { Ipv6Interface, Ipv6InterfaceOptions } from "../ipv6/interface.ts";
+import { createIpv6, type Ipv6 } from "../ipv6/ipv6.ts";
+import { isLinkLocal } from "../ipv6/scope.ts";
+import type { Ipv6Statistics } from "../ipv6/statistics.ts";
 import type { TcpStatistics } from "../tcp/statistics.ts";
 import { createTcp, type TcpHost } from "../tcp/tcp.ts";
 import type { TcpLimits } from "../tcp/context.ts";
 import { createUdp, type UdpService, type UdpStatistics } from "../udp/udp.ts";
+import { checkSetting6, configure6, type Ipv6Setting, standardIpv6 } from "./ipv6-setting.ts";
 
 /** How the interface comes by its address. */
 export type Ipv4Setting =
@@ -69,6 +77,8 @@ export interface InterfaceSetting {
   readonly name?: string;
   /** Absent: no IPv4 address until `stack.ip.interface(n).configure` gives one. */
   readonly ipv4?: Ipv4Setting | undefined;
+  /** Default: see {@link standardIpv6}. */
+  readonly ipv6?: Ipv6Setting | undefined;
 }
 
 /** A stack over one interface. */
@@ -76,6 +86,8 @@ export interface SingleStackOptions extends CommonOptions {
   /** The stack takes it over, and closes it when it is closed. */
   readonly netif: Netif;
   readonly ipv4: Ipv4Setting;
+  /** Default: see {@link standardIpv6}. */
+  readonly ipv6?: Ipv6Setting | undefined;
   readonly interfaces?: undefined;
 }
 
@@ -102,6 +114,10 @@ export interface StackStatistics extends InterfaceStatistics {
   readonly ipv4: Ipv4Statistics;
   readonly reassembly: ReassemblyStatistics;
   readonly icmp: IcmpStatistics;
+  /** These are absent where IPv6 is off on every interface. */
+  readonly ipv6?: Ipv6Statistics;
+  readonly reassembly6?: ReassemblyStatistics;
+  readonly icmp6?: Icmp6Statistics;
   readonly udp: UdpStatistics;
   readonly tcp: TcpStatistics;
 }
@@ -115,6 +131,8 @@ export interface StackInterface {
   readonly ethernet: CountedEthernet;
   readonly arp: ArpService;
   readonly ipv4: Ipv4Interface;
+  /** Absent where IPv6 is off on every interface. */
+  readonly ipv6?: Ipv6Interface;
   /** Absent when the address is static. */
   readonly dhcp?: Dhcp;
 }
@@ -126,6 +144,11 @@ export interface IpStack extends Stack {
   readonly arp: ArpService;
   readonly ip: Ipv4;
   readonly icmp: Icmp;
+  /** Absent, and ICMPv6 with it, where it is off on every interface. */
+  readonly ipv6?: Ipv6;
+  readonly icmp6?: Icmp6;
+  /** Both families as one: what TCP and UDP use. */
+  readonly network: HostIp;
   readonly udp: UdpService;
   readonly tcp: TcpHost;
   /** Absent when the address is static. */
@@ -152,8 +175,11 @@ export async function createStack(options: SingleStackOptions): Promise<IpStack>
 export async function createStack(options: SeveralStackOptions): Promise<IpStack>;
 export async function createStack(options: SingleStackOptions | SeveralStackOptions): Promise<IpStack> {
   const { timers, random, log, signal } = options;
-  const settings = options.interfaces ?? [{ netif: options.netif, ipv4: options.ipv4 }];
+  const settings: readonly InterfaceSetting[] = options.interfaces ?? [
+    { netif: options.netif, ipv4: options.ipv4, ipv6: options.ipv6 },
+  ];
   for (const { ipv4 } of settings) if (ipv4 !== undefined) checkSetting(ipv4);
+  const settings6 = settings.map(({ ipv6 = standardIpv6 }) => checkSetting6(ipv6));
   const below = settings.map(({ netif, name }, place) => {
     const ethernet = createEthernet({ netif });
     const link = new Link(place + 1, name ?? netif.name, ethernet);
@@ -173,10 +199,29 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
     ...(options.reassembly === undefined ? {} : { reassembly: options.reassembly }),
   });
   const icmp = createIcmp({ ip, timers, random });
-  const udp = createUdp({ ip, random, ...(options.onError === undefined ? {} : { onError: options.onError }) });
+  const ipv6 = settings6.every(({ kind }) => kind === "off")
+    ? undefined
+    : createIpv6({
+        interfaces: below.map(({ link }, place) => ({
+          link,
+          ...identity(settings6[place]),
+          onConflict: (address) =>
+            log?.warn("another host uses our address", { address: address.toString(), interface: link.name }),
+        })),
+        timers,
+        random,
+        ...(options.reassembly === undefined ? {} : { reassembly: options.reassembly }),
+      });
+  const icmp6 = ipv6 === undefined ? undefined : createIcmp6({ ip: ipv6, timers, random });
+  const network = ipv6 === undefined ? ip : createDualStack(ip, ipv6);
+  const udp = createUdp({
+    ip: network,
+    random,
+    ...(options.onError === undefined ? {} : { onError: options.onError }),
+  });
   const tcp = createTcp({
     ...options.tcp,
-    ip,
+    ip: network,
     timers,
     random,
     ...(log === undefined ? {} : { log }),
@@ -188,11 +233,19 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
     const needs = { ethernet, arp, interface: ipv4, udp, timers, random, log };
     const dhcp = setting?.kind === "dhcp" ? createDhcp({ ...setting, ...needs }) : undefined;
     const { index, name } = link;
-    return { index, name, netif, ethernet, arp, ipv4, ...(dhcp === undefined ? {} : { dhcp }) };
+    return {
+      ...{ index, name, netif, ethernet, arp, ipv4 },
+      ...(ipv6 === undefined ? {} : { ipv6: ipv6.interface(index) }),
+      ...(dhcp === undefined ? {} : { dhcp }),
+    };
   });
-  const stack = new NetifStack({ interfaces, ip, icmp, udp, tcp }, options.nameServers);
+  const both = ipv6 === undefined || icmp6 === undefined ? {} : { ipv6, icmp6 };
+  const stack = new NetifStack({ interfaces, ip, icmp, network, udp, tcp, ...both }, options.nameServers);
   try {
-    await Promise.all(interfaces.map((each, place) => address(each, settings[place]?.ipv4, log, signal)));
+    await Promise.all([
+      ...interfaces.map((each, place) => address(each, settings[place]?.ipv4, log, signal)),
+      ...interfaces.map((each, place) => configure6(each.ipv6, settings6[place], signal)),
+    ]);
     return stack;
   } catch (error) {
     await stack.close();
@@ -245,10 +298,26 @@ async function claimStatic(
   on.configure({ address, gateway, routes });
 }
 
+/** What a setting says of the interface itself. */
+function identity(
+  setting: Ipv6Setting | undefined,
+): Pick<Ipv6InterfaceOptions, "identifiers" | "secret" | "redirects"> {
+  if (setting === undefined || setting.kind === "off") return {};
+  const { identifiers, secret, redirects } = setting;
+  return {
+    ...(identifiers === undefined ? {} : { identifiers }),
+    ...(secret === undefined ? {} : { secret }),
+    ...(redirects === undefined ? {} : { redirects }),
+  };
+}
+
 interface Layers {
   readonly interfaces: readonly StackInterface[];
   readonly ip: Ipv4;
   readonly icmp: Icmp;
+  readonly ipv6?: Ipv6;
+  readonly icmp6?: Icmp6;
+  readonly network: HostIp;
   readonly udp: UdpService;
   readonly tcp: TcpHost;
 }
@@ -259,6 +328,9 @@ class NetifStack implements IpStack {
   readonly arp: ArpService;
   readonly ip: Ipv4;
   readonly icmp: Icmp;
+  readonly ipv6?: Ipv6;
+  readonly icmp6?: Icmp6;
+  readonly network: HostIp;
   readonly udp: UdpService;
   readonly tcp: TcpHost;
   readonly dhcp?: Dhcp;
@@ -270,7 +342,7 @@ class NetifStack implements IpStack {
   /** @throws RangeError when there is no interface. */
   constructor(layers: Layers, nameServers: readonly IpAddress[] | undefined) {
     this.#nameServers = nameServers;
-    const { interfaces, ip, icmp, udp, tcp } = layers;
+    const { interfaces, ip, icmp, ipv6, icmp6, network, udp, tcp } = layers;
     const [first] = interfaces;
     if (first === undefined) throw new RangeError("a stack needs an interface");
     this.interfaces = interfaces;
@@ -279,6 +351,9 @@ class NetifStack implements IpStack {
     this.arp = first.arp;
     this.ip = ip;
     this.icmp = icmp;
+    if (ipv6 !== undefined) this.ipv6 = ipv6;
+    if (icmp6 !== undefined) this.icmp6 = icmp6;
+    this.network = network;
     this.udp = udp;
     this.tcp = tcp;
     if (first.dhcp !== undefined) this.dhcp = first.dhcp;
@@ -288,6 +363,8 @@ class NetifStack implements IpStack {
       ipv4: ip.statistics,
       reassembly: ip.reassembly.statistics,
       icmp: icmp.statistics,
+      ...(ipv6 === undefined ? {} : { ipv6: ipv6.statistics, reassembly6: ipv6.reassembly.statistics }),
+      ...(icmp6 === undefined ? {} : { icmp6: icmp6.statistics }),
       udp: udp.statistics,
       // Made anew each time it is asked for.
       get tcp() {
@@ -297,16 +374,16 @@ class NetifStack implements IpStack {
   }
 
   get addresses(): readonly IpAddress[] {
-    return this.ip.addresses;
+    return this.network.addresses.filter((each) => !isLinkLocal(each));
   }
 
   get nameServers(): readonly IpAddress[] {
     if (this.#nameServers !== undefined) return this.#nameServers;
     for (const { dhcp } of this.interfaces) {
       const told = dhcp?.lease?.nameServers;
-      if (told !== undefined && told.length > 0) return told;
+      if (told !== undefined && told.length > 0) return [...told, ...(this.ipv6?.nameServers ?? [])];
     }
-    return [];
+    return this.ipv6?.nameServers ?? [];
   }
 
   close(): Promise<void> {
@@ -318,6 +395,8 @@ class NetifStack implements IpStack {
     for (const { dhcp } of this.interfaces) dhcp?.close();
     this.udp.close();
     this.icmp.close();
+    this.icmp6?.close();
+    this.ipv6?.close();
     for (const { ipv4 } of this.interfaces) ipv4.configure(undefined);
     this.ip.close();
     for (const { arp } of this.interfaces) arp.close();

@@ -4,14 +4,15 @@ import { type IpPacket, type IpSendOptions, protocolUdp } from "@tesserae/device
 import { checksumVerified, headroom, needsChecksum } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
-import { checksum, fold, pseudoHeaderSum4, sum } from "@tesserae/wire/checksum";
+import { checksum, fold, sum } from "@tesserae/wire/checksum";
+import type { HostIp } from "../ip/host-ip.ts";
+import { pseudoHeaderSum } from "../ip/pseudo-header.ts";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
-import type { Ipv4 } from "../ipv4/ipv4.ts";
 import { ephemeralPort } from "./ephemeral-port.ts";
 import { udp } from "./wire.ts";
 
 export interface UdpOptions {
-  readonly ip: Ipv4;
+  readonly ip: HostIp;
   readonly random: Random;
   /** Sockets at once. Default 4096. */
   readonly capacity?: number;
@@ -43,7 +44,7 @@ export interface UdpService extends Udp {
 /** The longest payload of an IPv4 datagram. */
 const mostPayload = 65_507;
 
-/** UDP (RFC 768, RFC 1122 §4.1) over IPv4. Takes over protocol 17. */
+/** UDP (RFC 768, RFC 1122 §4.1) over IPv4 and IPv6. Takes over protocol 17. */
 export function createUdp(options: UdpOptions): UdpService {
   return new HostUdp(options);
 }
@@ -60,7 +61,7 @@ class ReceivedDatagram implements Datagram {
 
 class HostUdp implements UdpService {
   readonly statistics = new UdpStatistics();
-  readonly #ip: Ipv4;
+  readonly #ip: HostIp;
   readonly #random: Random;
   readonly #capacity: number;
   readonly #onError: (error: unknown) => void;
@@ -171,9 +172,9 @@ class HostUdp implements UdpService {
       bound ??
       ip.source(address, socket.choices.interface) ??
       (address.equals(IpAddress.broadcast4) ? IpAddress.any4 : undefined);
-    if (source === undefined || address.family !== 4) return false;
+    if (source?.family !== address.family) return false;
     const total = length + udp.size;
-    if (total + 20 > ip.mtu(address)) {
+    if (total + (address.family === 4 ? 20 : 40) > ip.mtu(address)) {
       const long = (this.#long ??= new Uint8Array(65_535));
       long.set(bytes.subarray(offset, offset + length), udp.size);
       writeHeader(long, 0, socket.local.port, port, total);
@@ -186,7 +187,7 @@ class HostUdp implements UdpService {
     copyBytes(bytes, offset, page.bytes, start + udp.size, length);
     writeHeader(page.bytes, start, socket.local.port, port, total);
     // The layer below lets the device sum, or does it in its place. The field holds the pseudo header's sum.
-    udp.field.checksum.set(page.bytes, start, fold(pseudoHeaderSum4(source.w3, address.w3, protocolUdp, total)));
+    udp.field.checksum.set(page.bytes, start, fold(pseudoHeaderSum(source, address, protocolUdp, total)));
     page.flags = needsChecksum;
     page.checksumOffset = udp.field.checksum.offset;
     return ip.send(address, protocolUdp, page, start, total, socket.choices);
@@ -202,8 +203,10 @@ class HostUdp implements UdpService {
       statistics.malformed++;
       return;
     }
-    if (udp.field.checksum.get(bytes, offset) !== 0 && (page.flags & (checksumVerified | needsChecksum)) === 0) {
-      const pseudo = pseudoHeaderSum4(packet.source.w3, packet.destination.w3, protocolUdp, total);
+    // Over IPv6 there is no leaving it out (RFC 8200 §8.1).
+    const isSummed = packet.destination.family === 6 || udp.field.checksum.get(bytes, offset) !== 0;
+    if (isSummed && (page.flags & (checksumVerified | needsChecksum)) === 0) {
+      const pseudo = pseudoHeaderSum(packet.source, packet.destination, protocolUdp, total);
       if (fold(sum(bytes, offset, total, pseudo)) !== 0xffff) {
         statistics.badChecksum++;
         return;
@@ -365,7 +368,7 @@ function writeHeader(bytes: Uint8Array, at: number, sourcePort: number, port: nu
 
 function writeChecksum(bytes: Uint8Array, at: number, total: number, source: IpAddress, target: IpAddress): void {
   udp.field.checksum.set(bytes, at, 0);
-  const value = checksum(bytes, at, total, pseudoHeaderSum4(source.w3, target.w3, protocolUdp, total));
+  const value = checksum(bytes, at, total, pseudoHeaderSum(source, target, protocolUdp, total));
   // A sum of 0 is sent as all ones: 0 says that there is no checksum.
   udp.field.checksum.set(bytes, at, value === 0 ? 0xffff : value);
 }
