@@ -67,7 +67,8 @@ export async function runRounds(
   async function one({ cell, pairing, seed }: Job, path: number): Promise<void> {
     const [from, to] = pairing;
     const { bytes, milliseconds } = limits(cell);
-    const result = await network.transfer({ path, from, to, settings: linkOf(cell), seed, bytes, milliseconds });
+    await network.configure(path, linkOf(cell), seed);
+    const result = await network.transfer({ path, from, to, bytes, milliseconds });
     // The next one on this path is not to meet the last frames of this one.
     await pause(Math.min(300, cell.roundTrip) + 20);
     samples.get(pairingName(pairing))?.add(cell, goodput(result));

@@ -36,10 +36,6 @@ export interface TransferOptions extends TransferLimits {
   readonly path: number;
   readonly from: StackKind;
   readonly to: StackKind;
-  readonly settings: LinkSettings;
-  readonly seed: string;
-  /** Called once it is under way. */
-  readonly started?: () => void;
 }
 
 const firstPort = 20_000;
@@ -89,7 +85,7 @@ export class PathNetwork {
       const buffers = this.#options.buffers ?? defaultBuffers;
       const tcp = { maxReceiveBuffer: buffers, maxSendBuffer: buffers, ...this.#options.tcp };
       const command = [
-        ...["ip", "netns", "exec", this[side].name, "nice", "-n", "-19"],
+        ...["ip", "netns", "exec", this[side].name, "chrt", "--rr", "5"],
         ...[process.execPath, this.#options.program],
       ];
       end = new Requests(this.#start(command, roleEnvironment(key, tcp)));
@@ -100,14 +96,13 @@ export class PathNetwork {
 
   /** One connection from near to far over a path, until a limit is reached: see `receiveOne`. */
   async transfer(options: TransferOptions): Promise<Received> {
-    const { path, from, to, settings, seed, bytes, milliseconds } = options;
+    const { path, from, to, bytes, milliseconds } = options;
     const port = firstPort + (this.#port++ % ports);
-    await this.configure(path, settings, seed);
     const receiver = this.end("far", to);
     const transfer = await receiver.ask("listen", { path, port, bytes, milliseconds });
     const address = addressOn(path, "far", to);
     const sent = this.end("near", from).ask("send", { path, address, port, bytes });
-    options.started?.();
+    // A sender that cannot even connect is not waited for.
     const failed = sent.then(() => new Promise<never>(() => undefined));
     const result = await Promise.race([receiver.ask("received", { transfer }), failed]);
     await sent;
