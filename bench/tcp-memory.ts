@@ -59,8 +59,16 @@ function memory(): number {
 }
 
 const wire = new Wire();
-const client = new MemoryIp(clientAddress, serverAddress, wire.sink(() => server));
-const server = new MemoryIp(serverAddress, clientAddress, wire.sink(() => client));
+const client: MemoryIp = new MemoryIp(
+  clientAddress,
+  serverAddress,
+  wire.sink(() => server),
+);
+const server: MemoryIp = new MemoryIp(
+  serverAddress,
+  clientAddress,
+  wire.sink(() => client),
+);
 const options = { timers, random: new SeededRandom(1), maxConnections: 1_048_576, maxHalfOpen: 65_536 };
 const asking = createTcp({ ...options, ip: client });
 const serving = createTcp({ ...options, ip: server });
@@ -119,7 +127,8 @@ const lines = [
   "| connections | bytes an end | in all |",
   "| ----------- | ------------ | ------ |",
   ...rows.map(
-    ({ what, bytes, of }) => `| ${String(of)} ends, ${what} | ${(bytes / of).toFixed(0)} | ${(bytes / 2 ** 20).toFixed(1)} MiB |`,
+    ({ what, bytes, of }) =>
+      `| ${String(of)} ends, ${what} | ${(bytes / of).toFixed(0)} | ${(bytes / 2 ** 20).toFixed(1)} MiB |`,
   ),
 ];
 console.log(lines.join("\n"));
