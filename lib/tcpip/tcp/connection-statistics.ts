@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import { phaseOpen, phaseRecovery } from "./loss-recovery.ts";
 import { distance } from "./sequence.ts";
 import { stateName } from "./state.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
@@ -40,6 +41,7 @@ export class Traffic {
 export function statisticsOf(connection: Connection, now: number, pathMtu: number): ConnectionStatistics {
   const { flow, sender, receiver, ecn, traffic } = connection;
   const { rtt, activity } = sender;
+  const { phase, scoreboard } = sender.recovery;
   const [busyTime, peerLimitedTime, bufferLimitedTime] = activity?.times(now) ?? [0, 0, 0];
   return {
     local: flow.local,
@@ -58,6 +60,10 @@ export function statisticsOf(connection: Connection, now: number, pathMtu: numbe
     backOff: sender.retransmission.count,
     inFlight: sender.flight,
     notSent: Math.max(0, distance(sender.end, sender.max)),
+    sacked: scoreboard.sacked,
+    lost: scoreboard.lost,
+    repeating: scoreboard.repeating,
+    recovery: phase === phaseOpen ? "open" : phase === phaseRecovery ? "recovery" : "loss",
     sendWindow: sender.window,
     sendBuffered: sender.buffer.length,
     receiveWindow: receiver.window,
@@ -84,6 +90,7 @@ export function statisticsOf(connection: Connection, now: number, pathMtu: numbe
     ecnEchoes: ecn?.echoes ?? 0,
     windowShift: [sender.shift, receiver.shift],
     timestamps: receiver.timestamps,
+    sack: receiver.selective,
     memory: sender.buffer.capacity + receiver.buffer.capacity,
   };
 }

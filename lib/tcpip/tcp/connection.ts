@@ -19,7 +19,7 @@ import { add, isAfter, isAtLeast, isAtMost, isBefore } from "./sequence.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import * as states from "./state.ts";
 import type { State } from "./state.ts";
-import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, timestampSize } from "./wire.ts";
+import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, maxSackSize, timestampSize } from "./wire.ts";
 
 /** Echoes that tell a longer round trip are not believed, milliseconds. */
 const longestRoundTrip = 300_000;
@@ -95,6 +95,7 @@ export class Connection extends DemuxEntry {
     this.state = states.synSent;
     this.#handshakeDeadline = deadline;
     this.receiver.timestamps = this.#context.limits.timestamps;
+    this.receiver.selective = this.#context.limits.sack;
     this.receiver.shift = windowShiftFor(this.#context.limits.maxReceiveBuffer);
     this.#offersEcn = this.#context.limits.ecn === "offer";
     this.#sendSyn();
@@ -109,7 +110,9 @@ export class Connection extends DemuxEntry {
     receiver.shift = half.ownShift;
     receiver.timestamps = half.timestamps;
     receiver.recentTimestamp = half.recentTimestamp;
-    sender.setPeer(this.#payloadFor(half.mss), half.peerShift, this.#context.ip.segmentation(this.remote));
+    receiver.selective = half.sack;
+    const segmentation = this.#context.ip.segmentation(this.remote);
+    sender.setPeer(this.#payloadFor(half.mss), half.peerShift, segmentation, half.sack);
     if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
     sender.initWindow(segment, half.peerShift);
     if (half.ecn) this.ecn = new Ecn(half.iss);
@@ -127,8 +130,7 @@ export class Connection extends DemuxEntry {
     // A peer whose SYN had no window scale gets none, and no timestamps either (RFC 7323 §2.5, §3.2).
     const shift = isReply && sender.shift < 0 ? -1 : receiver.shift;
     sender.armHandshake(this.#handshakeDeadline);
-    sender.nxt = add(sender.iss, 1);
-    sender.max = sender.nxt;
+    sender.max = add(sender.iss, 1);
     this.traffic.sent(0, 1);
     let flags = isReply ? flagSyn | flagAck : flagSyn;
     if (isReply && this.ecn !== null) flags |= flagEce;
@@ -141,6 +143,7 @@ export class Connection extends DemuxEntry {
       this.offeredInSyn,
       this.ownMss,
       shift,
+      receiver.selective,
       receiver.timestamps,
       this.#timestamp(),
       isReply ? receiver.recentTimestamp : 0,
@@ -188,9 +191,10 @@ export class Connection extends DemuxEntry {
     if ((flags & flagSyn) === 0) return;
     receiver.start(segment.sequence, this.offeredInSyn);
     receiver.timestamps = receiver.timestamps && options.hasTimestamp;
+    receiver.selective = receiver.selective && options.sackPermitted;
     if (options.hasTimestamp) receiver.recentTimestamp = options.timestampValue;
     const mss = this.#payloadFor(options.mss >= 0 ? options.mss : defaultMss(this.remote));
-    sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote));
+    sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote), receiver.selective);
     sender.initWindow(segment, 0);
     if (this.#offersEcn && (isSetupSynAck(flags) || isSetupSyn(flags))) this.ecn = new Ecn(sender.iss);
     this.#heardAt = segment.time;
@@ -346,8 +350,10 @@ export class Connection extends DemuxEntry {
 
   /** §3.10.7.4, first: an ACK tells a peer that is out of step where we are. Without data it is limited. */
   #answerUnacceptable(segment: Segment): void {
-    if (segment.length > 0) this.#sendAck();
-    else this.#challenge(segment.time);
+    if (segment.length > 0) {
+      this.receiver.noteOld(segment);
+      this.#sendAck();
+    } else this.#challenge(segment.time);
   }
 
   #challenge(now: number): void {
@@ -369,7 +375,10 @@ export class Connection extends DemuxEntry {
     // shut window.
     const isNew = ecn !== null && length > 0 && sender.window > 0 && !isBefore(sequence, sender.max);
     const allFlags = ecn === null ? flags : flags | ecn.flags(isNew);
-    const left = this.#context.transmitter.segment(
+    const { transmitter } = this.#context;
+    // With data only where the segment stays a full one at most.
+    if (receiver.hasSack && length + maxSackSize <= sender.mss) receiver.writeSack(transmitter.sack);
+    const left = transmitter.segment(
       this,
       allFlags,
       sequence,
@@ -397,7 +406,6 @@ export class Connection extends DemuxEntry {
   }
 
   #sendAck(): void {
-    // Not SND.NXT, which a timeout moves back: the peer would take the ACK for old, and both could wait for ever.
     this.transmit(flagAck, this.sender.max, 0, 0);
   }
 

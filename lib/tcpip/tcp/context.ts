@@ -7,6 +7,8 @@ import type { CongestionName } from "./congestion-choice.ts";
 import type { Connection } from "./connection.ts";
 import type { EcnMode } from "./ecn.ts";
 import type { InitialNumbers } from "./isn.ts";
+import type { SackReader } from "./sack.ts";
+import type { SegmentRecordPool } from "./segment-records.ts";
 import type { Counters } from "./statistics.ts";
 import type { Transmitter } from "./transmitter.ts";
 import { maxWindowShift } from "./wire.ts";
@@ -46,6 +48,8 @@ export interface TcpLimits {
   readonly ecn: EcnMode;
   /** Whether a packet that was marked reduces the window less than one that was lost (RFC 8511). Default false. */
   readonly marksCountLess: boolean;
+  /** Whether to offer and accept selective acknowledgements (RFC 2018). Default true. */
+  readonly sack: boolean;
 }
 
 export const defaultLimits: TcpLimits = {
@@ -65,6 +69,7 @@ export const defaultLimits: TcpLimits = {
   congestion: "cubic",
   ecn: "accept",
   marksCountLess: false,
+  sack: true,
 };
 
 /** What a connection needs of the TCP it belongs to. */
@@ -74,6 +79,8 @@ export interface TcpContext {
   readonly counters: Counters;
   readonly limits: TcpLimits;
   readonly pool: BufferPool;
+  readonly segmentRecords: SegmentRecordPool;
+  readonly sackReader: SackReader;
   readonly numbers: InitialNumbers;
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;

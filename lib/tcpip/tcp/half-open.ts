@@ -23,6 +23,8 @@ export class HalfOpen extends DemuxEntry {
   readonly ownShift: number;
   readonly scaled: boolean;
   readonly timestamps: boolean;
+  /** Whether both sides do SACK. */
+  readonly sack: boolean;
   recentTimestamp: number;
   /** The window that our SYN-ACK offers, and its MSS option. */
   readonly offered: number;
@@ -51,6 +53,7 @@ export class HalfOpen extends DemuxEntry {
       readonly ownShift: number;
       readonly scaled: boolean;
       readonly timestamps: boolean;
+      readonly sack: boolean;
       readonly recentTimestamp: number;
       readonly offered: number;
       readonly ownMss: number;
@@ -66,6 +69,7 @@ export class HalfOpen extends DemuxEntry {
     this.ownShift = fields.ownShift;
     this.scaled = fields.scaled;
     this.timestamps = fields.timestamps;
+    this.sack = fields.sack;
     this.recentTimestamp = fields.recentTimestamp;
     this.offered = fields.offered;
     this.ownMss = fields.ownMss;

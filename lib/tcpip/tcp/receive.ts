@@ -3,7 +3,7 @@ import { DelayedAck } from "./delayed-ack.ts";
 import { ReceiveBuffer } from "./receive-buffer.ts";
 import type { Segment } from "./segment.ts";
 import { add, distance, isAfter, isAtLeast, isAtMost, isBefore, later } from "./sequence.ts";
-import { flagFin } from "./wire.ts";
+import { flagFin, type SackBlocks } from "./wire.ts";
 
 /**
  * The receiving half of a connection (RFC 9293 §3.3.1, the RCV variables, §3.8.6): which segments belong in the
@@ -25,6 +25,11 @@ export class Receiver {
   /** Whether both sides send timestamps; TS.Recent, and when it was taken. */
   timestamps = false;
   recentTimestamp = 0;
+  /** Whether both sides do SACK. */
+  selective = false;
+  /** What arrived once more since the last ACK (RFC 2883); empty when nothing did. */
+  #duplicateLeft = 0;
+  #duplicateRight = 0;
   #recentAt = 0;
   /** The round trip as the echoes on the peer's data tell it, milliseconds; 0 before the first. */
   roundTrip = 0;
@@ -136,6 +141,7 @@ export class Receiver {
       offset += cut;
       length -= cut;
       // Something we had: our ACK may have been lost (RFC 5681 §4.2 wants this one at once).
+      this.#noteDuplicate(segment.sequence, sequence);
       this.ackNow = true;
     }
     const limit = this.hasFin ? this.#lesser(this.#finSequence, this.edge) : this.edge;
@@ -155,7 +161,11 @@ export class Receiver {
   }
 
   #insert(ahead: number, bytes: Uint8Array, offset: number, length: number, discard: boolean): void {
-    const hadGap = this.buffer.early.count > 0;
+    const { early } = this.buffer;
+    const hadGap = early.count > 0;
+    if (hadGap && ahead > 0 && early.overlap(ahead, ahead + length)) {
+      this.#noteDuplicate(add(this.nxt, early.overlapLeft), add(this.nxt, early.overlapRight));
+    }
     const moved = this.buffer.insert(ahead, bytes, offset, length);
     if (moved <= 0) {
       const { counters } = this.#context;
@@ -172,8 +182,42 @@ export class Receiver {
     else this.ackLater = true;
   }
 
+  /** A segment that lies before the window came, which the state machine drops (RFC 2883 §4.1.1). */
+  noteOld(segment: Segment): void {
+    const end = add(segment.sequence, segment.length);
+    if (this.selective && isAtMost(end, this.nxt)) this.#noteDuplicate(segment.sequence, end);
+  }
+
+  /** What arrived once more; the first of a batch is what is reported. */
+  #noteDuplicate(left: number, right: number): void {
+    if (this.#duplicateLeft !== this.#duplicateRight || !isBefore(left, right)) return;
+    this.#duplicateLeft = left;
+    this.#duplicateRight = right;
+  }
+
+  /** Whether the next ACK has something to report in SACK blocks. */
+  get hasSack(): boolean {
+    return this.selective && (this.buffer.early.count > 0 || this.#duplicateLeft !== this.#duplicateRight);
+  }
+
+  /** Fills the blocks: the duplicate (RFC 2883 §4), then what is here early, the latest first (RFC 2018 §4). */
+  writeSack(blocks: SackBlocks): void {
+    const { early } = this.buffer;
+    blocks.count = 0;
+    if (this.#duplicateLeft !== this.#duplicateRight) {
+      blocks.add(this.#duplicateLeft, this.#duplicateRight);
+      // RFC 2883 §4.1: when the duplicate is part of something early, that comes next.
+      early.touch(distance(this.#duplicateLeft, this.nxt));
+    }
+    for (let order = 0; order < early.recentCount; order++) {
+      const index = early.recent(order);
+      blocks.add(add(this.nxt, early.left(index)), add(this.nxt, early.right(index)));
+    }
+  }
+
   /** An ACK of everything so far has left. */
   acked(): void {
+    this.#duplicateLeft = this.#duplicateRight;
     this.lastAck = this.nxt;
     this.ackNow = false;
     this.ackLater = false;

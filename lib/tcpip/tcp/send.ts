@@ -4,7 +4,7 @@ import type { CongestionControl } from "./congestion.ts";
 import type { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import type { Ecn } from "./ecn.ts";
-import { duplicateInflate, duplicateRetransmit, fullAck, LossRecovery, partialAck } from "./loss-recovery.ts";
+import { LossRecovery, phaseOpen } from "./loss-recovery.ts";
 import { Nagle } from "./nagle.ts";
 import type { ConnectionOptions } from "./options.ts";
 import { overrideDelay, Persist } from "./persist.ts";
@@ -13,7 +13,7 @@ import { RttEstimator } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
 import { limitedByBuffer, limitedByPath, limitedByPeer, nothingToSend, SendActivity } from "./send-activity.ts";
 import { SendBuffer } from "./send-buffer.ts";
-import { add, distance, isAfter, isAtLeast, isBefore, later } from "./sequence.ts";
+import { add, distance, isAfter, isBefore, later } from "./sequence.ts";
 import { flagAck, flagEce, flagFin, flagPsh } from "./wire.ts";
 
 /** How long to wait for a free page or a willing IP, at first and at most, milliseconds. */
@@ -31,14 +31,11 @@ export class Sender {
   readonly persist: Persist = new Persist();
   readonly recovery: LossRecovery;
   readonly nagle: Nagle;
-  congestion: CongestionControl;
 
   readonly iss: number;
   /** SND.UNA: the buffer's first byte, once the SYN is acknowledged. */
   una: number;
-  /** SND.NXT. After a timeout it goes back to `una`. */
-  nxt: number;
-  /** SND.MAX: behind the highest ever sent. */
+  /** SND.MAX: behind the highest ever sent, and SND.NXT: it never goes back. */
   max: number;
   /** Behind the last probe of a shut window: sent, but so likely to be dropped that it does not count as in flight. */
   #probeEnd: number;
@@ -73,17 +70,19 @@ export class Sender {
   readonly #congestionName: CongestionName;
   readonly #context: TcpContext;
   readonly #timer: Timer;
-  /** Whether a segment is being timed, until when it counts as acknowledged, and since when. */
-  #timing = false;
-  #timedEnd = 0;
-  #timedAt = 0;
+  /** When each thing is to be done, milliseconds; Infinity when it is not. One timer serves the first of them. */
+  #retransmitAt = Infinity;
+  #probeAt = Infinity;
+  #forceAt = Infinity;
+  /** SND.MAX at the last measurement of the round trip: one in each. */
+  #timedEnd: number;
   /** Behind the highest number sent more than once, and when that was done last. */
   #repeatedEnd: number;
   #repeatedAt = 0;
   /** The congestion window, nothing else, kept the last {@link output} from sending more. */
   #windowLimited = false;
-  /** The ACK at hand says that a packet of ours was marked: the window does not grow. */
-  #isEchoed = false;
+  /** There was no page for what {@link output} wanted to send, or IP refused it. */
+  #isStalled = false;
   #stall = 0;
 
   constructor(connection: Connection, context: TcpContext, iss: number, options: ConnectionOptions) {
@@ -93,33 +92,43 @@ export class Sender {
     this.buffer = new SendBuffer(context.pool, sendBuffer, maxSendBuffer);
     this.iss = iss;
     this.una = iss;
-    this.nxt = iss;
     this.max = iss;
     this.#probeEnd = iss;
     this.#repeatedEnd = iss;
-    this.recovery = new LossRecovery(iss);
-    this.nagle = new Nagle(options.noDelay, iss);
+    this.#timedEnd = iss;
     this.#congestionName = options.congestion;
-    this.congestion = createCongestion(options.congestion, this.mss, context.limits.marksCountLess);
+    this.recovery = new LossRecovery(context, this.rtt, this.#newCongestion(), this.mss, iss);
+    this.nagle = new Nagle(options.noDelay, iss);
     this.#timer = context.timers.timer(() => {
       connection.transmitTimer();
     });
   }
 
+  #newCongestion(): CongestionControl {
+    return createCongestion(this.#congestionName, this.mss, this.#context.limits.marksCountLess);
+  }
+
+  get congestion(): CongestionControl {
+    return this.recovery.congestion;
+  }
+
   /** What a SYN or SYN-ACK said, and what the device does. `mss` with the options of data segments taken off. */
-  setPeer(mss: number, shift: number, segmentation: number): void {
+  setPeer(mss: number, shift: number, segmentation: number, selective: boolean): void {
     this.mss = mss;
     this.segmentation = segmentation;
     this.shift = shift;
-    this.congestion = createCongestion(this.#congestionName, mss, this.#context.limits.marksCountLess);
+    this.recovery.mss = mss;
+    this.recovery.selective = selective;
+    this.recovery.congestion = this.#newCongestion();
   }
 
   /** The SYN is acknowledged. `retransmitted`: it had been sent more than once. */
   established(retransmitted: boolean): void {
     const now = this.#context.timers.now();
     this.una = add(this.iss, 1);
-    this.nxt = this.una;
     this.max = this.una;
+    this.#timedEnd = this.una;
+    this.recovery.start(this.una);
     if (retransmitted) {
       this.rtt.beCautious();
       // RFC 5681 §3.1: a lost SYN means a small start.
@@ -128,8 +137,7 @@ export class Sender {
     this.retransmission.progress(now, true);
     this.advancedAt = now;
     this.sentAt = now;
-    this.#timing = false;
-    this.#timer.cancel();
+    this.#stopTimers();
   }
 
   /** Behind the last byte, or the FIN, that there is to send. */
@@ -166,8 +174,9 @@ export class Sender {
   }
 
   stop(): void {
-    this.#timer.cancel();
+    this.#stopTimers();
     this.buffer.clear();
+    this.recovery.scoreboard.reset(this.max);
   }
 
   /** SND.WND from the segment that set it first. */
@@ -187,14 +196,20 @@ export class Sender {
     const ack = segment.acknowledgement;
     const window = segment.window << this.shift;
     const isNew = isAfter(ack, this.una);
-    if (!isNew && segment.span === 0 && window === this.window && isAfter(this.nxt, this.una)) {
-      this.#duplicate();
-    }
+    const duplicate = !isNew && segment.span === 0 && window === this.window && isAfter(this.max, this.una);
     this.#updateWindow(segment, window);
     const { ecn } = this.#connection;
-    this.#isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
+    const isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
     if (ecn?.acknowledged(segment.flags, ack) === true) this.#congestionEchoed(segment.time, ecn);
-    if (isNew) this.#acknowledgeNew(ack, segment.time, echo);
+    if (isNew || isAfter(this.max, this.una)) {
+      const { reductions } = this.recovery;
+      const restart = this.recovery.acknowledged(segment, duplicate, echo, this.#windowLimited, !isEchoed);
+      if (this.recovery.reductions !== reductions) ecn?.reduced(this.max);
+      const sure = isNew && !this.#isAmbiguous(echo, segment.time) ? echo : -1;
+      this.#measure(segment.time, sure);
+      if (isNew) this.#acknowledgeNew(ack, segment.time, sure >= 0);
+      this.#rearm(segment.time, restart);
+    }
     // A peer that keeps its window shut is alive as long as it answers (RFC 9293 §3.8.6.1).
     if (this.window === 0) {
       this.retransmission.progressAt = segment.time;
@@ -206,7 +221,7 @@ export class Sender {
   #congestionEchoed(now: number, ecn: Ecn): void {
     ecn.reduced(this.max);
     // A recovery has reduced the window for this round trip already.
-    if (this.recovery.recovering) return;
+    if (this.recovery.phase !== phaseOpen) return;
     this.#context.counters.ecnReductions++;
     this.congestion.reduce(this.flight, now, "ecn");
     this.congestion.window = this.congestion.threshold;
@@ -217,160 +232,127 @@ export class Sender {
     if (!isBefore(this.#wl1, sequence) && (this.#wl1 !== sequence || isAfter(this.#wl2, acknowledgement))) return;
     this.#wl1 = sequence;
     this.#wl2 = acknowledgement;
-    if (window > this.window && this.nxt === this.una) {
-      // What the timer waited for: output decides anew.
-      this.persist.reset();
-      this.#timer.cancel();
+    if (window > this.window) {
+      if (this.flight === 0) {
+        // What the timer waited for: output decides anew.
+        this.persist.reset();
+        this.#forceAt = Infinity;
+        this.#setTimer();
+      } else if (this.window === 0 && acknowledgement === this.una) {
+        this.recovery.windowOpened();
+      }
     }
     this.window = window;
     if (window > this.maxWindow) this.maxWindow = window;
   }
 
-  #duplicate(): void {
-    const action = this.recovery.duplicate(this.una, this.max);
-    if (action === duplicateRetransmit) {
-      const now = this.#context.timers.now();
-      this.#context.counters.fastRetransmits++;
-      this.congestion.reduce(this.flight, now, "loss");
-      this.#connection.ecn?.reduced(this.max);
-      this.congestion.window = this.congestion.threshold + 3 * this.mss;
-      this.#retransmitFirst();
-      this.#arm(now);
-    } else if (action === duplicateInflate) {
-      this.congestion.window += this.mss;
-    }
-  }
-
-  #acknowledgeNew(ack: number, now: number, echoed: number): void {
-    // An echo of before the last repetition may be one of an ACK that was lost, and so long that the timeout explodes.
-    const isAmbiguous = isBefore(this.una, this.#repeatedEnd) && echoed > Math.ceil(now - this.#repeatedAt);
-    const echo = isAmbiguous ? -1 : echoed;
+  #acknowledgeNew(ack: number, now: number, isEchoed: boolean): void {
     const bytes = distance(ack, this.una);
     const isFin = this.finQueued && isAfter(ack, this.finSequence);
-    // Karn: back-off ends with an ACK of something that was sent once, or whose timestamp says which copy it is of.
-    let fresh = echo >= 0;
-    if (isAfter(ack, this.#repeatedEnd)) {
-      fresh = true;
-      this.#repeatedEnd = ack;
-    }
-    if (this.#timing) {
-      if (isAtLeast(ack, this.#timedEnd)) {
-        this.rtt.sample(now - this.#timedAt);
-        this.#timing = false;
-        fresh = true;
-      }
-    } else if (echo >= 0) {
-      this.rtt.sample(echo);
-    }
     const data = isFin ? Math.max(0, bytes - 1) : bytes;
     this.buffer.acknowledged(Math.min(data, this.buffer.length));
     this.bytesAcknowledged += data;
+    // Karn: back-off ends with an ACK of something that was sent once, or whose timestamp says which copy it is of.
+    const isFresh = isEchoed || isAfter(ack, this.#repeatedEnd);
+    if (isAfter(ack, this.#repeatedEnd)) this.#repeatedEnd = ack;
     this.una = ack;
-    if (isBefore(this.max, ack)) this.max = ack;
-    if (isBefore(this.#probeEnd, ack)) this.#probeEnd = ack;
+    this.max = later(this.max, ack);
+    this.#probeEnd = later(this.#probeEnd, ack);
+    this.#timedEnd = later(this.#timedEnd, ack);
     this.advancedAt = now;
-    if (isBefore(this.nxt, ack)) this.nxt = ack;
     this.nagle.acknowledged(ack);
     this.activity?.acknowledged(ack, this.bytesAcknowledged, this.#windowLimited, now);
-    this.retransmission.progress(now, fresh);
-    const outcome = this.recovery.acknowledged(ack);
-    let rearm = true;
-    if (outcome === fullAck) {
-      this.congestion.recovered(this.flight, now);
-    } else if (outcome === partialAck) {
-      // RFC 6582 §3.2: deflated by what was acknowledged.
-      const deflated = Math.max(this.mss, this.congestion.window - bytes);
-      this.congestion.window = bytes >= this.mss ? deflated + this.mss : deflated;
-      this.#retransmitFirst();
-      rearm = this.recovery.restartsTimer();
-    } else if (!this.#isEchoed) {
-      this.congestion.acknowledged(bytes, this.#windowLimited, now, echo);
-      this.buffer.fit(this.congestion.window);
+    this.retransmission.progress(now, isFresh);
+    if (this.recovery.phase === phaseOpen) this.buffer.fit(this.congestion.window);
+  }
+
+  /** An echo of before the last repetition may be one of an ACK that was lost, and so long that the timeout explodes. */
+  #isAmbiguous(echo: number, now: number): boolean {
+    return isBefore(this.una, this.#repeatedEnd) && echo > Math.ceil(now - this.#repeatedAt);
+  }
+
+  /** Takes a round trip, at most one in each (RFC 6298 §3), of a segment that was sent once, or by a timestamp. */
+  #measure(now: number, echo: number): void {
+    const { selective, scoreboard } = this.recovery;
+    const { originalAt, originalEnd, repeatedAt } = scoreboard.delivery;
+    if (originalAt >= 0 && (selective || repeatedAt < 0)) {
+      if (!isAfter(originalEnd, this.#timedEnd)) return;
+      this.rtt.sample(now - originalAt);
+      this.#timedEnd = this.max;
+    } else if (echo >= 0) {
+      this.rtt.sample(echo);
     }
-    if (this.flight === 0) this.#timer.cancel();
-    else if (rearm) this.#arm(now);
   }
 
-  /** Sends the first unacknowledged segment again, without moving SND.NXT back. */
-  #retransmitFirst(): void {
-    const unacknowledged = distance(this.max, this.una);
-    const length = Math.min(this.mss, this.buffer.length, unacknowledged);
-    const fin = this.finQueued && add(this.una, length) === this.finSequence && isAfter(this.max, this.finSequence);
-    this.#timing = false;
-    this.#emit(this.una, length, fin);
-    if (isBefore(this.nxt, add(this.una, length))) this.nxt = add(this.una, length);
-  }
-
-  /** Sends what may be sent now. `force`: a short segment, too. */
+  /** Sends what may be sent now: first what was lost, then what is new. `force`: a short segment, too. */
   output(force: boolean): void {
     const now = this.#context.timers.now();
-    if (this.flight === 0 && isAfter(this.end, this.nxt)) {
+    const { recovery } = this;
+    if (this.flight === 0 && isAfter(this.end, this.max)) {
       const rto = this.retransmission.timeout(this.rtt.rto);
       const idle = now - this.sentAt;
       if (idle > rto) this.congestion.idle(idle, rto, now);
     }
-    const wasIdle = this.nxt === this.una;
-    const congestionWindow = this.congestion.window + this.#limitedTransmit();
-    const limit = Math.min(this.window, congestionWindow);
-    let stalled = false;
-    let most = this.#mostAtOnce();
+    const before = this.max;
+    const wasIdle = this.flight === 0;
     this.#windowLimited = false;
+    this.#isStalled = false;
+    if (recovery.prefersNew) {
+      this.#outputNew(force, now);
+      if (this.max === before) recovery.nothingNew();
+      recovery.prefersNew = false;
+    }
+    if (this.max === before && this.#outputLost(now)) this.#outputNew(force, now);
+    this.activity?.change(this.#limitation(), now);
+    if (this.flight > 0) {
+      this.#forceAt = Infinity;
+      if (wasIdle || this.#retransmitAt === Infinity) this.#arm(now);
+      else if (this.max !== before && this.#probeAt !== Infinity) this.#armProbe(now);
+      this.#setTimer();
+    } else if (isAfter(this.end, this.max)) {
+      this.#armForce(now);
+    }
+  }
+
+  #outputNew(force: boolean, now: number): void {
+    const { recovery } = this;
+    const { scoreboard } = recovery;
+    let most = this.#mostAtOnce();
     for (;;) {
-      const sent = distance(this.nxt, this.una);
-      const unsent = distance(this.end, this.nxt);
-      if (unsent <= 0) break;
+      const unsent = distance(this.end, this.max);
+      if (unsent <= 0) return;
       const data = unsent - (this.finQueued ? 1 : 0);
-      const room = limit - sent;
+      const windowRoom = this.window - distance(this.max, this.una);
+      const { allowance } = recovery;
+      const room = Math.min(windowRoom, allowance);
       let length = Math.min(data, most, Math.max(0, room));
       // The device cuts full segments only: what is left over waits for its turn, and for Nagle.
       if (length > this.mss) length -= length % this.mss;
+      if (length > scoreboard.room * this.mss || scoreboard.room === 0) return;
       // A FIN needs no window of its own: it is no data that the peer must store.
       const fin = this.finQueued && length === data && room >= data;
       if (length === 0 && !fin) {
-        this.#windowLimited = congestionWindow <= this.window;
-        break;
+        this.#windowLimited = allowance <= windowRoom;
+        return;
       }
       if (length < this.mss && !fin && !force && !this.#mayBeShort(length, data, now)) {
-        if (length < data) this.#windowLimited = congestionWindow <= this.window;
-        break;
+        if (length < data) this.#windowLimited = allowance <= windowRoom;
+        return;
       }
-      if (!this.#emit(this.nxt, length, fin)) {
-        if (most > this.mss) {
-          // Long pages are few; a short one may be free.
-          most = this.mss;
-          continue;
+      if (!this.#emitNew(length, fin, now)) {
+        if (most === this.mss) {
+          this.#isStalled = true;
+          return;
         }
-        stalled = true;
-        break;
+        // Long pages are few; a short one may be free.
+        most = this.mss;
       }
-      const end = add(this.nxt, length + (fin ? 1 : 0));
-      if (isAfter(end, this.max)) {
-        if (this.flight === 0) this.retransmission.progressAt = now;
-        if (!this.#timing && this.nxt === this.max) {
-          this.#timing = true;
-          this.#timedEnd = end;
-          this.#timedAt = now;
-        }
-        this.max = end;
-        this.activity ??= new SendActivity();
-        this.activity.sent(end, this.bytesAcknowledged, now);
-        if (length < this.mss) this.nagle.sentShort(end);
-      }
-      this.nxt = end;
-      this.sentAt = now;
-      this.#stall = 0;
-    }
-    this.activity?.change(this.#limitation(), now);
-    if (this.nxt !== this.una) {
-      if (wasIdle || !this.#timer.armed) this.#arm(now);
-    } else if (isAfter(this.end, this.nxt)) {
-      this.#armForce(now, stalled);
     }
   }
 
   /** What keeps more from being sent, for {@link activity}. */
   #limitation(): number {
-    const left = distance(this.end, this.nxt);
+    const left = distance(this.end, this.max);
     if (left > 0) return this.#windowLimited || this.window >= this.congestion.window ? limitedByPath : limitedByPeer;
     if (this.flight === 0) return nothingToSend;
     return this.#connection.flow.isWriteWaiting ? limitedByBuffer : limitedByPath;
@@ -380,18 +362,66 @@ export class Sender {
   #mostAtOnce(): number {
     // One segment alone says CWR: of more, the device would let all say it.
     if (this.#connection.ecn?.mustConfirm === true) return this.mss;
-    return this.segmentation > this.mss && !this.recovery.recovering ? this.segmentation : this.mss;
+    return this.segmentation > this.mss && this.recovery.phase === phaseOpen ? this.segmentation : this.mss;
   }
 
-  /** RFC 3042: the first two duplicates let a new segment each leave. */
-  #limitedTransmit(): number {
-    const { recovering, duplicates } = this.recovery;
-    return recovering || this.max !== this.nxt ? 0 : Math.min(duplicates, 2) * this.mss;
+  #emitNew(length: number, fin: boolean, now: number): boolean {
+    if (!this.#emit(this.max, length, fin)) return false;
+    const end = add(this.max, length + (fin ? 1 : 0));
+    if (this.flight === 0) this.retransmission.progressAt = now;
+    this.recovery.sent(end, now);
+    this.bytesSent += length;
+    this.max = end;
+    this.activity ??= new SendActivity();
+    this.activity.sent(end, this.bytesAcknowledged, now);
+    if (length < this.mss) this.nagle.sentShort(end);
+    this.sentAt = now;
+    this.#stall = 0;
+    return true;
+  }
+
+  /** Sends again what is lost, as far as the congestion window allows. @returns whether that was all. */
+  #outputLost(now: number): boolean {
+    const { recovery } = this;
+    const { scoreboard } = recovery;
+    for (let place = scoreboard.nextLost(); place >= 0; place = scoreboard.nextLost()) {
+      const start = scoreboard.startOf(place);
+      const end = scoreboard.endOf(place);
+      const length = distance(end, start);
+      if (recovery.allowance < Math.min(length, this.mss)) {
+        this.#windowLimited = true;
+        return false;
+      }
+      // What a shrunk window does not take would be dropped; but the first one asks how large it is now.
+      if (start !== this.una && distance(end, this.una) > this.window) return false;
+      if (!this.#emitAgain(place, start, end, now)) return false;
+      if (start === this.una) this.#arm(now);
+    }
+    return true;
+  }
+
+  /** Sends what is between the two numbers once more. */
+  #emitAgain(place: number, start: number, end: number, now: number): boolean {
+    // More than a segment when the path has become narrower since.
+    for (let from = start; isBefore(from, end);) {
+      const left = distance(end, from);
+      const data = this.finQueued && end === add(this.finSequence, 1) ? left - 1 : left;
+      const length = Math.min(data, this.mss);
+      const fin = length === data && data < left;
+      if (!this.#emit(from, length, fin)) return false;
+      from = add(from, length + (fin ? 1 : 0));
+      this.retransmits++;
+      this.bytesRetransmitted += length;
+      this.#context.counters.segmentsRetransmitted++;
+    }
+    this.#repeatedEnd = later(this.#repeatedEnd, end);
+    this.#repeatedAt = now;
+    this.recovery.sentAgain(place, distance(end, start), now);
+    this.sentAt = now;
+    return true;
   }
 
   #mayBeShort(length: number, data: number, now: number): boolean {
-    // Sent before: Nagle has had his say.
-    if (isBefore(this.nxt, this.max)) return true;
     // RFC 9293 §3.8.6.2.1: all there is, or half of the largest window ever offered.
     if (length === data) return this.nagle.mayLeave(this.una, now);
     return length * 2 >= this.maxWindow;
@@ -399,54 +429,98 @@ export class Sender {
 
   #emit(sequence: number, length: number, fin: boolean): boolean {
     const offset = distance(sequence, this.una);
-    const isLast = offset + length === this.buffer.length;
     let flags = flagAck;
-    if (length > 0 && isLast) flags |= flagPsh;
+    if (length > 0 && offset + length === this.buffer.length) flags |= flagPsh;
     if (fin) flags |= flagFin;
-    if (!this.#connection.transmit(flags, sequence, offset, length)) return false;
-    if (isBefore(sequence, this.max)) {
-      this.#repeatedEnd = later(this.#repeatedEnd, add(sequence, length + (fin ? 1 : 0)));
-      this.#repeatedAt = this.#context.timers.now();
-      this.retransmits++;
-      this.bytesRetransmitted += Math.min(length, distance(this.max, sequence));
-      this.#context.counters.segmentsRetransmitted++;
-    }
-    // A segment that repeats may go on beyond what was sent.
-    this.bytesSent += Math.max(0, distance(add(sequence, length), this.max));
-    return true;
+    return this.#connection.transmit(flags, sequence, offset, length);
   }
 
+  // ---- time
+
+  /** The retransmission timer starts anew (RFC 6298 §5.1), and with it that of the tail loss probe. */
   #arm(now: number): void {
-    this.#timer.set(now + this.retransmission.timeout(this.rtt.rto));
+    this.#retransmitAt = now + this.retransmission.timeout(this.rtt.rto);
+    this.#armProbe(now);
+  }
+
+  #armProbe(now: number): void {
+    const wait = this.recovery.probeTimeout;
+    // RFC 8985 §7.2: never after the retransmission timer.
+    this.#probeAt = wait === Infinity ? Infinity : Math.min(now + wait, this.#retransmitAt);
+  }
+
+  /** After an ACK. */
+  #rearm(now: number, restart: boolean): void {
+    if (this.flight === 0) {
+      this.#retransmitAt = Infinity;
+      this.#probeAt = Infinity;
+    } else if (restart) {
+      this.#arm(now);
+    } else if (this.#probeAt !== Infinity && this.recovery.probeTimeout === Infinity) {
+      this.#probeAt = Infinity;
+    }
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
+    const next = Math.min(this.#retransmitAt, this.#probeAt, this.recovery.reorderAt, this.#forceAt);
+    if (next === Infinity) this.#timer.cancel();
+    else if (next !== this.#timer.deadline) this.#timer.set(next);
+  }
+
+  #stopTimers(): void {
+    this.#retransmitAt = Infinity;
+    this.#probeAt = Infinity;
+    this.#forceAt = Infinity;
+    this.recovery.reorderAt = Infinity;
+    this.#timer.cancel();
   }
 
   /** Nothing is in flight, and what there is to send may not leave: sets when it is tried all the same. */
-  #armForce(now: number, stalled: boolean): void {
-    if (stalled) {
+  #armForce(now: number): void {
+    if (this.#isStalled) {
       if (this.#stall === 0) this.retransmission.progressAt = now;
-      this.#timer.set(now + Math.min(longestStall, firstStall * 2 ** this.#stall));
+      this.#forceAt = now + Math.min(longestStall, firstStall * 2 ** this.#stall);
       if (this.#stall < 16) this.#stall++;
-    } else if (this.#timer.armed) {
+    } else if (this.#forceAt !== Infinity) {
       // Another write does not put off a probe; the end of a cork may bring it forward.
       return;
     } else if (this.window === 0) {
       this.retransmission.progressAt = now;
-      this.#timer.set(now + this.persist.interval(this.rtt.rto));
+      this.#forceAt = now + this.persist.interval(this.rtt.rto);
     } else {
-      this.#timer.set(this.nagle.isCorked(now) ? this.nagle.corkedUntil : now + overrideDelay);
+      this.#forceAt = this.nagle.isCorked(now) ? this.nagle.corkedUntil : now + overrideDelay;
     }
+    this.#setTimer();
   }
 
   /** The timer expired in a state in which data can be sent. @returns false when the connection is hopeless. */
   timerExpired(): boolean {
     const now = this.#context.timers.now();
-    if (this.nxt === this.una && this.flight === 0 && !isAfter(this.end, this.nxt)) return true;
+    const { recovery } = this;
+    if (this.flight === 0) return this.#forced(now);
+    if (recovery.reorderAt <= now) {
+      recovery.reorderingExpired(now);
+      this.output(false);
+    }
+    if (this.#probeAt <= now) {
+      this.#probeTail(now);
+    } else if (this.#retransmitAt <= now) {
+      if (this.retransmission.isHopeless(now, this.#context.limits.userTimeout)) return false;
+      this.#timeout(now);
+    }
+    this.#setTimer();
+    return true;
+  }
+
+  /** Nothing is in flight, and what there is to send has waited long enough. */
+  #forced(now: number): boolean {
+    this.#forceAt = Infinity;
+    if (!isAfter(this.end, this.max)) return true;
     // The time between a probe's answer and the next probe is no silence of the peer's.
-    const isProbing = this.nxt === this.una && this.window === 0;
-    if (isProbing && !this.persist.unanswered) this.retransmission.progressAt = now;
+    if (this.window === 0 && !this.persist.unanswered) this.retransmission.progressAt = now;
     if (this.retransmission.isHopeless(now, this.#context.limits.userTimeout)) return false;
-    if (this.nxt !== this.una) this.#timeout(now);
-    else if (this.window === 0) this.#probe(now);
+    if (this.window === 0) this.#probe(now);
     else this.output(true);
     return true;
   }
@@ -454,15 +528,29 @@ export class Sender {
   /** RFC 6298 §5.4 to 5.6. */
   #timeout(now: number): void {
     this.#context.counters.retransmissionTimeouts++;
-    this.congestion.timeout(this.flight, this.retransmission.count === 0, now);
+    this.recovery.timedOut(this.retransmission.count, now);
     this.#connection.ecn?.reduced(this.max);
     this.retransmission.timedOut();
-    this.recovery.timedOut(this.max);
-    this.#timing = false;
-    this.nxt = this.una;
-    this.#timer.cancel();
-    this.output(true);
-    if (this.nxt !== this.una) this.#arm(now);
+    this.#retransmitAt = Infinity;
+    this.output(false);
+    if (this.#retransmitAt === Infinity) this.#arm(now);
+  }
+
+  /** RFC 8985 §7.3: sends something new, beyond the congestion window if need be, or else the last segment again. */
+  #probeTail(now: number): void {
+    const { recovery } = this;
+    const { scoreboard } = recovery;
+    this.#context.counters.tailLossProbes++;
+    const before = this.max;
+    const unsent = distance(this.end, this.max);
+    const data = unsent - (this.finQueued ? 1 : 0);
+    const length = Math.min(data, this.mss);
+    const isNew = length > 0 && length <= this.window - this.flight && scoreboard.room > 0;
+    if (isNew) this.#emitNew(length, this.finQueued && length === data, now);
+    else this.#emitAgain(scoreboard.last, scoreboard.startOf(scoreboard.last), scoreboard.endOf(scoreboard.last), now);
+    recovery.probed(this.max !== before);
+    this.#probeAt = Infinity;
+    this.#arm(now);
   }
 
   /** A zero-window probe: the next byte, or the FIN, which the peer must answer. SND.NXT stays. */
@@ -472,15 +560,13 @@ export class Sender {
     const fin = this.finQueued && this.una === this.finSequence;
     if (this.#emit(this.una, length, fin)) this.#probeEnd = add(this.una, 1);
     this.persist.probed();
-    this.#timer.set(now + this.persist.interval(this.rtt.rto));
+    this.#forceAt = now + this.persist.interval(this.rtt.rto);
+    this.#setTimer();
   }
 
-  /** The path takes only `mss` bytes of payload: cuts anew, from the first unacknowledged byte (RFC 1191 §6.4). */
+  /** The path takes only `mss` bytes of payload: what was longer is cut anew (RFC 1191 §6.4). */
   reduceMss(mss: number): void {
     this.mss = mss;
-    this.congestion.setSegmentSize(mss);
-    this.recovery.timedOut(this.max);
-    this.#timing = false;
-    this.nxt = this.una;
+    this.recovery.cut(mss);
   }
 }

@@ -113,7 +113,7 @@ describe("RFC 5681 and 6582: congestion control", () => {
     expect(t.takeAll()).toHaveLength(4);
   });
 
-  test("the third duplicate ACK retransmits; each further one inflates; a full ACK deflates", async () => {
+  test("RFC 6937: the third duplicate ACK retransmits, then every second one sends something new", async () => {
     const { t, flow, info } = await open();
     void flow.write(new Uint8Array(100_000));
     expect(t.takeAll()).toHaveLength(10);
@@ -125,13 +125,18 @@ describe("RFC 5681 and 6582: congestion control", () => {
     expect(duplicate()).toEqual(["A 10001:11001 ack 1"]);
     expect(duplicate()).toEqual(["A 11001:12001 ack 1"]);
     expect(duplicate()).toEqual(["A 1:1001 ack 1"]);
-    // RFC 5681 §3.2 step 2: those two do not count.
-    expect(info()).toMatchObject({ slowStartThreshold: 5000, congestionWindow: 8000 });
-    for (let round = 4; round <= 7; round++) expect(duplicate()).toEqual([]);
-    expect(duplicate()).toEqual(["A 12001:13001 ack 1"]);
+    expect(info()).toMatchObject({ recovery: "recovery", slowStartThreshold: 5000, congestionWindow: 9000 });
+    expect([4, 5, 6, 7, 8, 9].map(duplicate)).toEqual([
+      [],
+      [],
+      ["A 12001:13001 ack 1"],
+      [],
+      [],
+      ["A 13001:14001 ack 1"],
+    ]);
     t.receive({ flags: "A", seq: 1, ack: 12_001 });
-    expect(info().congestionWindow).toBe(5000);
-    expect(t.takeAll()).toHaveLength(4);
+    expect(info()).toMatchObject({ recovery: "open", congestionWindow: 5000 });
+    expect(t.takeAll()).toEqual(["A 14001:15001 ack 1", "A 15001:16001 ack 1", "A 16001:17001 ack 1"]);
     expect(t.tcp.statistics.fastRetransmits).toBe(1);
   });
 

@@ -17,6 +17,11 @@ export interface TcpStatistics {
   readonly fastRetransmits: number;
   /** Retransmission timeouts. */
   readonly retransmissionTimeouts: number;
+  readonly tailLossProbes: number;
+  /** Recoveries and timeouts that were for nothing, and taken back. */
+  readonly spuriousRecoveries: number;
+  /** Duplicates that peers report to have got from us (RFC 2883). */
+  readonly duplicatesReported: number;
   /** Segments too short, or with a data offset that does not fit. */
   readonly malformed: number;
   readonly badChecksums: number;
@@ -67,6 +72,9 @@ export class Counters {
   segmentsRetransmitted = 0;
   fastRetransmits = 0;
   retransmissionTimeouts = 0;
+  tailLossProbes = 0;
+  spuriousRecoveries = 0;
+  duplicatesReported = 0;
   malformed = 0;
   badChecksums = 0;
   resetsSent = 0;
@@ -113,6 +121,12 @@ export interface ConnectionStatistics {
   /** Bytes sent and not acknowledged; written and not sent. */
   readonly inFlight: number;
   readonly notSent: number;
+  /** Of what is in flight: SACKed, held for lost, sent again. */
+  readonly sacked: number;
+  readonly lost: number;
+  readonly repeating: number;
+  /** What recovery is about: nothing, a loss that ACKs told of, or one that the timer found. */
+  readonly recovery: "open" | "recovery" | "loss";
   readonly sendWindow: number;
   readonly sendBuffered: number;
   readonly receiveWindow: number;
@@ -144,6 +158,7 @@ export interface ConnectionStatistics {
   readonly ecnEchoes: number;
   readonly windowShift: readonly [send: number, receive: number];
   readonly timestamps: boolean;
+  readonly sack: boolean;
   /** Memory held by the two buffers. */
   readonly memory: number;
 }

@@ -20,7 +20,9 @@ import { InitialNumbers } from "./isn.ts";
 import { ListenerTable, TcpListenerState } from "./listener.ts";
 import { checkChoice, connectionOptions, type OwnConnectOptions, type OwnListenOptions } from "./options.ts";
 import { isNewIncarnation, PassiveOpen } from "./passive-open.ts";
+import { SackReader } from "./sack.ts";
 import { Segment } from "./segment.ts";
+import { SegmentRecordPool } from "./segment-records.ts";
 import { add } from "./sequence.ts";
 import { type ConnectionStatistics, Counters, type TcpStatistics } from "./statistics.ts";
 import { TimeWait, TimeWaitTable } from "./time-wait.ts";
@@ -79,6 +81,8 @@ class OwnTcp implements TcpHost, TcpContext {
   readonly counters: Counters = new Counters();
   readonly limits: TcpLimits;
   readonly pool: BufferPool;
+  readonly segmentRecords: SegmentRecordPool = new SegmentRecordPool();
+  readonly sackReader: SackReader = new SackReader();
   readonly numbers: InitialNumbers;
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;

@@ -9,9 +9,12 @@ import type { Counters } from "./statistics.ts";
 import {
   flagRst,
   headerSize,
+  SackBlocks,
+  sackSize,
   synOptionsSize,
   timestampSize,
   writeHeader,
+  writeSack,
   writeSynOptions,
   writeTimestamp,
 } from "./wire.ts";
@@ -48,6 +51,8 @@ class SendChoices {
 
 /** Builds segments in pages of the network layer and sends them. Allocates nothing. */
 export class Transmitter {
+  /** Goes with the next segment, as far as there is room for it beside timestamps. */
+  readonly sack: SackBlocks = new SackBlocks();
   readonly #ip: Ip;
   readonly #counters: Counters;
   readonly #choices: SendChoices;
@@ -82,7 +87,9 @@ export class Transmitter {
     dontFragment: boolean,
     ecn: number,
   ): boolean {
-    const headerLength = timestamp ? headerSize + timestampSize : headerSize;
+    const blocks = timestamp ? Math.min(3, this.sack.count) : this.sack.count;
+    this.sack.count = 0;
+    const headerLength = (timestamp ? headerSize + timestampSize : headerSize) + sackSize(blocks);
     const isLong = length > segmentSize;
     const page = this.#ip.allocate(isLong ? headerLength + length : undefined, pair.remote);
     if (page === undefined) {
@@ -102,6 +109,7 @@ export class Transmitter {
       window,
     );
     if (timestamp) writeTimestamp(bytes, headroom + headerSize, timestampValue, timestampEcho);
+    if (blocks > 0) writeSack(bytes, headroom + headerLength - sackSize(blocks), this.sack, blocks);
     if (payload !== null) payload.copyTo(payloadOffset, length, bytes, headroom + headerLength);
     const total = headerLength + length;
     leaveChecksum(page, pair, total);
@@ -118,7 +126,7 @@ export class Transmitter {
     return false;
   }
 
-  /** Sends a SYN or SYN-ACK. `windowShift` −1 and `timestamp` false leave their options out. */
+  /** Sends a SYN or SYN-ACK. `windowShift` −1, `sackPermitted` and `timestamp` false leave their options out. */
   syn(
     pair: EndpointPair,
     flags: number,
@@ -127,6 +135,7 @@ export class Transmitter {
     window: number,
     mss: number,
     windowShift: number,
+    sackPermitted: boolean,
     timestamp: boolean,
     timestampValue: number,
     timestampEcho: number,
@@ -137,9 +146,10 @@ export class Transmitter {
       return false;
     }
     const bytes = page.bytes;
-    const total = headerSize + synOptionsSize(windowShift, timestamp);
+    const total = headerSize + synOptionsSize(windowShift, sackPermitted, timestamp);
     writeHeader(bytes, headroom, pair.localPort, pair.remotePort, sequence, acknowledgement, total, flags, window);
-    writeSynOptions(bytes, headroom + headerSize, mss, windowShift, timestamp, timestampValue, timestampEcho);
+    const at = headroom + headerSize;
+    writeSynOptions(bytes, at, mss, windowShift, sackPermitted, timestamp, timestampValue, timestampEcho);
     leaveChecksum(page, pair, total);
     this.#choices.source = pair.local;
     this.#choices.dontFragment = true;

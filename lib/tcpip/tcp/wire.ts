@@ -33,6 +33,8 @@ export const headerSize = 20;
 export const maxOptions = 40;
 /** Bytes of the timestamps option with the padding that aligns it (RFC 7323 appendix A). */
 export const timestampSize = 12;
+/** Bytes of the largest SACK option, four blocks without timestamps, with its padding (RFC 2018 §3). */
+export const maxSackSize = 36;
 
 const kindEnd = 0;
 const kindNop = 1;
@@ -118,12 +120,13 @@ export function readOptions(bytes: Uint8Array, offset: number, end: number, into
 }
 
 /** Bytes that {@link writeSynOptions} will write. */
-export function synOptionsSize(windowShift: number, timestamp: boolean): number {
-  return 4 + (windowShift >= 0 ? 4 : 0) + (timestamp ? timestampSize : 0);
+export function synOptionsSize(windowShift: number, sackPermitted: boolean, timestamp: boolean): number {
+  return 4 + (windowShift >= 0 ? 4 : 0) + (timestamp ? timestampSize : 0) + (sackPermitted ? 4 : 0);
 }
 
 /**
- * Writes the options of a SYN: maximum segment size, window scale unless `windowShift` is −1, timestamps when wanted.
+ * Writes the options of a SYN: maximum segment size, window scale unless `windowShift` is −1, SACK-permitted and
+ * timestamps when wanted.
  *
  * @returns the offset behind them.
  */
@@ -132,6 +135,7 @@ export function writeSynOptions(
   offset: number,
   mss: number,
   windowShift: number,
+  sackPermitted: boolean,
   timestamp: boolean,
   timestampValue: number,
   timestampEcho: number,
@@ -149,7 +153,43 @@ export function writeSynOptions(
     bytes[at + 3] = windowShift;
     at += 4;
   }
+  if (sackPermitted) {
+    bytes[at] = kindNop;
+    bytes[at + 1] = kindNop;
+    bytes[at + 2] = kindSackPermitted;
+    bytes[at + 3] = 2;
+    at += 4;
+  }
   return timestamp ? writeTimestamp(bytes, at, timestampValue, timestampEcho) : at;
+}
+
+/** What an ACK says to have arrived early, before it is written: block i is edges 2i and 2i + 1, sequence numbers. */
+export class SackBlocks {
+  count = 0;
+  readonly edges: Int32Array = new Int32Array(8);
+
+  /** Adds a block, when it has a place. */
+  add(left: number, right: number): void {
+    if (this.count === 4) return;
+    this.edges[this.count * 2] = left;
+    this.edges[this.count * 2 + 1] = right;
+    this.count++;
+  }
+}
+
+/** Bytes of a SACK option of so many blocks, with the padding that aligns it. */
+export function sackSize(blocks: number): number {
+  return blocks === 0 ? 0 : 4 + blocks * 8;
+}
+
+/** Writes the first `blocks` blocks as an aligned option; returns the offset behind it. */
+export function writeSack(bytes: Uint8Array, offset: number, sack: SackBlocks, blocks: number): number {
+  bytes[offset] = kindNop;
+  bytes[offset + 1] = kindNop;
+  bytes[offset + 2] = kindSack;
+  bytes[offset + 3] = 2 + blocks * 8;
+  for (let edge = 0; edge < blocks * 2; edge++) writeInt32(bytes, offset + 4 + edge * 4, sack.edges[edge] ?? 0);
+  return offset + sackSize(blocks);
 }
 
 /** Writes the twelve bytes of an aligned timestamps option; returns the offset behind them. */
