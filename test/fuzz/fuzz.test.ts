@@ -1,8 +1,9 @@
-// Every fuzz target for a moment, always with the same inputs; `node scripts/soak.mjs` takes minutes and new ones.
+// Every fuzz target: the inputs kept in corpus/, then others for a moment, always the same; `node scripts/soak.mjs` takes minutes and new ones.
 import { performance } from "node:perf_hooks";
 import process from "node:process";
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
 import { afterAll, describe, expect, test } from "vitest";
+import { readCorpus } from "./corpus.ts";
 import { fuzz } from "./fuzzer.ts";
 import { describeFailure } from "./report.ts";
 import { fuzzFiles } from "./targets.ts";
@@ -24,9 +25,11 @@ describe(`fuzz, seed ${seed}`, () => {
       expect(names.get(target.name), `the name "${target.name}" is taken`).toBeUndefined();
       names.set(target.name, file);
       const end = performance.now() + seconds * 1000;
-      const { failure, runs } = await fuzz(target, { seed, watchdog, expired: () => performance.now() >= end });
+      const kept = readCorpus(target.name);
+      const all = { ...target, seeds: [...target.seeds, ...kept] };
+      const { failure, runs } = await fuzz(all, { seed, watchdog, expired: () => performance.now() >= end });
       if (failure !== undefined) throw new Error(describeFailure(target.name, seed, failure));
-      expect(runs).toBeGreaterThan(target.seeds.length);
+      expect(runs).toBeGreaterThan(all.seeds.length);
     },
     (seconds + 60) * 1000,
   );
