@@ -85,12 +85,13 @@ test("instrumented code does the same, and counts what ran", () => {
       }
     }`;
   const { contents, used } = instrument("a.ts", source, 5);
-  // What runs here is the text above.
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval, no-new-func
-  const make = (text: string) => new Function("tesseraeBlockCounts", `${text}; return grade;`);
+  const make = (text: string) =>
+    // What runs here is the text above.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval, no-new-func
+    new Function("tesseraeBlockCounts", `${text}; return grade;`) as (counts: Uint32Array) => (n: number) => string;
   const counts = new Uint32Array(5 + used);
-  const counted = make(contents)(counts) as (n: number) => string;
-  const plain = make(source)(counts) as (n: number) => string;
+  const counted = make(contents)(counts);
+  const plain = make(source)(counts);
   for (const n of [-1, 0, 1, 2, 5]) expect(counted(n)).toBe(plain(n));
   expect([...counts.subarray(0, 5)]).toEqual([0, 0, 0, 0, 0]);
   // The body of the function, for each call, and the operand that no call needs.
