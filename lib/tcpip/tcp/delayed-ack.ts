@@ -13,13 +13,22 @@ export class DelayedAck {
   pending = 0;
   /** The largest segment seen: what "full" means. Starts at the default of RFC 9293 §3.7.1. */
   #largest = 536;
+  /** The largest that came in one frame: several segments, where the device joins them. */
+  #largestFrame = 536;
   #quick = quickSegments;
 
-  /** Data arrived in order. Whether to acknowledge once the batch is through. */
-  received(length: number): boolean {
-    this.pending += length;
+  /**
+   * Data arrived in order. Whether to acknowledge once the batch is through.
+   *
+   * @param moved how much there is to acknowledge: more than came, when it filled a gap
+   * @param length how much came in one frame
+   * @param mss the largest segment that the peer may send
+   */
+  received(moved: number, length: number, mss: number): boolean {
+    this.pending += moved;
+    if (length > this.#largestFrame) this.#largestFrame = length;
     if (length >= this.#largest) {
-      this.#largest = length;
+      this.#largest = Math.min(length, mss);
       if (this.#quick > 0) {
         this.#quick--;
         return true;
@@ -30,7 +39,7 @@ export class DelayedAck {
 
   /** Whether so much is unacknowledged that the ACK should not even wait for the end of the batch. */
   get isOverdue(): boolean {
-    return this.pending >= segmentsPerBatch * this.#largest;
+    return this.pending >= segmentsPerBatch * this.#largestFrame;
   }
 
   /** An ACK has left. */

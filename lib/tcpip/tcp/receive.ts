@@ -178,7 +178,7 @@ export class Receiver {
     this.bytesReceived += moved;
     if (discard) this.buffer.discard();
     // RFC 5681 §4.2: at once, too, when a gap is filled, in part or whole.
-    if (this.delayed.received(moved) || hadGap) this.ackNow = true;
+    if (this.delayed.received(moved, length, this.mss) || hadGap) this.ackNow = true;
     else this.ackLater = true;
   }
 

@@ -72,6 +72,35 @@ describe("RFC 5681 §4.2: acknowledging", () => {
     t.receive({ flags: "A", seq, ack: 1, length: 1000 });
     expect(t.takeAll()).toEqual([`A 1 ack ${String(seq + 4000)}`]);
   });
+
+  test("RFC 5681 §4.2: a gap that was filled makes no segment look larger: every second one is acknowledged", async () => {
+    const { t } = await open();
+    let seq = warmUp(t);
+    for (let index = 1; index <= 10; index++) {
+      t.receive({ flags: "A", seq: seq + index * 1000, ack: 1, length: 1000 });
+    }
+    t.receive({ flags: "A", seq, ack: 1, length: 1000 });
+    t.takeAll();
+    seq += 11_000;
+    for (let index = 0; index < 6; index++, seq += 1000) {
+      t.receive({ flags: "A", seq, ack: 1, length: 1000 });
+      t.tcp.flush();
+    }
+    expect(t.takeAll()).toEqual([seq - 4000, seq - 2000, seq].map((ack) => `A 1 ack ${String(ack)}`));
+  });
+
+  test("RFC 5681 §4.2: nor do segments that the device has joined", async () => {
+    const { t } = await open();
+    let seq = warmUp(t);
+    t.receive({ flags: "A", seq, ack: 1, length: 12_000 });
+    t.takeAll();
+    seq += 12_000;
+    for (let index = 0; index < 4; index++, seq += 1460) {
+      t.receive({ flags: "A", seq, ack: 1, length: 1460 });
+      t.tcp.flush();
+    }
+    expect(t.takeAll()).toEqual([seq - 2920, seq].map((ack) => `A 1 ack ${String(ack)}`));
+  });
 });
 
 describe("RFC 9293 §3.8.6: our window", () => {
