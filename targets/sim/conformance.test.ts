@@ -1,4 +1,5 @@
 import { IpAddress } from "@tesserae/device/address";
+import type { Timers } from "@tesserae/device/clock";
 import type { Random } from "@tesserae/device/random";
 import { consoleSuite } from "@tesserae/conformance/console";
 import { netifSuite } from "@tesserae/conformance/netif";
@@ -94,9 +95,12 @@ function eachInWorld<Subject>(cases: Suite<Subject>, subject: (world: World) => 
   }
 }
 
-describe("the contract of Timers", () => eachInWorld(timersSuite, (world) => world.host("a").timers));
+describe("the contract of Timers", () => eachInWorld<Timers>(timersSuite, (world): Timers => world.host("a").timers));
 describe("the contract of Timers, on a clock that is fast", () =>
-  eachInWorld(timersSuite, (world) => world.host("a", { clock: { rate: 1.37, offset: -5000 } }).timers));
+  eachInWorld<Timers>(
+    timersSuite,
+    (world): Timers => world.host("a", { clock: { rate: 1.37, offset: -5000 } }).timers,
+  ));
 describe("the contract of Random", () => eachInWorld<Random>(randomSuite, (world): Random => world.host("a").random));
 describe("the contract of Resolver", () =>
   eachInWorld(resolverSuite, (world) => {

@@ -40,6 +40,12 @@ export class FrameStore {
     return page;
   }
 
+  /** Makes a page hold a copy of another frame of the same length. */
+  copyInto(page: Page, bytes: Uint8Array, offset: number, length: number): void {
+    page.reset();
+    copyBytes(page.bytes, headroom, bytes, offset, length);
+  }
+
   /** An interface hands a page over to a link. @throws RangeError when the page is not its. */
   send(page: Page, owner: number): void {
     this.#check(page, owner);

@@ -4,26 +4,24 @@ import type { Timers } from "@tesserae/device/clock";
 import type { WritableKv } from "@tesserae/device/kv";
 import type { Resolver } from "@tesserae/device/resolver";
 import type { Stack } from "@tesserae/device/stack";
-import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
+import type { ForwardStatistics } from "@tesserae/tcpip/forward/statistics";
+import type { Nat } from "@tesserae/tcpip/nat/nat";
+import type { IpStack } from "@tesserae/tcpip/stack/stack";
 import { SimConsole } from "./console.ts";
 import { Disk, type DiskOptions } from "./disk.ts";
 import { DiskStore, type DiskStoreOptions } from "./disk-store.ts";
+import { createHostStack, type HostForwarding, type HostInterface, type HostStack } from "./host-stack.ts";
 import { HostTimers, type ClockSkew } from "./host-timers.ts";
-import type { PathSettings } from "./link-settings.ts";
 import type { Nic } from "./nic.ts";
 import type { SeededRandom } from "./random.ts";
 
-export interface HostOptions {
-  /** `10.0.0.1/24`, or `dhcp`. Default: the next free address of 10.0.0.0/16. */
-  readonly ipv4?: string;
-  /** Where packets for other networks go. */
-  readonly gateway?: string;
-  /** The path to its LAN, where it differs from the world's. */
-  readonly link?: PathSettings;
-  /** The LAN its first interface is plugged into. Default `lan`; false: none, the scenario links it. */
-  readonly lan?: string | false;
-  /** 576 to 65,535 bytes. Default 1500. */
-  readonly mtu?: number;
+export interface HostOptions extends HostInterface {
+  /** Its interfaces, when there are several; then what the host's options say of one does not count. */
+  readonly interfaces?: readonly HostInterface[];
+  /** Whether it passes packets on between its interfaces, and how. Default false. */
+  readonly forwarding?: boolean | HostForwarding;
+  /** Whether it gets all frames of its LAN that a switch floods. Default: when it has no stack. */
+  readonly promiscuous?: boolean;
   readonly clock?: ClockSkew;
   /** False: it has interfaces only, and the frames are the scenario's. Default true. */
   readonly stack?: boolean;
@@ -58,6 +56,10 @@ export interface HostWorld {
   task<T>(host: Host, name: string, service: boolean, body: () => Promise<T> | T): PromiseLike<T>;
   /** Forgets the tasks of a host that crashes. */
   crashed(host: Host): void;
+  /** Something that lasts begins or is over, in words. */
+  condition(text: string, on: boolean): void;
+  /** The host has the addresses that it has now. */
+  addressed(host: Host): void;
   makeNic(host: Host): Nic;
   readonly resolver: Resolver;
 }
@@ -68,6 +70,8 @@ export class Host {
   /** 0 for the first host of the world. */
   readonly index: number;
   readonly options: HostOptions;
+  /** What is known of its interfaces, in their order. */
+  readonly interfaces: readonly HostInterface[];
   /** Knows the names of all hosts. */
   readonly resolver: Resolver;
   readonly #world: HostWorld;
@@ -85,7 +89,7 @@ export class Host {
   #attachedStore: WritableKv | undefined = undefined;
   #ready: Promise<void>;
   #stack: Stack | undefined = undefined;
-  #ownStack: IpStack | undefined = undefined;
+  #made: HostStack | undefined = undefined;
   #isReady: () => void = () => undefined;
   #wasReady = false;
   #boot: () => void = () => undefined;
@@ -102,8 +106,12 @@ export class Host {
     this.#timers = new HostTimers(world.timers, options.clock ?? {}, (error) => world.report(name, error));
     this.#console = new SimConsole((line) => world.note(name, line));
     this.#ready = this.#getReady();
-    const { ipv4 } = options;
-    this.#configured = ipv4 === "dhcp" ? undefined : ipv4 === undefined ? automatic(index) : Prefix.parse(ipv4);
+    const given = options.interfaces ?? [options];
+    const [first] = given;
+    if (first === undefined) throw new RangeError(`host "${name}" has no interface`);
+    this.#configured =
+      first.ipv4 === "dhcp" ? undefined : first.ipv4 === undefined ? automatic(index) : Prefix.parse(first.ipv4);
+    this.interfaces = [{ ...first, ipv4: this.#configured?.toString() ?? "dhcp" }, ...given.slice(1)];
   }
 
   /** Its clock and timers, and those of its stack. Others after each restart, whose monotonic clock begins at 0. */
@@ -201,15 +209,25 @@ export class Host {
 
   /** As {@link Host.stack}, with what our own has beside the signature: ICMP, IPv4, statistics. Not of images. */
   get ownStack(): IpStack {
-    if (this.#ownStack === undefined) {
+    if (this.#made === undefined) {
       throw new TypeError(`host "${this.name}" has no stack of its own (yet): await host.ready`);
     }
-    return this.#ownStack;
+    return this.#made.stack;
   }
 
   /** The host's own stack, when it has one: also after it was closed. */
   get closedStack(): IpStack | undefined {
-    return this.#ownStack;
+    return this.#made?.stack;
+  }
+
+  /** What it counts as a router, if it is one. */
+  get forwarding(): ForwardStatistics | undefined {
+    return this.#made?.forwarding?.statistics;
+  }
+
+  /** The addresses that it translates, if it does. */
+  get nat(): Nat | undefined {
+    return this.#made?.nat;
   }
 
   /**
@@ -234,7 +252,7 @@ export class Host {
   crash(): void {
     if (!this.#up) throw new TypeError(`host "${this.name}" is down already`);
     this.#up = false;
-    this.#world.note(this.name, "crash");
+    this.#world.condition(`${this.name} is down`, true);
     this.#timers.stop();
     this.#console.unplug();
     // In memory, so it is done before any later event.
@@ -243,7 +261,7 @@ export class Host {
     this.#attachedDisk = undefined;
     this.#attachedStore = undefined;
     this.#stack = undefined;
-    this.#ownStack = undefined;
+    this.#made = undefined;
     for (const [index, nic] of this.#netifs.entries()) this.#netifs[index] = nic.successor();
     if (this.#wasReady) this.#ready = this.#getReady();
     this.#world.crashed(this);
@@ -264,7 +282,7 @@ export class Host {
     this.#timers = new HostTimers(world.timers, this.#timers.skew, (error) => world.report(name, error), true);
     this.#lifeRandom = this.#random.fork(`life ${this.#life}`);
     this.#console = new SimConsole((line) => world.note(name, line), this.#console);
-    world.note(name, "restart");
+    world.condition(`${name} is down`, false);
     this.#boot();
     return this.#ready;
   }
@@ -279,7 +297,7 @@ export class Host {
   pause(milliseconds?: number): void {
     if (!this.#up) throw new TypeError(`host "${this.name}" is down`);
     const timers = this.#timers;
-    this.#world.note(this.name, "pause");
+    this.#world.condition(`${this.name} stands still`, true);
     timers.pause();
     for (const nic of this.#netifs) nic.pause();
     if (milliseconds === undefined) return;
@@ -296,7 +314,7 @@ export class Host {
     const nics = [...this.#netifs];
     const wake = (): void => {
       if (this.#timers !== timers || !timers.paused || timers.stopped) return;
-      this.#world.note(this.name, "resume");
+      this.#world.condition(`${this.name} stands still`, false);
       timers.resume();
       for (const nic of nics) nic.resume();
     };
@@ -312,39 +330,40 @@ export class Host {
   /** Makes the host's own stack. Called by the world, once a life. */
   async start(): Promise<void> {
     const life = this.#life;
-    const { gateway, stack: wanted } = this.options;
-    const address = this.#configured;
+    const { forwarding = false, stack: wanted } = this.options;
     if (wanted === false) {
       this.#settled();
       return;
     }
-    const stack = await createStack({
-      netif: this.netif,
+    // The first one at least.
+    if (this.#netifs.length === 0) this.addNetif();
+    const made = await createHostStack({
+      netifs: this.#netifs,
+      interfaces: this.interfaces,
+      forwarding,
       timers: this.timers,
       random: this.random.fork("stack"),
       onError: (error) => {
         if (life === this.#life && this.#up) this.#world.report(this.name, error);
       },
-      ipv4:
-        address === undefined
-          ? { kind: "dhcp" }
-          : { kind: "static", address, ...(gateway === undefined ? {} : { gateway: IpAddress.parse(gateway) }) },
     });
     if (life !== this.#life || !this.#up) return;
-    this.#ownStack = stack;
-    this.adopt(stack, life);
+    this.#made = made;
+    this.adopt(made.stack, life);
   }
 
   /** Takes the stack that the host's image has made in that life. Called by the world. */
   adopt(stack: Stack, life: number): void {
     if (life !== this.#life || !this.#up) return;
     this.#stack = stack;
+    this.#world.addressed(this);
     this.#settled();
   }
 
   /** Closes the host's own stack and its interfaces. Called by the world. */
   async close(): Promise<void> {
-    await this.#ownStack?.close();
+    this.#made?.forwarding?.close();
+    await this.#made?.stack.close();
     for (const netif of this.#netifs) await netif.close();
   }
 

@@ -1,4 +1,4 @@
-import { MacAddress } from "@tesserae/device/address";
+import { IpAddress, MacAddress } from "@tesserae/device/address";
 import type { Netif } from "@tesserae/device/netif";
 import { headroom } from "@tesserae/device/page";
 import fc from "fast-check";
@@ -86,6 +86,117 @@ describe("a link", () => {
     expect(Math.abs(wrong.length - 20)).toBeLessThan(15);
   });
 
+  test("takes settings for each direction", async () => {
+    const world = createWorld();
+    const a = world.host("a");
+    const b = world.host("b");
+    const link = world.link(a, b, { delay: 10, forward: { delay: 30 }, backward: { bandwidth: 1_000_000 } });
+    a.run(async () => {
+      await b.ready;
+      await a.ownStack.icmp.ping(b.address);
+      // 98 bytes of a ping at 1 Mbit/s are 0.784 ms on the way back.
+      expect(await a.ownStack.icmp.ping(b.address, { size: 56 })).toBeCloseTo(40.784, 9);
+      link.configure({ delay: 1, backward: { bandwidth: Infinity } });
+      expect(await a.ownStack.icmp.ping(b.address)).toBeCloseTo(2, 9);
+    });
+    await world.run();
+    await world.close();
+  });
+
+  test("frames in its queue leave at the rate that it has then", async () => {
+    const { world, a, b, link, got, listen } = pair({ delay: 1, bandwidth: 1_000_000 });
+    a.run(async () => {
+      await b.ready;
+      listen();
+      for (let index = 0; index < 4; index++) send(a.netif, b.mac, index, 1000);
+      link.schedule([
+        { at: 9, bandwidth: 2_000_000 },
+        { at: 21, bandwidth: Infinity },
+      ]);
+    });
+    await world.run({ idle: true });
+    expect(got.map((each) => each.time)).toEqual([9, 17, 21, 25]);
+    expect(() => link.schedule([{ at: 1, loss: 0 }])).toThrow("at 1 has passed");
+    expect(() => link.schedule([{ at: 100, loss: 2 }])).toThrow("loss 2");
+  });
+
+  test("a queue that is replaced hands its frames over", async () => {
+    const { world, a, b, link, markers } = await (async () => {
+      const setup = pair({ delay: 1, bandwidth: 1_000_000 });
+      setup.a.run(async () => {
+        await setup.b.ready;
+        setup.listen();
+        for (let index = 0; index < 10; index++) send(setup.a.netif, setup.b.mac, index, 1000);
+        setup.link.configure({ queue: { kind: "fq-codel", packets: 5 } });
+      });
+      await setup.world.run({ idle: true });
+      return { ...setup, markers: setup.got.map((each) => each.bytes[20]) };
+    })();
+    expect(a.name + b.name + world.seed).toBe("ablink");
+    expect(markers).toHaveLength(6);
+    expect(link.forward.dropped).toBe(4);
+    expect(link.forward.inFlight).toBe(0);
+  });
+
+  test("jitter of a distribution keeps order unless frames may overtake", async () => {
+    const jitter = { kind: "pareto", minimum: 1, shape: 1.5 } as const;
+    const ordered = await burst({ delay: 10, jitter }, 200);
+    expect(ordered.markers).toEqual(Array.from({ length: 200 }, (_, index) => index));
+    const free = await burst({ delay: 10, jitter, overtake: true }, 200);
+    expect(free.markers).not.toEqual(ordered.markers);
+    expect([...free.markers].sort((x, y) => x! - y!)).toEqual(ordered.markers);
+    expect(free.got[0]!.time).toBeGreaterThanOrEqual(11);
+  });
+
+  test("loses what a model says", async () => {
+    const { markers } = await burst({ loss: { kind: "every", every: 4 } }, 10);
+    expect(markers).toEqual([0, 1, 2, 4, 5, 6, 8, 9]);
+  });
+
+  test("is a black hole for packets above its MTU: nobody is told", async () => {
+    const world = createWorld();
+    const a = world.host("a");
+    const b = world.host("b");
+    const link = world.link(a, b, { mtu: 1000, delay: 1 });
+    const got: number[] = [];
+    a.run(async ({ stack, timers }) => {
+      await b.ready;
+      await b.stack.udp.bind({ port: 9 }, ({ length }) => got.push(length));
+      const socket = await stack.udp.bind({}, () => undefined);
+      await a.ownStack.icmp.ping(b.address);
+      for (const length of [972, 973, 1200]) socket.send(new Uint8Array(length), 0, length, b.address, 9);
+      await new Promise<void>((done) => timers.timer(done).set(100));
+    });
+    await world.run();
+    await world.close();
+    expect(got).toEqual([972]);
+    expect(link.forward.dropped).toBe(2);
+  });
+
+  test("flaps as often as it is told to", async () => {
+    const { world, link } = pair({});
+    const seen: string[] = [];
+    world.observe({ condition: (time, text, on) => seen.push(`${time} ${text} ${on}`) });
+    link.flap({ up: 100, down: 20, times: 2 });
+    await world.run({ idle: true });
+    expect(seen).toEqual([
+      "100 a-b is cut true",
+      "120 a-b is cut false",
+      "220 a-b is cut true",
+      "240 a-b is cut false",
+    ]);
+    expect(link.forward.up).toBe(true);
+    const spread = pair({}, "spread");
+    const times: number[] = [];
+    spread.world.observe({ condition: (time) => times.push(time) });
+    spread.link.flap({ up: 100, down: 20, times: 50, spread: 0.5 });
+    await spread.world.run({ idle: true });
+    expect(times).toHaveLength(100);
+    expect(times[0]).toBeGreaterThan(50);
+    expect(times.at(-1)! / 6000).toBeCloseTo(1, 1);
+    expect(() => link.flap({ up: 0, down: 1, times: 1 })).toThrow("up 0");
+  });
+
   test("cut, it lets nothing through; mended, everything", async () => {
     const { world, a, b, link, got, listen } = pair({});
     a.run(async () => {
@@ -115,7 +226,21 @@ describe("a link", () => {
 
   test("every frame sent is delivered, dropped or on its way, whatever the settings", async () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
-    const settings = fc.record({ loss: share, duplicate: share, reorder: share, corrupt: share });
+    const queue = fc.constantFrom<LinkSettings["queue"]>(
+      2000,
+      { kind: "codel", target: 0.1, interval: 1 },
+      { kind: "fq-codel", packets: 10 },
+      { kind: "red", minimum: 500, maximum: 1500, weight: 0.5 },
+    );
+    const rate = fc.constantFrom(Infinity, 1e5, 1e6);
+    const settings = fc.record({
+      loss: share,
+      duplicate: share,
+      reorder: share,
+      corrupt: share,
+      queue,
+      bandwidth: rate,
+    });
     await fc.assert(
       fc.asyncProperty(settings, fc.integer({ min: 0, max: 100 }), async (faults, count) => {
         const world = createWorld({ seed: "p" });
@@ -132,9 +257,16 @@ describe("a link", () => {
           await b.ready;
           for (let index = 0; index < count; index++) send(a.netif, b.mac, index);
         });
+        await world.run({ until: 20 });
+        const conserved = (): void => {
+          const { sent, dropped, delivered, inFlight } = link.forward;
+          expect(delivered + dropped + inFlight).toBe(sent + duplicated);
+        };
+        conserved();
         await world.run({ idle: true });
-        const { sent, dropped, delivered } = link.forward;
-        expect(delivered).toBe(sent - dropped + duplicated);
+        conserved();
+        expect(link.forward.inFlight).toBe(0);
+        expect(link.forward.sent).toBe(count);
       }),
       { numRuns: 30 },
     );
@@ -183,6 +315,73 @@ describe("a switch", () => {
       expect(seen.splice(0)).toEqual(["h1:3", "h1:4", "h2:4", "h3:4"]);
     });
     expect(world.lan().switch.addresses).toBe(2);
+  });
+
+  test("a frame for another's address is not for a host that has a stack", async () => {
+    const world = createWorld();
+    const a = world.host("a", bare);
+    const b = world.host("b");
+    const c = world.host("c", { promiscuous: true });
+    world.task("test", async () => {
+      await Promise.all([a, b, c].map((host) => host.ready));
+      await settle(world);
+      const before = [b, c].map((host) => host.netif.statistics.receivedFrames);
+      send(a.netif, new MacAddress(0x0600, 1), 1);
+      await settle(world);
+      expect([b, c].map((host) => host.netif.statistics.receivedFrames)).toEqual([before[0]!, before[1]! + 1]);
+    });
+    await world.run();
+    await world.close();
+  });
+
+  test("several are joined, and no loop comes of it", async () => {
+    const world = createWorld({ link: { delay: 1 } });
+    const [one, two, three] = ["one", "two", "three"].map((name) => world.lan(name));
+    world.join(one!, two!, { delay: 10 });
+    const cable = world.join(two!, three!, { delay: 10, forward: { delay: 100 } });
+    expect(() => world.join(three!, one!)).toThrow(`LANs "three" and "one" are joined already`);
+    expect(() => world.join(one!, one!)).toThrow("that would be a loop");
+    const a = world.host("a", { lan: "one" });
+    const b = world.host("b", { lan: "three" });
+    world.task("test", async () => {
+      await Promise.all([a.ready, b.ready]);
+      await a.ownStack.icmp.ping(b.address);
+      expect(await a.ownStack.icmp.ping(b.address)).toBe(132);
+      cable.cut();
+      await expect(a.ownStack.icmp.ping(b.address, { timeout: 1000 })).rejects.toThrow();
+    });
+    await world.run();
+    await world.close();
+    expect(two!.switch.addresses).toBe(2);
+  });
+
+  test("snooping ARP, it asks only whom a question can concern", async () => {
+    const world = createWorld({ link: { delay: 1 } });
+    world.lan("big", { arp: "snoop" });
+    const hosts = Array.from({ length: 50 }, (_, index) => world.host(`h${index}`, { lan: "big" }));
+    const [a, b] = hosts as [Host, Host];
+    const heard = () => hosts.reduce((sum, host) => sum + host.netif.statistics.receivedFrames, 0);
+    world.task("test", async () => {
+      await Promise.all(hosts.map((host) => host.ready));
+      await settle(world);
+      // Announcements concern nobody yet.
+      expect(heard()).toBe(0);
+      expect(await a.ownStack.icmp.ping(b.address)).toBe(4);
+      await settle(world);
+      // A question, its answer and the ping, each with its way back; then b asks for a in turn.
+      expect(heard()).toBe(6);
+      // What nobody has claimed is asked of everybody.
+      await a.ownStack.icmp.ping(IpAddress.parse("10.0.7.7"), { timeout: 100 }).catch(() => undefined);
+      expect(heard()).toBe(6 + 49);
+      // A host that comes back with another MAC address is announced to those who have heard of it.
+      const late = world.host("late", { lan: "big", ipv4: "10.0.0.2/16" });
+      await late.ready;
+      await settle(world);
+      expect(late.netif.statistics.receivedFrames + b.ownStack.statistics.arp.conflicts).toBeGreaterThan(0);
+      expect(a.netif.statistics.receivedFrames).toBeGreaterThan(2);
+    });
+    await world.run();
+    await world.close();
   });
 
   test("a host that makes up addresses evicts only its own", async () => {

@@ -58,7 +58,8 @@ export class Channel implements QueueOwner {
   #lastArrival = 0;
   #up = true;
   #sink: FrameSink;
-  #flying = 0;
+  /** Frames on their way, those in the queue included. */
+  #underWay = 0;
 
   /** Frames taken, those that were dropped included. */
   sent = 0;
@@ -87,7 +88,7 @@ export class Channel implements QueueOwner {
 
   /** Frames on their way, those in the queue included. */
   get inFlight(): number {
-    return this.#flying + this.#queue.packets;
+    return this.#underWay;
   }
 
   /** What waits for the line. */
@@ -153,12 +154,12 @@ export class Channel implements QueueOwner {
 
   /** Whether {@link Channel.pass} would hand a frame straight on. */
   get direct(): boolean {
-    return this.#plain && this.#flying === 0 && this.#up && this.#queue.packets === 0;
+    return this.#plain && this.#underWay === 0 && this.#up;
   }
 
   /** A frame has arrived. Called by its flight. */
   land(page: Page, offset: number, length: number, frame: number): void {
-    this.#flying--;
+    this.#underWay--;
     this.delivered++;
     this.#sink.deliver(page, offset, length, frame);
     this.#engine.store.release(page);
@@ -167,6 +168,7 @@ export class Channel implements QueueOwner {
   dropParcel(parcel: Parcel, reason: DropReason): void {
     const { page, offset, length, frame } = parcel;
     if (page === undefined) return;
+    this.#underWay--;
     this.#drop(reason, frame, page.bytes, offset, length);
     this.#engine.store.release(page);
     this.#putBack(parcel);
@@ -183,12 +185,13 @@ export class Channel implements QueueOwner {
     this.sent++;
     if (!this.#up) return this.#drop("down", frame, bytes, offset, length);
     if (length - ethernetHeader > this.#settings.mtu) return this.#drop("mtu", frame, bytes, offset, length);
-    if (this.#flying >= flightLimit) return this.#drop("queue", frame, bytes, offset, length);
+    if (this.#underWay >= flightLimit) return this.#drop("queue", frame, bytes, offset, length);
     return true;
   }
 
   #take(page: Page, offset: number, length: number, frame: number): boolean {
     const now = this.#engine.timers.now();
+    this.#underWay++;
     const flight = this.#engine.flights.pop() ?? new Flight(this.#engine);
     flight.page = page;
     flight.offset = offset;
@@ -220,9 +223,9 @@ export class Channel implements QueueOwner {
   }
 
   #sendNext(now: number): void {
-    // as: only flights go into the queue
-    const flight = this.#queue.dequeue(now) as Flight | undefined;
-    if (flight === undefined) return;
+    const flight = this.#queue.dequeue(now);
+    // Nothing else goes into the queue.
+    if (!(flight instanceof Flight)) return;
     this.#busyUntil = now + (flight.length * 8000) / this.#settings.bandwidth;
     this.#depart(flight, this.#busyUntil);
   }
@@ -255,7 +258,6 @@ export class Channel implements QueueOwner {
       page.bytes[at] = (page.bytes[at] ?? 0) ^ (1 << (bit & 7));
       events.frame("corrupted", this.name, -1, frame, undefined, page.bytes, offset, length);
     }
-    this.#flying++;
     flight.start(this, arrives);
     if (!random.chance(settings.duplicate)) return;
     const twin = this.#engine.flights.pop() ?? new Flight(this.#engine);
@@ -265,14 +267,13 @@ export class Channel implements QueueOwner {
     twin.frame = frame;
     this.duplicated++;
     events.frame("duplicated", this.name, -1, frame, undefined, twin.page.bytes, headroom, length);
-    this.#flying++;
+    this.#underWay++;
     twin.start(this, arrives);
   }
 
   #putBack(parcel: Parcel): void {
     parcel.page = undefined;
-    // as: only flights go into the queue
-    this.#engine.flights.push(parcel as Flight);
+    if (parcel instanceof Flight) this.#engine.flights.push(parcel);
   }
 
   #drop(reason: DropReason, frame: number, bytes: Uint8Array, offset: number, length: number): false {
@@ -337,6 +338,7 @@ export class Link {
   /** From the second end to the first. */
   readonly backward: Channel;
   readonly #timers: Timers;
+  readonly #events: Events;
   readonly #random: SeededRandom;
   /** What of settings for both directions holds on the way back. */
   readonly #back: (settings: LinkSettings) => LinkSettings;
@@ -353,20 +355,19 @@ export class Link {
     this.forward = forward;
     this.backward = backward;
     this.#timers = engine.timers;
+    this.#events = engine.events;
     this.#random = random;
     this.#back = back;
   }
 
   /** Cuts the wire both ways. */
   cut(): void {
-    this.forward.up = false;
-    this.backward.up = false;
+    this.#set(false);
   }
 
   /** Undoes {@link Link.cut}. */
   mend(): void {
-    this.forward.up = true;
-    this.backward.up = true;
+    this.#set(true);
   }
 
   /** Changes both directions from now on. */
@@ -408,5 +409,11 @@ export class Link {
       if (turns < times * 2) timer.set(this.#timers.now() + about(turns % 2 === 0 ? up : down));
     });
     timer.set(this.#timers.now() + about(up));
+  }
+
+  #set(up: boolean): void {
+    if (this.forward.up !== up || this.backward.up !== up) this.#events.condition(`${this.name} is cut`, !up);
+    this.forward.up = up;
+    this.backward.up = up;
   }
 }

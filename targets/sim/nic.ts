@@ -20,6 +20,8 @@ export interface NicOptions {
   readonly id: number;
   readonly mac: MacAddress;
   readonly mtu: number;
+  /** Whether it wants frames that are for others. */
+  readonly promiscuous: boolean;
   readonly events: Events;
   readonly store: FrameStore;
   readonly partitions: Partitions;
@@ -70,6 +72,10 @@ export class Nic implements Netif, FrameSink {
 
   get statistics(): NetifStatistics {
     return this.#statistics;
+  }
+
+  get promiscuous(): boolean {
+    return this.#options.promiscuous;
   }
 
   /** Pages that the host has not given back. */

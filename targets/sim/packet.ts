@@ -1,3 +1,5 @@
+import { IpAddress } from "@tesserae/device/address";
+
 /** What links and queues look at in the frames that they carry. Frames are anybody's: nothing is taken for granted. */
 
 const ipv4Type = 0x0800;
@@ -65,6 +67,15 @@ export function markCongestion(bytes: Uint8Array, offset: number, length: number
   return false;
 }
 
+/** Who an IP packet says that it is from; undefined when it is none. */
+export function sourceAddress(bytes: Uint8Array, offset: number, length: number): IpAddress | undefined {
+  const type = typeOf(bytes, offset, length);
+  if (type === ipv4Type && length >= header + 20) return IpAddress.v4(wordAt(bytes, offset + header + 12));
+  if (type !== ipv6Type || length < header + 40) return undefined;
+  const [w0, w1, w2, w3] = [8, 12, 16, 20].map((at) => wordAt(bytes, offset + header + at));
+  return new IpAddress(6, w0 ?? 0, w1 ?? 0, w2 ?? 0, w3 ?? 0);
+}
+
 function typeOf(bytes: Uint8Array, offset: number, length: number): number {
   return length < header ? -1 : ((bytes[offset + 12] ?? 0) << 8) | (bytes[offset + 13] ?? 0);
 }
@@ -75,16 +86,12 @@ function hasPorts(protocol: number): boolean {
 
 function words(hash: number, bytes: Uint8Array, at: number, count: number): number {
   let mixed = hash;
-  for (let index = at; index < at + count * 4; index += 4) {
-    mixed = mix(
-      mixed,
-      ((bytes[index] ?? 0) << 24) |
-        ((bytes[index + 1] ?? 0) << 16) |
-        ((bytes[index + 2] ?? 0) << 8) |
-        (bytes[index + 3] ?? 0),
-    );
-  }
+  for (let index = at; index < at + count * 4; index += 4) mixed = mix(mixed, wordAt(bytes, index));
   return mixed;
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }
 
 function mix(hash: number, word: number): number {

@@ -1,5 +1,6 @@
-import { MacAddress } from "@tesserae/device/address";
+import { MacAddress, type IpAddress } from "@tesserae/device/address";
 import type { Host } from "./host.ts";
+import { sourceAddress } from "./packet.ts";
 
 /** The MAC address of the interface of that number: a locally administered one. */
 export function macOf(interfaceId: number): MacAddress {
@@ -15,6 +16,8 @@ function interfaceOf(bytes: Uint8Array, offset: number): number {
 
 /** A cut through the network between groups of hosts. */
 export class Partition {
+  /** As in `partition a b | c`, or `a > b` when it is one way only. */
+  readonly text: string;
   readonly #owner: Partitions;
   /** By the host's index: its group, from 0 on. Hosts in no group are not affected. */
   readonly #groups = new Map<number, number>();
@@ -24,6 +27,8 @@ export class Partition {
   constructor(owner: Partitions, groups: readonly (readonly Host[])[], oneWay: boolean) {
     this.#owner = owner;
     this.#oneWay = oneWay;
+    const names = groups.map((hosts) => hosts.map((host) => host.name).join(" "));
+    this.text = `partition ${names.join(oneWay ? " > " : " | ")}`;
     for (const [group, hosts] of groups.entries()) {
       for (const host of hosts) {
         if (this.#groups.has(host.index)) throw new RangeError(`host "${host.name}" is in two groups of a partition`);
@@ -51,16 +56,23 @@ export class Partitions {
   readonly #active: Partition[] = [];
   /** By the number of an interface: the index of its host. */
   readonly #owners: number[] = [];
-  readonly #changed: (text: string) => void;
+  /** By address: the index of the host that had it last. */
+  readonly #addresses = new Map<string, number>();
+  readonly #changed: (text: string, on: boolean) => void;
 
   /** @param changed is told in words when one begins or ends */
-  constructor(changed: (text: string) => void) {
+  constructor(changed: (text: string, on: boolean) => void) {
     this.#changed = changed;
   }
 
   /** Says whose the interface of that number is. Its MAC address follows from the number ({@link macOf}). */
   own(interfaceId: number, host: number): void {
     this.#owners[interfaceId] = host;
+  }
+
+  /** Says whose an address is. */
+  ownAddress(address: IpAddress, host: number): void {
+    this.#addresses.set(address.toString(), host);
   }
 
   /** Whether there is none. */
@@ -72,8 +84,7 @@ export class Partitions {
     if (groups.length < 2) throw new RangeError(`a partition needs two groups of hosts, not ${groups.length}`);
     const partition = new Partition(this, groups, oneWay);
     this.#active.push(partition);
-    const names = groups.map((hosts) => hosts.map((host) => host.name).join(" "));
-    this.#changed(`partition ${names.join(oneWay ? " > " : " | ")}`);
+    this.#changed(partition.text, true);
     return partition;
   }
 
@@ -81,17 +92,24 @@ export class Partitions {
     const index = this.#active.indexOf(partition);
     if (index < 0) return;
     this.#active.splice(index, 1);
-    this.#changed("heal");
+    this.#changed(partition.text, false);
   }
 
   heal(): void {
     for (const partition of [...this.#active]) partition.heal();
   }
 
-  /** Whether a frame is from a host that is cut off from the host of the index `to`. */
+  /**
+   * Whether a frame, or the IP packet in it, is from a host that is cut off from the host of the index `to`: what a
+   * router passes on is its own frame, and another's packet.
+   */
   cutsOff(bytes: Uint8Array, offset: number, length: number, to: number): boolean {
-    const from = length < 14 ? undefined : this.#owners[interfaceOf(bytes, offset + 6)];
-    return from !== undefined && this.#separates(from, to);
+    if (length < 14) return false;
+    const from = this.#owners[interfaceOf(bytes, offset + 6)];
+    if (from !== undefined && this.#separates(from, to)) return true;
+    const source = sourceAddress(bytes, offset, length);
+    const sender = source === undefined ? undefined : this.#addresses.get(source.toString());
+    return sender !== undefined && this.#separates(sender, to);
   }
 
   #separates(from: number, to: number): boolean {

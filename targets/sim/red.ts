@@ -41,8 +41,7 @@ export class RandomEarly implements Queue {
     const { bytes, ecn, weight } = this.#settings;
     if (this.#idleSince >= 0 && list.count === 0) {
       // As if that many small packets had found it empty.
-      let missed = Math.min(1000, Math.floor((now - this.#idleSince) / this.#service));
-      for (; missed > 0; missed--) this.#average *= 1 - weight;
+      this.#average *= power(1 - weight, Math.floor((now - this.#idleSince) / this.#service));
       this.#idleSince = -1;
     }
     this.#average += weight * (list.bytes - this.#average);
@@ -88,4 +87,15 @@ export class RandomEarly implements Queue {
     this.#count = 0;
     return true;
   }
+}
+
+/** By multiplications only, which are the same on every machine; `Math.pow` need not be. */
+function power(base: number, exponent: number): number {
+  let result = 1;
+  let square = base;
+  for (let rest = exponent; rest >= 1 && result > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) result *= square;
+    square *= square;
+  }
+  return result;
 }

@@ -1,10 +1,13 @@
 import type { Clock } from "@tesserae/device/clock";
 import { headroom, type Page } from "@tesserae/device/page";
+import { ArpSnooping } from "./arp-snooping.ts";
 import type { FrameStore } from "./frame-store.ts";
 import type { Channel, FrameSink } from "./link.ts";
 
 /** Addresses remembered for one port: a host that makes them up evicts its own only. */
 const addressesAPort = 64;
+/** The same for a port behind which there is another switch. */
+const addressesATrunk = 16_384;
 /** Milliseconds until an address not heard of is forgotten (IEEE 802.1D-2004 §7.9.2). */
 const aging = 300_000;
 
@@ -15,16 +18,23 @@ export class Switch {
   readonly #store: FrameStore;
   readonly #ports: SwitchPort[] = [];
   readonly #places = new Map<number, Place>();
+  readonly #snooping: ArpSnooping | undefined;
+  readonly #portsFlooded: number;
 
-  /** Frames sent to one port, and to all but the one they came from. */
+  /** Frames sent to one port, and to all but the one they came from, or to those whom ARP can concern. */
   forwarded = 0;
   flooded = 0;
 
-  /** @param store lends the pages for the copies of a flooded frame */
-  constructor(name: string, clock: Clock, store: FrameStore) {
+  /**
+   * @param store lends the pages for the copies of a flooded frame
+   * @param portsFlooded with more ports than that, ARP's broadcasts go to those only whom they can concern
+   */
+  constructor(name: string, clock: Clock, store: FrameStore, portsFlooded = Infinity) {
     this.name = name;
     this.#clock = clock;
     this.#store = store;
+    this.#portsFlooded = portsFlooded;
+    this.#snooping = portsFlooded === Infinity ? undefined : new ArpSnooping();
   }
 
   /** How many addresses it knows. */
@@ -32,9 +42,15 @@ export class Switch {
     return this.#places.size;
   }
 
-  /** A new port. Frames for the host come out of `channel` once it is attached. */
-  port(): SwitchPort {
-    const port = new SwitchPort(this);
+  /**
+   * A new port. Frames come out of `channel` once it is attached.
+   *
+   * @param only the bytes of the MAC address of the one interface behind it, which ignores frames for others;
+   * undefined: it is to get them all
+   * @param trunk whether there is another switch behind it
+   */
+  port(only?: Uint8Array, trunk = false): SwitchPort {
+    const port = new SwitchPort(this, only === undefined ? -1 : keyOf(only, 0), trunk);
     this.#ports.push(port);
     return port;
   }
@@ -44,50 +60,72 @@ export class Switch {
     if (length < 14) return;
     const bytes = page.bytes;
     const now = this.#clock.now();
-    this.#learn(from, key(bytes, offset + 6), now);
-    if (((bytes[offset] ?? 0) & 1) === 0) {
-      const place = this.#places.get(key(bytes, offset));
+    this.#learn(from, keyOf(bytes, offset + 6), now);
+    const destination = keyOf(bytes, offset);
+    const isGroup = ((bytes[offset] ?? 0) & 1) === 1;
+    if (!isGroup) {
+      const place = this.#places.get(destination);
       if (place !== undefined && place.heard + aging > now) {
         this.forwarded++;
-        if (place.port !== from) place.port.channel?.pass(page, offset, length, frame);
+        if (place.port === from) return;
+        this.#snooping?.forwarded(bytes, offset, length, from, place.port);
+        place.port.channel?.pass(page, offset, length, frame);
         return;
       }
     }
     this.flooded++;
     const ports = this.#ports;
+    const learned = isGroup ? this.#snooping?.recipients(bytes, offset, length, from) : undefined;
+    const concerned = ports.length > this.#portsFlooded ? learned : undefined;
+    // One page for all receivers. One may write into what it is lent, and the others are to get what was sent.
+    let copy: Page | undefined;
     for (let index = 0; index < ports.length; index++) {
       const port = ports[index];
       if (port === undefined || port === from || port.channel === undefined) continue;
-      if (!port.channel.direct) {
-        port.channel.send(bytes, offset, length, frame);
+      if (port.only >= 0) {
+        if (!isGroup && port.only !== destination) continue;
+        if (concerned?.has(port) === false) continue;
+      }
+      const { channel } = port;
+      if (!channel.direct) {
+        channel.send(bytes, offset, length, frame);
         continue;
       }
-      // A receiver may write into what it is lent, and the others are to get what was sent.
-      const copy = this.#store.copy(bytes, offset, length);
-      port.channel.pass(copy, headroom, length, frame);
-      this.#store.release(copy);
+      if (copy === undefined) copy = this.#store.copy(bytes, offset, length);
+      else this.#store.copyInto(copy, bytes, offset, length);
+      channel.pass(copy, headroom, length, frame);
     }
+    if (copy !== undefined) this.#store.release(copy);
   }
 
   #learn(port: SwitchPort, address: number, now: number): void {
+    const last = port.last;
+    if (last?.address === address && last.port === port) {
+      last.heard = now;
+      return;
+    }
     const known = this.#places.get(address);
     if (known !== undefined) {
       if (known.port === port) {
         known.heard = now;
+        port.last = known;
         return;
       }
       known.port.forget(address);
       this.#places.delete(address);
     }
     // A group address is nobody's.
-    if (((address / 2 ** 40) & 1) === 1) return;
-    const evicted = port.remember(address, addressesAPort);
+    if ((Math.floor(address / 2 ** 40) & 1) === 1) return;
+    const evicted = port.remember(address);
     if (evicted >= 0) this.#places.delete(evicted);
-    this.#places.set(address, { port, heard: now });
+    const place = { address, port, heard: now };
+    this.#places.set(address, place);
+    port.last = place;
   }
 }
 
 interface Place {
+  readonly address: number;
   readonly port: SwitchPort;
   heard: number;
 }
@@ -96,36 +134,50 @@ interface Place {
 export class SwitchPort implements FrameSink {
   /** Towards the host. */
   channel: Channel | undefined = undefined;
+  /** The one address whose frames are wanted there, or −1: all. */
+  readonly only: number;
+  /** Where the last frame came from. */
+  last: Place | undefined = undefined;
   readonly #switch: Switch;
-  readonly #addresses: number[] = [];
+  readonly #most: number;
+  /** In the order in which they were first heard. */
+  readonly #addresses = new Set<number>();
 
-  constructor(owner: Switch) {
+  constructor(owner: Switch, only: number, trunk: boolean) {
     this.#switch = owner;
+    this.only = only;
+    this.#most = trunk ? addressesATrunk : addressesAPort;
   }
 
   deliver(page: Page, offset: number, length: number, frame: number): void {
     this.#switch.forward(this, page, offset, length, frame);
   }
 
-  /** Notes an address heard here. @returns the oldest one when there were `most` already, else −1. */
-  remember(address: number, most: number): number {
-    this.#addresses.push(address);
-    return this.#addresses.length > most ? (this.#addresses.shift() ?? -1) : -1;
+  /** Notes an address heard here. @returns the oldest one when there were too many already, else −1. */
+  remember(address: number): number {
+    this.#addresses.add(address);
+    if (this.#addresses.size <= this.#most) return -1;
+    for (const oldest of this.#addresses) {
+      this.forget(oldest);
+      return oldest;
+    }
+    return -1;
   }
 
   forget(address: number): void {
-    const index = this.#addresses.indexOf(address);
-    if (index >= 0) this.#addresses.splice(index, 1);
+    this.#addresses.delete(address);
+    if (this.last?.address === address) this.last = undefined;
   }
 }
 
-/** A MAC address as one integer below 2⁴⁸. */
-function key(bytes: Uint8Array, offset: number): number {
+/** A MAC address as one integer below 2⁴⁹; those of simulated interfaces are below 2³², which Maps like best. */
+function keyOf(bytes: Uint8Array, offset: number): number {
   const high = ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
   const low =
     ((bytes[offset + 2] ?? 0) << 24) |
     ((bytes[offset + 3] ?? 0) << 16) |
     ((bytes[offset + 4] ?? 0) << 8) |
     (bytes[offset + 5] ?? 0);
-  return high * 2 ** 32 + (low >>> 0);
+  if (high === 0x0200) return low >>> 0;
+  return (high === 0 ? 0x0200 : high) * 2 ** 32 + (low >>> 0);
 }

@@ -9,9 +9,10 @@ import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
 import { FrameStore } from "./frame-store.ts";
 import { Host, HostCrashedError, type HostOptions } from "./host.ts";
+import type { HostInterface } from "./host-stack.ts";
 import { ImageRun } from "./image-run.ts";
 import { Invariants, type Check, type InvariantOptions } from "./invariants.ts";
-import { Lan } from "./lan.ts";
+import { Lan, type LanSettings } from "./lan.ts";
 import { leaksOf } from "./leaks.ts";
 import { Channel, Link, type LinkEngine } from "./link.ts";
 import { completeLinkSettings, ofDirection, type PathSettings } from "./link-settings.ts";
@@ -123,7 +124,7 @@ export class World {
   readonly #hosts = new Map<string, Host>();
   readonly #lans = new Map<string, Lan>();
   readonly #links: Link[] = [];
-  readonly #partitions = new Partitions((text) => this.#events.note("", text));
+  readonly #partitions = new Partitions((text, on) => this.#events.condition(text, on));
   readonly #images: ImageRun[] = [];
   readonly #tasks = new Set<Task>();
   readonly #ambientRandom: SeededRandom;
@@ -289,13 +290,29 @@ export class World {
   }
 
   /** The LAN of that name, made when there is none. Settings count when it is made. */
-  lan(name = "lan", settings: PathSettings = {}): Lan {
+  lan(name = "lan", settings: LanSettings = {}): Lan {
     let lan = this.#lans.get(name);
     if (lan === undefined) {
       lan = new Lan(name, this.#engine, this.random.fork(`lan ${name}`), { ...this.#options.link, ...settings });
       this.#lans.set(name, lan);
     }
     return lan;
+  }
+
+  /**
+   * Joins the switches of two LANs by a cable.
+   *
+   * @throws RangeError when they are joined already, over other LANs perhaps.
+   */
+  join(one: Lan, other: Lan, settings: PathSettings = {}): Link {
+    const link = one.join(other, settings);
+    this.#links.push(link);
+    return link;
+  }
+
+  /** Makes a host that passes packets on between its interfaces: {@link World.host} with `forwarding`. */
+  router(name: string, interfaces: readonly HostInterface[], options: HostOptions = {}): Host {
+    return this.host(name, { forwarding: true, ...options, interfaces });
   }
 
   /**
@@ -495,10 +512,20 @@ export class World {
       task: <T>(owner: Host, label: string, service: boolean, body: () => Promise<T> | T) =>
         this.#start({ name: label, foreground: !service, host: owner }, body),
       crashed: (owner: Host) => this.#crashed(owner),
+      condition: (text: string, on: boolean) => this.#events.condition(text, on),
+      addressed: (owner: Host) => {
+        for (const address of owner.addresses) this.#partitions.ownAddress(address, owner.index);
+      },
       makeNic: (host: Host) => this.#makeNic(host),
     };
     const host = new Host(hostWorld, name, this.#hosts.size, options, this.random.fork(`host ${name}`));
     this.#hosts.set(name.toLowerCase(), host);
+    if (options.interfaces === undefined) return host;
+    // Those that a LAN is named for; the scenario links the others.
+    for (const { lan, link } of host.interfaces) {
+      const nic = host.addNetif();
+      if (typeof lan === "string") this.#links.push(this.lan(lan).attach(nic, link));
+    }
     return host;
   }
 
@@ -511,7 +538,8 @@ export class World {
       place: number === 0 ? host.name : `${host.name}.eth${number}`,
       id,
       mac: macOf(id),
-      mtu: host.options.mtu ?? 1500,
+      mtu: host.interfaces[number]?.mtu ?? 1500,
+      promiscuous: host.options.promiscuous ?? host.options.stack === false,
       events: this.#events,
       store: this.#engine.store,
       partitions: this.#partitions,
@@ -525,8 +553,8 @@ export class World {
 
   /** Plugs a host that nobody has linked into its LAN. */
   #plug(host: Host): void {
-    const { lan, link } = host.options;
-    if (lan === false || host.netif.attached) return;
+    const { lan, link, interfaces } = host.options;
+    if (interfaces !== undefined || lan === false || host.netif.attached) return;
     this.#links.push(this.lan(lan).attach(host.netif, link));
   }
 

@@ -1,0 +1,87 @@
+import { IpAddress, Prefix } from "@tesserae/device/address";
+import type { Timers } from "@tesserae/device/clock";
+import type { Netif } from "@tesserae/device/netif";
+import type { Random } from "@tesserae/device/random";
+import { createForwarding, type Forwarding } from "@tesserae/tcpip/forward/forward";
+import { createNat, type Nat, type NatOptions } from "@tesserae/tcpip/nat/nat";
+import { createStack, type Ipv4Setting, type IpStack } from "@tesserae/tcpip/stack/stack";
+import type { PathSettings } from "./link-settings.ts";
+
+/** One interface of a host. */
+export interface HostInterface {
+  /** `10.0.0.1/24`, or `dhcp`. Default: of a host's first interface the next address of 10.0.0.0/16, else none. */
+  readonly ipv4?: string;
+  /** Where packets for other networks go. */
+  readonly gateway?: string;
+  /** More ways: `{ to: "10.2.0.0/16", via: "10.0.0.2" }`; without `via` they are on the link. */
+  readonly routes?: readonly { readonly to: string; readonly via?: string }[];
+  /** The LAN it is plugged into. Default `lan` for a host's first interface; false: none, the scenario links it. */
+  readonly lan?: string | false;
+  /** The path to its LAN, where it differs from the LAN's. */
+  readonly link?: PathSettings;
+  /** 576 to 65,535 bytes. Default 1500. */
+  readonly mtu?: number;
+}
+
+/** What a router does beside passing packets on. */
+export interface HostForwarding {
+  /** Whether packets must come from where the way back leads (RFC 3704). Default `strict`. */
+  readonly reversePath?: "strict" | "off";
+  /** Translates the addresses of what leaves by that interface, counted from 1. */
+  readonly nat?: { readonly outside: number } & Omit<NatOptions, "outside" | "timers" | "random">;
+}
+
+/** A host's own stack, and what makes a router of it. */
+export interface HostStack {
+  readonly stack: IpStack;
+  readonly forwarding: Forwarding | undefined;
+  readonly nat: Nat | undefined;
+}
+
+/** What a host's stack is made of. */
+export interface HostStackOptions {
+  readonly netifs: readonly Netif[];
+  /** In the order of the interfaces. */
+  readonly interfaces: readonly HostInterface[];
+  readonly forwarding: boolean | HostForwarding;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly onError: (error: unknown) => void;
+}
+
+/** @throws as `createStack` */
+export async function createHostStack(options: HostStackOptions): Promise<HostStack> {
+  const { netifs, timers, random, onError, forwarding } = options;
+  const settings = netifs.map((netif, index) => ({ netif, ipv4: settingOf(options.interfaces[index] ?? {}) }));
+  const [first] = settings;
+  const stack =
+    settings.length === 1 && first?.ipv4 !== undefined
+      ? await createStack({ netif: first.netif, ipv4: first.ipv4, timers, random, onError })
+      : await createStack({ interfaces: settings, timers, random, onError });
+  if (forwarding === false) return { stack, forwarding: undefined, nat: undefined };
+  const { reversePath = "strict", nat: translation } = forwarding === true ? {} : forwarding;
+  let nat: Nat | undefined;
+  if (translation !== undefined) {
+    const { outside, ...more } = translation;
+    nat = createNat({ ...more, outside: stack.ip.interface(outside), timers, random });
+  }
+  return { stack, nat, forwarding: createForwarding({ ip: stack.ip, translator: nat, reversePath }) };
+}
+
+function settingOf({ ipv4, gateway, routes }: HostInterface): Ipv4Setting | undefined {
+  if (ipv4 === undefined) return undefined;
+  if (ipv4 === "dhcp") return { kind: "dhcp" };
+  return {
+    kind: "static",
+    address: Prefix.parse(ipv4),
+    ...(gateway === undefined ? {} : { gateway: IpAddress.parse(gateway) }),
+    ...(routes === undefined
+      ? {}
+      : {
+          routes: routes.map(({ to, via }) => ({
+            prefix: Prefix.parse(to),
+            ...(via === undefined ? {} : { gateway: IpAddress.parse(via) }),
+          })),
+        }),
+  };
+}
