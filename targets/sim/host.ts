@@ -52,6 +52,8 @@ export interface HostWorld {
   readonly timers: Timers;
   report(host: string, error: unknown): void;
   note(host: string, text: string): void;
+  /** Its stack is there. */
+  adopted(host: Host, stack: Stack): void;
   /** Starts a task of the host's present life; a service does not keep the world's run from ending. */
   task<T>(host: Host, name: string, service: boolean, body: () => Promise<T> | T): PromiseLike<T>;
   /** Forgets the tasks of a host that crashes. */
@@ -215,6 +217,11 @@ export class Host {
     return this.#made.stack;
   }
 
+  /** Whether {@link Host.ownStack} is there. */
+  get hasOwnStack(): boolean {
+    return this.#made !== undefined;
+  }
+
   /** The host's own stack, when it has one: also after it was closed. */
   get closedStack(): IpStack | undefined {
     return this.#made?.stack;
@@ -252,6 +259,7 @@ export class Host {
   crash(): void {
     if (!this.#up) throw new TypeError(`host "${this.name}" is down already`);
     this.#up = false;
+    if (this.#timers.paused) this.#world.condition(`${this.name} stands still`, false);
     this.#world.condition(`${this.name} is down`, true);
     this.#timers.stop();
     this.#console.unplug();
@@ -357,6 +365,7 @@ export class Host {
     if (life !== this.#life || !this.#up) return;
     this.#stack = stack;
     this.#world.addressed(this);
+    this.#world.adopted(this, stack);
     this.#settled();
   }
 

@@ -65,6 +65,7 @@ export async function simulate(request: RunRequest): Promise<RunOutcome> {
   process.on("uncaughtException", crash);
   let summary: RunSummary;
   try {
+    world.audit();
     for (const observer of request.observers) world.observe(observer);
     start(world, plan);
     summary = await world.run(until === undefined ? {} : { until });

@@ -12,7 +12,7 @@ class Direction {
   /** The sender's FIN was seen, at this number. */
   fin = -1;
   hasAck = false;
-  /** The highest acknowledgement, and the right edge of the window offered with it. */
+  /** The highest acknowledgement, and the highest right edge of a window offered. */
   ack = 0;
   edge = 0;
   /** The window scale in the sender's SYN, −1 without one. */
@@ -25,6 +25,12 @@ class Direction {
   constructor(sequence: number) {
     this.max = (sequence + 1) | 0;
     this.bytesFrom = this.max;
+  }
+
+  /** Forgets what was sent before: there is a gap. */
+  restart(sequence: number): void {
+    this.bytesFrom = sequence;
+    this.length = 0;
   }
 
   /** Takes payload at `sequence`. @returns whether what was sent before with the same numbers is the same. */
@@ -73,8 +79,8 @@ const mostDirections = 200_000;
 
 /**
  * Follows every TCP connection on the wire from its SYN on, and finds what no TCP may do, whatever its state: a segment
- * that acknowledges what was never sent; an acknowledgement or the right edge of a window that moves back; data with a
- * gap before it, beyond the edge of the peer's window, behind its own FIN, or other than when it was sent first.
+ * that acknowledges what was never sent; an acknowledgement or the right edge of a window that moves back; data
+ * beyond the edge of the peer's window, behind its own FIN, or other than when it was sent first.
  *
  * Looks at what hosts of one interface send under an address of their own: a router passes on what others have sent.
  */
@@ -182,7 +188,8 @@ export class WireAudit implements Observer {
     const length = end - payload;
     const last = (sequence + length) | 0;
     if (length > 0) {
-      if (((sequence - own.max) | 0) > 0) return `${(sequence - own.max) | 0} bytes before its data were never sent`;
+      // What is missing before it was lost inside the host: no page, nobody knew the next hop yet.
+      if (((sequence - own.max) | 0) > 0) own.restart(sequence);
       if (own.fin >= 0 && ((last - finNumber(own)) | 0) > 0) return "data behind its own FIN";
       // One byte beyond the edge may be a probe of a shut window.
       const beyond = peer === undefined || !peer.hasAck ? 0 : (last - peer.edge) | 0;
@@ -209,10 +216,11 @@ export class WireAudit implements Observer {
     // Once the peer has ended, its window means nothing any more.
     const isOver = peer !== undefined && peer.fin >= 0 && ((ack - finNumber(peer)) | 0) > 0;
     const shrunk = own.hasAck && !isOver && peer !== undefined ? (own.edge - edge) | 0 : 0;
-    if (shrunk > 0) return `the right edge of its window moves back by ${shrunk}`;
+    // What a scaled window cannot tell is rounded down (RFC 7323 §2.4).
+    if (shrunk >= 2 ** shift) return `the right edge of its window moves back by ${shrunk}`;
     own.hasAck = true;
     own.ack = ack;
-    own.edge = edge;
+    if (shrunk <= 0) own.edge = edge;
     return undefined;
   }
 }

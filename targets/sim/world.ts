@@ -1,12 +1,15 @@
 import type { Resolver } from "@tesserae/device/resolver";
+import type { Stack } from "@tesserae/device/stack";
 import type { Timers } from "@tesserae/device/clock";
 import type { ImagePlan } from "@tesserae/image/plan";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { installAmbient } from "./ambient.ts";
+import { Audit } from "./audit.ts";
 import { Choices } from "./choices.ts";
 import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
+import { FaultSchedule, type FaultOptions, type FaultWorld } from "./faults.ts";
 import { FrameStore } from "./frame-store.ts";
 import { Host, HostCrashedError, type HostOptions } from "./host.ts";
 import type { HostInterface } from "./host-stack.ts";
@@ -124,6 +127,9 @@ export class World {
   readonly #hosts = new Map<string, Host>();
   readonly #lans = new Map<string, Lan>();
   readonly #links: Link[] = [];
+  readonly #linksOf = new Map<Host, Link[]>();
+  readonly #schedules: FaultSchedule[] = [];
+  #audit: Audit | undefined = undefined;
   readonly #partitions = new Partitions((text, on) => this.#events.condition(text, on));
   readonly #images: ImageRun[] = [];
   readonly #tasks = new Set<Task>();
@@ -285,8 +291,13 @@ export class World {
     const link = new Link(this.#engine, name, there, back, this.random.fork(`link ${name}`));
     near.attach(link.forward, link.backward);
     far.attach(link.backward, link.forward);
-    this.#links.push(link);
+    this.#wire(link, one, other);
     return link;
+  }
+
+  /** The links of a host that are there now. */
+  linksOf(host: Host): readonly Link[] {
+    return this.#linksOf.get(host) ?? [];
   }
 
   /** The LAN of that name, made when there is none. Settings count when it is made. */
@@ -329,6 +340,39 @@ export class World {
   /** As {@link World.partition}, in one direction only: nothing gets from the hosts in `from` to those in `to`. */
   sever(from: readonly (Host | string)[], to: readonly (Host | string)[]): Partition {
     return this.#partitions.add(this.#hostGroups([from, to]), true);
+  }
+
+  /**
+   * Faults that the seed draws: partitions, crashes, wires that lose or delay. Each begins and ends by itself within the
+   * time given; {@link FaultSchedule.over} resolves when all is well again. Two of each kind, unless `options` name some.
+   */
+  faults(options: FaultOptions = {}): FaultSchedule {
+    const faulty: FaultWorld = {
+      timers: this.timers,
+      choices: this.choices,
+      hosts: this.hosts,
+      linksOf: (host) => this.linksOf(host),
+      partition: (...groups) => this.partition(...groups),
+      condition: (text, on) => this.#events.condition(text, on),
+      report: (error) => this.#report("", error),
+    };
+    const schedule = new FaultSchedule(faulty, options);
+    this.#schedules.push(schedule);
+    return schedule;
+  }
+
+  /**
+   * Looks after each event at what every TCP must keep, whatever the scenario is about: see {@link Audit}. Called
+   * before hosts are made, and by itself in every run of `tesserae`.
+   */
+  audit(): void {
+    if (this.#audit !== undefined) return;
+    const audit = new Audit(() => this.hosts);
+    this.#audit = audit;
+    this.observe(audit.wire);
+    this.invariant("every flow delivers what was written", () => audit.bytes.problem);
+    this.invariant("every segment is one that TCP may send", () => audit.wire.problem);
+    this.invariant("connections' numbers and tables are in order", () => audit.inside());
   }
 
   /** Ends all partitions. */
@@ -385,6 +429,7 @@ export class World {
     const earlier = this.#failure;
     this.#failure = undefined;
     let closed = false;
+    for (const schedule of this.#schedules) schedule.cancel();
     for (const image of this.#images) image.stop();
     void this.#start({ name: "closing", foreground: false }, async () => {
       await Promise.allSettled(this.#images.map((image) => image.finished));
@@ -509,6 +554,7 @@ export class World {
       resolver: this.resolver,
       report: (host: string, error: unknown) => this.#report(host, error),
       note: (host: string, text: string) => this.#events.note(host, text),
+      adopted: (owner: Host, stack: Stack) => this.#audit?.watch(owner, stack),
       task: <T>(owner: Host, label: string, service: boolean, body: () => Promise<T> | T) =>
         this.#start({ name: label, foreground: !service, host: owner }, body),
       crashed: (owner: Host) => this.#crashed(owner),
@@ -524,7 +570,7 @@ export class World {
     // Those that a LAN is named for; the scenario links the others.
     for (const { lan, link } of host.interfaces) {
       const nic = host.addNetif();
-      if (typeof lan === "string") this.#links.push(this.lan(lan).attach(nic, link));
+      if (typeof lan === "string") this.#wire(this.lan(lan).attach(nic, link), host);
     }
     return host;
   }
@@ -555,7 +601,12 @@ export class World {
   #plug(host: Host): void {
     const { lan, link, interfaces } = host.options;
     if (interfaces !== undefined || lan === false || host.netif.attached) return;
-    this.#links.push(this.lan(lan).attach(host.netif, link));
+    this.#wire(this.lan(lan).attach(host.netif, link), host);
+  }
+
+  #wire(link: Link, ...hosts: readonly Host[]): void {
+    this.#links.push(link);
+    for (const host of hosts) this.#linksOf.set(host, [...(this.#linksOf.get(host) ?? []), link]);
   }
 
   #hostGroups(groups: readonly (readonly (Host | string)[])[]): Host[][] {

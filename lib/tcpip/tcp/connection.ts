@@ -644,6 +644,11 @@ export class Connection extends DemuxEntry {
     return this.#timestampOffset;
   }
 
+  /** Whether any of its timers is armed. */
+  get armed(): boolean {
+    return this.sender.armed || this.#ackTimer.armed || this.#lifeTimer.armed;
+  }
+
   get inFlight(): number {
     return this.sender.flight;
   }

@@ -140,6 +140,11 @@ export class Sender {
     this.#stopTimers();
   }
 
+  /** Whether something will be sent, or tried, in some time. */
+  get armed(): boolean {
+    return this.#timer.armed;
+  }
+
   /** Behind the last byte, or the FIN, that there is to send. */
   get end(): number {
     return this.finQueued ? add(this.finSequence, 1) : add(this.una, this.buffer.length);

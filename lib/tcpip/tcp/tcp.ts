@@ -8,6 +8,7 @@ import type { Random } from "@tesserae/device/random";
 import type { Tcp, TcpListener } from "@tesserae/device/tcp";
 import { checksum } from "@tesserae/wire/checksum";
 import { readInt32 } from "@tesserae/wire/field";
+import { TcpAudit } from "./audit.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { ResponseLimiter } from "./challenge-ack.ts";
 import { Connection } from "./connection.ts";
@@ -58,6 +59,13 @@ export interface TcpHost extends Tcp {
   /** Every connection, as `ss -ti` shows them. */
   connections(): ConnectionStatistics[];
   /**
+   * Looks at the next `count` connections and at the tables, for simulations and tests: between two events, when all
+   * that was due is done.
+   *
+   * @returns the first thing found that must never be.
+   */
+  audit(count: number): string | undefined;
+  /**
    * Sends what the segments received so far call for: ACKs, data. It happens by itself in a microtask; a target that
    * knows where a batch of frames ends may call it there.
    */
@@ -99,6 +107,7 @@ class OwnTcp implements TcpHost, TcpContext {
   #isFlushDue = false;
   readonly #flushLater: () => void;
   #isClosed = false;
+  #audit: TcpAudit | undefined = undefined;
 
   constructor(needs: TcpNeeds) {
     this.ip = needs.ip;
@@ -218,6 +227,12 @@ class OwnTcp implements TcpHost, TcpContext {
     const all: ConnectionStatistics[] = [];
     for (const entry of this.#demux.entries()) if (entry instanceof Connection) all.push(entry.statistics());
     return all;
+  }
+
+  audit(count: number): string | undefined {
+    if (this.#pending.length > 0) return "a connection was not flushed";
+    this.#audit ??= new TcpAudit(this.#demux);
+    return this.#audit.look(count, this.limits, () => this.statistics);
   }
 
   // ---- what a connection asks for
