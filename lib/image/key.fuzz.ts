@@ -12,6 +12,7 @@ const types: readonly KeyType[] = [
   { kind: "prefix" },
   { kind: "endpoint" },
   { kind: "interface4" },
+  { kind: "interface6" },
   { kind: "choice", choices: ["a", "b"] },
 ];
 

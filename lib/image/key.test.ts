@@ -29,6 +29,13 @@ describe("parseKey", () => {
       "10.0.0.2/24 via 10.0.0.1",
       { kind: "static", address: Prefix.parse("10.0.0.2/24"), gateway: IpAddress.parse("10.0.0.1") },
     ],
+    [{ kind: "interface6" }, "auto", { kind: "auto" }],
+    [{ kind: "interface6" }, "off", { kind: "off" }],
+    [
+      { kind: "interface6" },
+      "fd00::2/64 via fe80::1",
+      { kind: "static", address: Prefix.parse("fd00::2/64"), gateway: IpAddress.parse("fe80::1") },
+    ],
     [{ kind: "choice", choices: ["a", "b"] }, "b", "b"],
   ])("%j reads %j", (type, text, expected) => {
     expect(value(type, text)).toEqual(expected);
@@ -50,6 +57,9 @@ describe("parseKey", () => {
     [{ kind: "endpoint" }, "[10.0.0.1]:80"],
     [{ kind: "interface4" }, "fd00::2/64"],
     [{ kind: "interface4" }, "10.0.0.2/24 via fd00::1"],
+    [{ kind: "interface6" }, "10.0.0.2/24"],
+    [{ kind: "interface6" }, "dhcp"],
+    [{ kind: "interface6" }, "fd00::2/64 via 10.0.0.1"],
     [{ kind: "choice", choices: ["a", "b"] }, "c"],
   ])("%j refuses %j and says what is allowed", (type, text) => {
     expect(value(type, text)).toBe(`"${text}" is not ${describeType(type)}`);

@@ -22,6 +22,8 @@ export type KeyType =
   | { readonly kind: "endpoint" }
   /** `dhcp`, `10.0.0.2/24`, or `10.0.0.2/24 via 10.0.0.1`. Becomes an {@link Interface4}. */
   | { readonly kind: "interface4" }
+  /** `auto`, `off`, `fd00::2/64`, or `fd00::2/64 via fe80::1`. Becomes an {@link Interface6}. */
+  | { readonly kind: "interface6" }
   /** One of `choices`. Becomes a string. */
   | { readonly kind: "choice"; readonly choices: readonly string[] };
 
@@ -29,8 +31,14 @@ export type KeyType =
 export type Interface4 =
   { readonly kind: "dhcp" } | { readonly kind: "static"; readonly address: Prefix; readonly gateway?: IpAddress };
 
+/** How an interface gets its IPv6 addresses. */
+export type Interface6 =
+  | { readonly kind: "auto" }
+  | { readonly kind: "off" }
+  | { readonly kind: "static"; readonly address: Prefix; readonly gateway?: IpAddress };
+
 /** What the text of a key can become. */
-export type KeyValue = string | number | boolean | IpAddress | Prefix | Endpoint | Interface4;
+export type KeyValue = string | number | boolean | IpAddress | Prefix | Endpoint | Interface4 | Interface6;
 
 /** A key that is given when the image starts. */
 export interface KeyPlan {
@@ -93,6 +101,8 @@ export function parseKey(type: KeyType, text: string): ParsedKey {
       return found(type, text, parseEndpoint(text));
     case "interface4":
       return found(type, text, parseInterface4(text));
+    case "interface6":
+      return found(type, text, parseInterface6(text));
     case "choice":
       return type.choices.includes(text) ? { ok: true, value: text } : refuse(type, text);
   }
@@ -121,6 +131,8 @@ export function describeType(type: KeyType): string {
       return "an address with a port such as 10.0.0.2:80 or [fd00::2]:80";
     case "interface4":
       return `"dhcp", or an address such as "10.0.0.2/24" or "10.0.0.2/24 via 10.0.0.1"`;
+    case "interface6":
+      return `"auto", "off", or an address such as "fd00::2/64" or "fd00::2/64 via fd00::1"`;
     case "choice":
       return type.choices.map((each) => `"${each}"`).join(" or ");
   }
@@ -130,7 +142,7 @@ export function describeType(type: KeyType): string {
 export function formatKey(value: KeyValue): string {
   if (typeof value !== "object") return String(value);
   if ("kind" in value) {
-    if (value.kind === "dhcp") return "dhcp";
+    if (value.kind !== "static") return value.kind;
     const gateway = value.gateway === undefined ? "" : ` via ${value.gateway.toString()}`;
     return `${value.address.toString()}${gateway}`;
   }
@@ -226,11 +238,19 @@ function parseEndpoint(text: string): Endpoint | undefined {
 }
 
 function parseInterface4(text: string): Interface4 | undefined {
-  if (text === "dhcp") return { kind: "dhcp" };
+  return text === "dhcp" ? { kind: "dhcp" } : parseStatic(text, 4);
+}
+
+function parseInterface6(text: string): Interface6 | undefined {
+  return text === "auto" || text === "off" ? { kind: text } : parseStatic(text, 6);
+}
+
+/** An address with a prefix length, and perhaps a router. */
+function parseStatic(text: string, family: 4 | 6): (Interface4 & { readonly kind: "static" }) | undefined {
   const match = /^(\S+)(?: via (\S+))?$/.exec(text);
   const address = parsePrefix(match?.[1] ?? "");
-  if (address?.address.family !== 4) return undefined;
+  if (address?.address.family !== family) return undefined;
   if (match?.[2] === undefined) return { kind: "static", address };
   const gateway = IpAddress.tryParse(match[2]);
-  return gateway?.family === 4 ? { kind: "static", address, gateway } : undefined;
+  return gateway?.family === family ? { kind: "static", address, gateway } : undefined;
 }

@@ -4,6 +4,7 @@ import type { Netif } from "@tesserae/device/netif";
 import type { Random } from "@tesserae/device/random";
 import { createForwarding, type Forwarding } from "@tesserae/tcpip/forward/forward";
 import { createNat, type Nat, type NatOptions } from "@tesserae/tcpip/nat/nat";
+import type { Ipv6Setting } from "@tesserae/tcpip/stack/ipv6-setting";
 import { createStack, type Ipv4Setting, type IpStack } from "@tesserae/tcpip/stack/stack";
 import type { PathSettings } from "./link-settings.ts";
 
@@ -11,6 +12,11 @@ import type { PathSettings } from "./link-settings.ts";
 export interface HostInterface {
   /** `10.0.0.1/24`, or `dhcp`. Default: of a host's first interface the next address of 10.0.0.0/16, else none. */
   readonly ipv4?: string;
+  /**
+   * `on`: of a host's first interface the next address of fd00::/64; `fd00::1/64`; `auto`: what routers tell; `off`.
+   * Default `off`.
+   */
+  readonly ipv6?: string;
   /** Where packets for other networks go. */
   readonly gateway?: string;
   /** More ways: `{ to: "10.2.0.0/16", via: "10.0.0.2" }`; without `via` they are on the link. */
@@ -52,11 +58,15 @@ export interface HostStackOptions {
 /** @throws as `createStack` */
 export async function createHostStack(options: HostStackOptions): Promise<HostStack> {
   const { netifs, timers, random, onError, forwarding } = options;
-  const settings = netifs.map((netif, index) => ({ netif, ipv4: settingOf(options.interfaces[index] ?? {}) }));
+  const settings = netifs.map((netif, index) => ({
+    netif,
+    ipv4: settingOf(options.interfaces[index] ?? {}),
+    ipv6: setting6Of(options.interfaces[index]?.ipv6),
+  }));
   const [first] = settings;
   const stack =
     settings.length === 1 && first?.ipv4 !== undefined
-      ? await createStack({ netif: first.netif, ipv4: first.ipv4, timers, random, onError })
+      ? await createStack({ netif: first.netif, ipv4: first.ipv4, ipv6: first.ipv6, timers, random, onError })
       : await createStack({ interfaces: settings, timers, random, onError });
   if (forwarding === false) return { stack, forwarding: undefined, nat: undefined };
   const { reversePath = "strict", nat: translation } = forwarding === true ? {} : forwarding;
@@ -84,4 +94,9 @@ function settingOf({ ipv4, gateway, routes }: HostInterface): Ipv4Setting | unde
           })),
         }),
   };
+}
+
+function setting6Of(text = "off"): Ipv6Setting {
+  if (text === "off" || text === "auto") return { kind: text };
+  return { kind: "static", address: Prefix.parse(text) };
 }

@@ -80,6 +80,8 @@ export class Host {
   readonly #random: SeededRandom;
   readonly #netifs: Nic[] = [];
   readonly #configured: Prefix | undefined;
+  /** The IPv6 address it was given, with its network; undefined when it has none, or asks routers. */
+  readonly ipv6: Prefix | undefined;
   #life = 1;
   #up = true;
   #timers: HostTimers;
@@ -113,7 +115,9 @@ export class Host {
     if (first === undefined) throw new RangeError(`host "${name}" has no interface`);
     this.#configured =
       first.ipv4 === "dhcp" ? undefined : first.ipv4 === undefined ? automatic(index) : Prefix.parse(first.ipv4);
-    this.interfaces = [{ ...first, ipv4: this.#configured?.toString() ?? "dhcp" }, ...given.slice(1)];
+    this.ipv6 = automatic6(first.ipv6, index);
+    const ipv6 = this.ipv6?.toString() ?? first.ipv6 ?? "off";
+    this.interfaces = [{ ...first, ipv4: this.#configured?.toString() ?? "dhcp", ipv6 }, ...given.slice(1)];
   }
 
   /** Its clock and timers, and those of its stack. Others after each restart, whose monotonic clock begins at 0. */
@@ -387,6 +391,12 @@ export class Host {
     this.#wasReady = true;
     this.#isReady();
   }
+}
+
+/** fd00::1 for the first host, and so on, where IPv6 is on. */
+function automatic6(text: string | undefined, index: number): Prefix | undefined {
+  if (text === "on") return new Prefix(new IpAddress(6, 0xfd000000, 0, 0, index + 1), 64);
+  return text === undefined || text === "off" || text === "auto" ? undefined : Prefix.parse(text);
 }
 
 /** 10.0.0.1 for the first host, and so on. */

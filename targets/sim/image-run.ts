@@ -66,8 +66,12 @@ function watched(plan: ImagePlan, host: Host): ImagePlan {
 
 function addressKeys(plan: ImagePlan, host: Host): Record<string, string> {
   const key = plan.keys.find((each) => each.type.kind === "interface4");
+  const key6 = plan.keys.find((each) => each.type.kind === "interface6");
   if (key === undefined) return {};
   const { gateway, ipv4 } = host.options;
   const via = gateway === undefined ? "" : ` via ${gateway}`;
-  return { [key.name]: ipv4 === "dhcp" ? "dhcp" : `${host.ipv4?.toString() ?? "dhcp"}${via}` };
+  return {
+    [key.name]: ipv4 === "dhcp" ? "dhcp" : `${host.ipv4?.toString() ?? "dhcp"}${via}`,
+    ...(key6 === undefined ? {} : { [key6.name]: host.interfaces[0]?.ipv6 ?? "off" }),
+  };
 }

@@ -3,7 +3,7 @@ import type { Timers } from "@tesserae/device/clock";
 import type { Log } from "@tesserae/device/log";
 import type { Netif } from "@tesserae/device/netif";
 import type { Random } from "@tesserae/device/random";
-import type { Interface4 } from "@tesserae/image/key";
+import type { Interface4, Interface6 } from "@tesserae/image/key";
 import { StartError } from "@tesserae/node/run-process";
 import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
 
@@ -13,7 +13,9 @@ export interface VmStackOptions {
   readonly random: Random;
   readonly log?: Log;
   readonly ipv4: Interface4;
-  /** Name servers, with commas between them; empty: those that DHCP tells. */
+  /** Default: `off`. */
+  readonly ipv6?: Interface6;
+  /** Name servers, with commas between them; empty: those that DHCP and routers tell. */
   readonly dns: string;
 }
 
@@ -24,11 +26,17 @@ export interface VmStackOptions {
  *
  * @throws (rejects) as `createStack`; StartError for a name server that is no address.
  */
-export async function createVmStack({ ipv4, dns, ...devices }: VmStackOptions): Promise<IpStack> {
+export async function createVmStack({
+  ipv4,
+  ipv6 = { kind: "off" },
+  dns,
+  ...devices
+}: VmStackOptions): Promise<IpStack> {
   const nameServers = dns.split(",").flatMap((text) => (text.trim() === "" ? [] : [parseServer(text.trim())]));
   return createStack({
     ...devices,
     ipv4: { ...ipv4, probe: false },
+    ipv6,
     ...(nameServers.length === 0 ? {} : { nameServers }),
   });
 }

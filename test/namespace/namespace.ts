@@ -22,6 +22,8 @@ const packages: Readonly<Record<string, string>> = {
   tshark: "tshark",
   socat: "socat",
   python3: "python3",
+  radvd: "radvd",
+  ndisc6: "ndisc6",
   dnsmasq: "dnsmasq-base",
   ethtool: "ethtool",
   taskset: "util-linux",
@@ -112,7 +114,7 @@ export interface NetemOptions {
   readonly rate?: string;
 }
 
-/** One network namespace, with loopback up and no IPv6. */
+/** One network namespace, with loopback up, and no IPv6 unless it is asked for. */
 export class Namespace {
   readonly name: string;
   readonly #children = new Set<ChildProcess>();
@@ -121,14 +123,20 @@ export class Namespace {
     this.name = name;
   }
 
-  /** @throws Error when it cannot be made: ask {@link unavailable} first. */
-  static create(): Namespace {
+  /**
+   * @param options whether the kernel's IPv6 is on there. Default false.
+   * @throws Error when it cannot be made: ask {@link unavailable} first.
+   */
+  static create({ ipv6 = false }: { readonly ipv6?: boolean } = {}): Namespace {
     const name = uniqueName();
     check("ip", ["netns", "add", name], spawnSync("ip", ["netns", "add", name], { encoding: "utf8" }));
     const namespace = new Namespace(name);
     namespace.ip("link set dev lo up");
-    // No router solicitations and neighbour discovery in the captures: what is under test is IPv4.
-    namespace.attempt("sysctl", ["-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]);
+    // Else no router solicitations and neighbour discovery in the captures: what is under test is IPv4.
+    const off = ipv6 ? "0" : "1";
+    for (const scope of ["all", "default"]) {
+      namespace.attempt("sysctl", ["-qw", `net.ipv6.conf.${scope}.disable_ipv6=${off}`]);
+    }
     return namespace;
   }
 

@@ -93,7 +93,7 @@ await boot({
 export function literal(value: KeyValue): string {
   if (typeof value !== "object") return JSON.stringify(value);
   if ("kind" in value) {
-    if (value.kind === "dhcp") return `{ kind: "dhcp" }`;
+    if (value.kind !== "static") return `{ kind: ${text(value.kind)} }`;
     const gateway = value.gateway === undefined ? "" : `, gateway: ${literal(value.gateway)}`;
     return `{ kind: "static", address: ${literal(value.address)}${gateway} }`;
   }

@@ -53,6 +53,7 @@ describe("createGraph", () => {
       ["port", "80", "main"],
       ["logLevel", "warn", "log"],
       ["ipv4", "dhcp", "stack"],
+      ["ipv6", "auto", "stack"],
     ]);
     expect(made.bindings).toEqual({ stack: "stack", site: "site", log: "log" });
     expect(made.constants).toEqual({ debug: false });
@@ -73,7 +74,7 @@ describe("createGraph", () => {
       keys: { ipv4: key.string({ default: "", doc: "mine" }) },
       devices: { stack: device.stack() },
     });
-    expect(good(graph(config)).keys.map((each) => each.name)).toEqual(["ipv4", "logLevel", "stackIpv4"]);
+    expect(good(graph(config)).keys.map((each) => each.name)).toEqual(["ipv4", "logLevel", "stackIpv4", "ipv6"]);
   });
 
   test("two interfaces of the target would be one: the second comes from its own factory, or is refused", () => {

@@ -259,7 +259,7 @@ function checkSlot(
 }
 
 const builderOptions: Readonly<Record<string, readonly string[]>> = {
-  stack: ["ipv4"],
+  stack: ["ipv4", "ipv6"],
   netif: ["name"],
   resolver: ["names"],
   files: ["folder"],

@@ -72,6 +72,8 @@ export class Ipv6Interface implements NdpLink, MldLink {
   readonly #onConflict: ((address: IpAddress) => void) | undefined;
   #configuration: AddressConfiguration | undefined;
   #linkLocal: Promise<boolean> | undefined;
+  /** Counts what {@link clear} has ended: what was begun before is not gone on with. */
+  #life = 0;
 
   constructor(options: Ipv6InterfaceOptions, timers: Timers, random: Random, events: Ipv6InterfaceEvents) {
     const { link } = options;
@@ -191,6 +193,7 @@ export class Ipv6Interface implements NdpLink, MldLink {
 
   /** Forgets addresses, routes and neighbours. */
   clear(): void {
+    this.#life++;
     this.ndp.close();
     this.book.clear();
     this.routes.clear();
@@ -281,7 +284,8 @@ export class Ipv6Interface implements NdpLink, MldLink {
   }
 
   async #startLinkLocal(probe: boolean): Promise<boolean> {
-    for (let collisions = 0; collisions < 3; collisions++) {
+    const life = this.#life;
+    for (let collisions = 0; collisions < 3 && life === this.#life; collisions++) {
       const address = this.#identifiers.address(linkLocalPrefix, collisions);
       if (await this.book.add({ prefix: new Prefix(address, 64), origin: "link-local", probe })) return true;
       if (!this.#identifiers.canRetry) return false;

@@ -124,8 +124,9 @@ export class AddressBook {
     const now = this.#timers.now();
     entry.deprecated = entry.preferredUntil <= now;
     this.#entries = [...this.#entries, entry];
+    // Before the first question: switches that listen in pass it, and its answer, on to members only.
+    this.#events.listen(entry.address);
     if (!made.probe) {
-      this.#events.listen(entry.address);
       this.#assign(entry);
       this.#arm();
       return Promise.resolve(true);
@@ -215,7 +216,6 @@ export class AddressBook {
       this.#assign(entry);
       return;
     }
-    if (entry.probesLeft === probes) this.#events.listen(entry.address);
     entry.probesLeft--;
     entry.deadline = now + mostDelay;
     this.#random.fill(this.#nonce);

@@ -381,7 +381,7 @@ export class Ndp {
         this.#solicitAt,
         this.#routes.expire(now),
         this.told.expire(now),
-        this.#configuration?.nextRegeneration() ?? Infinity,
+        this.#configuration?.nextRegeneration(now) ?? Infinity,
       ),
     );
   }

@@ -85,12 +85,20 @@ export class AddressConfiguration {
     }
   }
 
-  /** When {@link regenerate} has something to do, or `Infinity`. */
-  nextRegeneration(): number {
+  /** When {@link regenerate} has something to do after `now`, or `Infinity`. */
+  nextRegeneration(now: number): number {
     let next = Infinity;
     if (this.#temporary === undefined) return next;
-    for (const each of this.#book.entries) {
-      if (each.temporary && !each.deprecated) next = Math.min(next, each.preferredUntil - regenerateAdvance);
+    for (const entry of this.#book.entries) {
+      if (entry.origin !== "slaac" || entry.deprecated) continue;
+      const prefix = new Prefix(entry.address, 64);
+      let latest = -Infinity;
+      for (const each of this.#book.entries) {
+        if (each.temporary && prefix.contains(each.address)) latest = Math.max(latest, each.preferredUntil);
+      }
+      const at = latest - regenerateAdvance;
+      // Past: there was no lifetime left to make another one with.
+      if (at > now) next = Math.min(next, at);
     }
     return next;
   }

@@ -34,7 +34,7 @@ export type Ipv6Setting =
   | { readonly kind: "off" };
 
 /** What an interface does that is not told otherwise. */
-export const standardIpv6: Ipv6Setting = { kind: "off" };
+export const standardIpv6: Ipv6Setting = { kind: "auto" };
 
 const everywhere = new Prefix(IpAddress.any6, 0);
 
