@@ -204,14 +204,22 @@ export class PassiveOpen {
   }
 }
 
-/** Whether a SYN in TIME-WAIT may open a new connection (RFC 9293 §3.10.7.4, RFC 6191 §2). */
+/**
+ * Whether a SYN in TIME-WAIT may open a new connection (RFC 9293 §3.10.7.4, RFC 6191 §2).
+ *
+ * @param timestamps whether the old connection used timestamps
+ * @param allowed whether a new one may
+ */
 export function isNewIncarnation(
   segment: Segment,
   receiveNext: number,
   timestamps: boolean,
   recentTimestamp: number,
+  allowed: boolean,
 ): boolean {
-  if (timestamps && segment.options.hasTimestamp) {
+  if (allowed && segment.options.hasTimestamp) {
+    // Then timestamps tell its segments from the old ones (PAWS), whatever their numbers.
+    if (!timestamps) return true;
     const age = (segment.options.timestampValue - recentTimestamp) | 0;
     if (age !== 0) return age > 0;
   }

@@ -371,7 +371,8 @@ class OwnTcp implements TcpHost, TcpContext {
     if ((flags & flagRst) !== 0) return;
     if ((flags & (flagSyn | flagAck | flagFin)) === flagSyn) {
       const listener = this.#listeners.find(entry.local, entry.localPort);
-      const isNew = isNewIncarnation(segment, entry.receiveNext, entry.timestamps, entry.recentTimestamp);
+      const { receiveNext, timestamps, recentTimestamp } = entry;
+      const isNew = isNewIncarnation(segment, receiveNext, timestamps, recentTimestamp, this.limits.timestamps);
       if (listener !== undefined && isNew) {
         this.#timeWait.remove(entry);
         // Beyond whatever of the old connection may still be on its way.
