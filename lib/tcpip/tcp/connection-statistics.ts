@@ -38,7 +38,7 @@ export class Traffic {
 }
 
 /** What a connection is doing at `now`. */
-export function statisticsOf(connection: Connection, now: number, pathMtu: number): ConnectionStatistics {
+export function statisticsOf(connection: Connection, now: number): ConnectionStatistics {
   const { flow, sender, receiver, ecn, traffic } = connection;
   const { rtt, activity } = sender;
   const { phase, scoreboard } = sender.recovery;
@@ -49,7 +49,7 @@ export function statisticsOf(connection: Connection, now: number, pathMtu: numbe
     state: stateName(connection.state),
     congestionControl: sender.congestion.name,
     mss: sender.mss,
-    pathMtu,
+    pathMtu: connection.path.mtu,
     advertisedMss: connection.ownMss,
     congestionWindow: sender.congestion.window,
     slowStartThreshold: sender.congestion.threshold,

@@ -2,7 +2,7 @@ import type { IpAddress } from "@tesserae/device/address";
 import type { Timer } from "@tesserae/device/clock";
 import type { FlowErrorKind } from "@tesserae/device/flow";
 import { ChallengeBudget } from "./challenge-ack.ts";
-import { defaultMss, mayChallenge, mssFor, smallestMss, type TcpContext, windowShiftFor } from "./context.ts";
+import { defaultMss, mayChallenge, mssFor, type TcpContext, windowShiftFor } from "./context.ts";
 import { statisticsOf, Traffic } from "./connection-statistics.ts";
 import { ackDelay } from "./delayed-ack.ts";
 import { DemuxEntry, kindConnection } from "./demux.ts";
@@ -12,6 +12,7 @@ import type { HalfOpen } from "./half-open.ts";
 import { KeepAlive } from "./keepalive.ts";
 import type { TcpListenerState } from "./listener.ts";
 import type { ConnectionOptions } from "./options.ts";
+import { Path } from "./path.ts";
 import { Receiver } from "./receive.ts";
 import type { Segment } from "./segment.ts";
 import { Sender } from "./send.ts";
@@ -19,7 +20,7 @@ import { add, isAfter, isAtLeast, isAtMost, isBefore } from "./sequence.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import * as states from "./state.ts";
 import type { State } from "./state.ts";
-import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, maxSackSize, timestampSize } from "./wire.ts";
+import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, maxSackSize } from "./wire.ts";
 
 /** Echoes that tell a longer round trip are not believed, milliseconds. */
 const longestRoundTrip = 300_000;
@@ -31,6 +32,7 @@ export class Connection extends DemuxEntry {
   readonly sender: Sender;
   readonly receiver: Receiver;
   readonly flow: TcpFlow;
+  readonly path: Path;
   /** Where a passive connection came from, and who waits for an active one. */
   listener: TcpListenerState | null = null;
   waiting: { resolve(flow: TcpFlow): void; reject(error: unknown): void } | null = null;
@@ -55,7 +57,6 @@ export class Connection extends DemuxEntry {
   /** The flow is closed: nobody reads, and the peer has until then. `Infinity` before. */
   #lingerUntil = Infinity;
   #handshakeDeadline = Infinity;
-  #dontFragment = true;
   /** A soft ICMP error (RFC 1122 §4.2.3.9): told when the connection times out. */
   #softError: FlowErrorKind | undefined = undefined;
 
@@ -76,6 +77,7 @@ export class Connection extends DemuxEntry {
     this.#keepAlive = new KeepAlive(options.keepAlive);
     this.#timestampOffset = context.numbers.timestampOffset(local, remote);
     this.ownMss = mssFor(remote, context.ip.mtu(remote));
+    this.path = new Path(this, context);
     this.sender = new Sender(this, context, iss, options);
     this.receiver = new Receiver(context);
     this.receiver.mss = this.ownMss;
@@ -112,16 +114,11 @@ export class Connection extends DemuxEntry {
     receiver.recentTimestamp = half.recentTimestamp;
     receiver.selective = half.sack;
     const segmentation = this.#context.ip.segmentation(this.remote);
-    sender.setPeer(this.#payloadFor(half.mss), half.peerShift, segmentation, half.sack);
+    sender.setPeer(this.path.start(half.mss), half.peerShift, segmentation, half.sack);
     if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
     sender.initWindow(segment, half.peerShift);
     if (half.ecn) this.ecn = new Ecn(half.iss);
     this.#establish(half.retransmits > 0);
-  }
-
-  /** Bytes of payload in a full segment for a peer whose MSS option is `mss` (RFC 6691 §2). */
-  #payloadFor(mss: number): number {
-    return Math.min(Math.max(mss, smallestMss), this.ownMss) - (this.receiver.timestamps ? timestampSize : 0);
   }
 
   #sendSyn(): void {
@@ -193,7 +190,7 @@ export class Connection extends DemuxEntry {
     receiver.timestamps = receiver.timestamps && options.hasTimestamp;
     receiver.selective = receiver.selective && options.sackPermitted;
     if (options.hasTimestamp) receiver.recentTimestamp = options.timestampValue;
-    const mss = this.#payloadFor(options.mss >= 0 ? options.mss : defaultMss(this.remote));
+    const mss = this.path.start(options.mss >= 0 ? options.mss : defaultMss(this.remote));
     sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote), receiver.selective);
     sender.initWindow(segment, 0);
     if (this.#offersEcn && (isSetupSynAck(flags) || isSetupSyn(flags))) this.ecn = new Ecn(sender.iss);
@@ -368,8 +365,18 @@ export class Connection extends DemuxEntry {
 
   // ---- sending
 
-  /** Sends a segment of the sender's. Carries the ACK, the window and the timestamps of this moment. */
-  transmit(flags: number, sequence: number, offset: number, length: number): boolean {
+  /**
+   * Sends a segment of the sender's. Carries the ACK, the window and the timestamps of this moment.
+   *
+   * @param segment where `length` is more: the device cuts the payload into segments of so many bytes
+   */
+  transmit(
+    flags: number,
+    sequence: number,
+    offset: number,
+    length: number,
+    segment: number = this.sender.mss,
+  ): boolean {
     const { receiver, sender, ecn } = this;
     // RFC 3168 §6.1.2 and §6.1.4 to 6: new data alone is marked as capable, and confirms a reduction; no probe of a
     // shut window.
@@ -390,8 +397,8 @@ export class Connection extends DemuxEntry {
       length > 0 ? sender.buffer : null,
       offset,
       length,
-      sender.mss,
-      this.#dontFragment,
+      segment,
+      this.path.dontFragment,
       isNew ? capable : notCapable,
     );
     if (left) {
@@ -400,7 +407,8 @@ export class Connection extends DemuxEntry {
       receiver.acked();
       this.#ackTimer.cancel();
     } else {
-      this.#followPath();
+      // Perhaps the path has become narrower.
+      this.path.told(0);
     }
     return left;
   }
@@ -580,27 +588,7 @@ export class Connection extends DemuxEntry {
   packetTooBig(mtu: number, sequence: number): void {
     const { sender } = this;
     if (isBefore(sequence, sender.una) || !isBefore(sequence, sender.max)) return;
-    const known = this.#context.ip.mtu(this.remote);
-    this.#usePath(mtu === 0 ? known : Math.min(known, mtu));
-  }
-
-  /** IP refused a segment: perhaps the path has become narrower. */
-  #followPath(): void {
-    this.#usePath(this.#context.ip.mtu(this.remote));
-  }
-
-  #usePath(mtu: number): void {
-    const least = defaultMss(this.remote);
-    const wanted = mssFor(this.remote, mtu);
-    // Below what every path should take, forged or not: smaller segments would not help, fragments do.
-    if (wanted < least) {
-      this.#dontFragment = false;
-      this.sender.segmentation = 0;
-    }
-    const mss = Math.max(wanted, least) - (this.receiver.timestamps ? timestampSize : 0);
-    if (mss >= this.sender.mss || !states.canSend(this.state)) return;
-    this.sender.reduceMss(mss);
-    this.#context.schedule(this);
+    this.path.told(mtu);
   }
 
   // ---- the end
@@ -654,7 +642,6 @@ export class Connection extends DemuxEntry {
   }
 
   statistics(): ConnectionStatistics {
-    const { timers, ip } = this.#context;
-    return statisticsOf(this, timers.now(), ip.mtu(this.remote));
+    return statisticsOf(this, this.#context.timers.now());
   }
 }

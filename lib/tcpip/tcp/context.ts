@@ -9,6 +9,7 @@ import type { EcnMode } from "./ecn.ts";
 import type { InitialNumbers } from "./isn.ts";
 import type { SackReader } from "./sack.ts";
 import type { SegmentRecordPool } from "./segment-records.ts";
+import type { NarrowPaths } from "./narrow-paths.ts";
 import type { Counters } from "./statistics.ts";
 import type { Transmitter } from "./transmitter.ts";
 import { maxWindowShift } from "./wire.ts";
@@ -84,6 +85,7 @@ export interface TcpContext {
   readonly numbers: InitialNumbers;
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;
+  readonly narrowPaths: NarrowPaths;
 
   /** Calls `connection.flush` once the present batch of segments is through. Idempotent. */
   schedule(connection: Connection): void;

@@ -50,6 +50,9 @@ export class LossRecovery {
   #restarted = false;
   /** Whether the ACK at hand reports a duplicate. */
   #hasDuplicate = false;
+  /** Whether a probe for longer segments is out, which has not been sent again; and behind it. */
+  probesPath = false;
+  pathProbeEnd = 0;
   readonly #rack = new Rack();
   readonly #prr = new ProportionalRate();
   readonly #undo = new Undo();
@@ -81,10 +84,10 @@ export class LossRecovery {
 
   // ---- what is sent
 
-  /** Everything up to `end` has left for the first time. */
-  sent(end: number, now: number): void {
+  /** Everything up to `end` has left for the first time, in segments of that many bytes. */
+  sent(end: number, now: number, segment: number = this.mss): void {
     if (this.phase === phaseRecovery) this.#prr.sent(distance(end, this.scoreboard.end));
-    this.scoreboard.sent(end, this.mss, now);
+    this.scoreboard.sent(end, segment, now);
   }
 
   /** The segment at `place`, so many bytes, has left again. */
@@ -143,7 +146,7 @@ export class LossRecovery {
     else if (this.phase === phaseRecovery) restart = this.#recovering(isNew, now);
     if (this.probe.state !== probeNone) this.#endProbe(segment, duplicate, flight, now);
     const found = this.#detect(now);
-    if (found > 0 && this.phase === phaseOpen) this.#enterRecovery(flight, unreported, now);
+    if (found > 0 && this.phase === phaseOpen && !this.#isOnlyPathProbe()) this.#enterRecovery(flight, unreported, now);
     if (this.phase === phaseRecovery) {
       // RFC 6582 §3.2, step 3: after a partial ACK without SACK the next segment leaves in any case.
       this.#reduceEvenly(delivery.bytes, isNew && found === 0, isNew && !this.selective ? this.mss : 0);
@@ -255,6 +258,15 @@ export class LossRecovery {
     return found;
   }
 
+  /** RFC 4821 §7.6: a lost probe for longer segments, and nothing else lost, is no sign of congestion. */
+  #isOnlyPathProbe(): boolean {
+    if (!this.probesPath) return false;
+    const board = this.scoreboard;
+    const place = board.nextLost();
+    if (place < 0 || board.endOf(place) !== this.pathProbeEnd) return false;
+    return board.lost - board.repeating === distance(board.endOf(place), board.startOf(place));
+  }
+
   #reorderingWindow(): number {
     const { minimum, smoothed } = this.#rtt;
     return this.#rack.window(this.scoreboard, this.phase !== phaseOpen, minimum, smoothed);
@@ -290,7 +302,7 @@ export class LossRecovery {
     const flight = distance(board.end, board.start);
     const unreported = flight - board.sacked;
     if (this.#detect(now) === 0) return;
-    if (this.phase === phaseOpen) this.#enterRecovery(flight, unreported, now);
+    if (this.phase === phaseOpen && !this.#isOnlyPathProbe()) this.#enterRecovery(flight, unreported, now);
     if (this.phase === phaseRecovery) this.#reduceEvenly(0, false, 0);
   }
 

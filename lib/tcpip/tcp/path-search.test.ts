@@ -11,7 +11,7 @@ function explore(search: PathSearch, mtu: number, most: number, start = 0): numb
     const size = search.wanted(most, now);
     if (size === 0) continue;
     probes.push(size);
-    search.sent(size, 0);
+    search.sent(size);
     if (size + overhead <= mtu) search.arrived();
     else search.failed(now, 10);
   }
@@ -21,11 +21,11 @@ function explore(search: PathSearch, mtu: number, most: number, start = 0): numb
 describe("RFC 4821 §7: the search", () => {
   test("after a black hole it halves what is left, each size tried twice, and ends at the largest common size", () => {
     const search = new PathSearch(1448, overhead, 0);
-    search.narrowed(1024, 1448);
+    search.narrowed(1024);
     const probes = explore(search, 1400, 1448);
     expect(search.low).toBe(1400 - overhead);
     expect(probes.length).toBeLessThan(12);
-    expect(Math.max(...probes)).toBeLessThan(1448);
+    expect(probes.slice(0, 3)).toEqual([1448, 1448, 1348]);
   });
 
   test("what a router said is tried again after ten minutes, the largest first (RFC 1191 §6.3)", () => {
@@ -38,23 +38,23 @@ describe("RFC 4821 §7: the search", () => {
 
   test("nothing beyond what link and peer allow is tried, and nothing while a probe is out", () => {
     const search = new PathSearch(536, overhead, 0);
-    search.narrowed(512, 536);
+    search.narrowed(512);
     expect(search.wanted(512, 0)).toBe(0);
-    search.narrowed(512, 1448);
+    search.narrowed(512);
     expect(search.wanted(1300, 0)).toBe(1300);
-    search.sent(1300, 5);
+    search.sent(1300);
     expect(search.wanted(1300, 1e9)).toBe(0);
   });
 
   test("one lost probe is no proof, and the next waits", () => {
     const search = new PathSearch(1448, overhead, 0);
-    search.narrowed(1024, 1448);
+    search.narrowed(1024);
     const first = search.wanted(1448, 0);
-    search.sent(first, 1);
+    search.sent(first);
     search.failed(0, 30);
     expect(search.wanted(1448, 149)).toBe(0);
     expect(search.wanted(1448, 150)).toBe(first);
-    search.sent(first, 1);
+    search.sent(first);
     search.failed(150, 30);
     expect(search.wanted(1448, 300)).toBeLessThan(first);
   });
@@ -63,7 +63,7 @@ describe("RFC 4821 §7: the search", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1100, max: 9000 }), fc.integer({ min: 1100, max: 9000 }), (mtu, link) => {
         const search = new PathSearch(link - overhead, overhead, 0);
-        search.narrowed(1024, link - overhead);
+        search.narrowed(1024);
         const probes = explore(search, mtu, link - overhead);
         expect(search.low + overhead).toBeLessThanOrEqual(Math.max(mtu, 1024 + overhead));
         if (mtu >= 1280 && link > mtu) expect(search.low + overhead).toBeGreaterThanOrEqual(1280);

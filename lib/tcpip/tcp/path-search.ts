@@ -50,9 +50,8 @@ export class PathSearch {
   #pauseUntil: number;
   /** All is found; when the pause is over, what was too large is tried again. */
   #settled: boolean;
-  /** The probe that is out, 0 without one, and behind it; how many of its size were lost. */
+  /** The probe that is out, 0 without one; how many of its size were lost. */
   size = 0;
-  end = 0;
   #lost = 0;
   /** Bytes of headers of IP and TCP, with the options of a data segment. */
   readonly #overhead: number;
@@ -66,14 +65,31 @@ export class PathSearch {
     this.#settled = true;
   }
 
-  /** Segments of `high` bytes have disappeared; those of `low` should not. The search between them begins at once. */
-  narrowed(low: number, high: number): void {
+  /** A router has said so again. */
+  told(low: number, now: number): void {
     this.low = low;
-    this.#high = high;
+    this.#pauseUntil = now + searchPause;
+    this.#settled = true;
+    this.size = 0;
+    this.#lost = 0;
+  }
+
+  /**
+   * Longer segments have disappeared; those of `low` should not. The search for more begins at once, with the largest:
+   * perhaps nothing at all got through for a while.
+   */
+  narrowed(low: number): void {
+    this.low = low;
+    this.#high = Infinity;
     this.#pauseUntil = 0;
     this.#settled = false;
     this.size = 0;
     this.#lost = 0;
+  }
+
+  /** Whether {@link wanted} may ask for a probe now. */
+  isDue(now: number): boolean {
+    return this.size === 0 && now >= this.#pauseUntil;
   }
 
   /**
@@ -82,7 +98,7 @@ export class PathSearch {
    * @param most what link, IP and peer allow
    */
   wanted(most: number, now: number): number {
-    if (this.size > 0 || now < this.#pauseUntil) return 0;
+    if (!this.isDue(now)) return 0;
     if (this.#settled) this.#high = Infinity;
     const size = this.#candidate(most);
     this.#settled = size === 0;
@@ -105,10 +121,9 @@ export class PathSearch {
     return count === 0 ? 0 : (commonSizes[first + (count >>> 1)] ?? 0) - this.#overhead;
   }
 
-  /** The probe has left; it ends before `end`. */
-  sent(size: number, end: number): void {
+  /** The probe has left. */
+  sent(size: number): void {
     this.size = size;
-    this.end = end;
   }
 
   /** The probe has arrived. */

@@ -7,13 +7,14 @@ import type { Ecn } from "./ecn.ts";
 import { LossRecovery, phaseOpen } from "./loss-recovery.ts";
 import { Nagle } from "./nagle.ts";
 import type { ConnectionOptions } from "./options.ts";
+import { fallbackSize, type PathSearch } from "./path-search.ts";
 import { overrideDelay, Persist } from "./persist.ts";
 import { Retransmission } from "./retransmission.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
 import { limitedByBuffer, limitedByPath, limitedByPeer, nothingToSend, SendActivity } from "./send-activity.ts";
 import { SendBuffer } from "./send-buffer.ts";
-import { add, distance, isAfter, isBefore, later } from "./sequence.ts";
+import { add, distance, isAfter, isAtLeast, isBefore, later } from "./sequence.ts";
 import { flagAck, flagEce, flagFin, flagPsh } from "./wire.ts";
 
 /** How long to wait for a free page or a willing IP, at first and at most, milliseconds. */
@@ -63,6 +64,10 @@ export class Sender {
   bytesRetransmitted = 0;
   /** When data or a FIN left last, milliseconds. */
   sentAt = 0;
+  /** Looks for longer segments; `null` while they are as long as link and peer allow, as far as we know. */
+  search: PathSearch | null = null;
+  /** The longest segment that was acknowledged. */
+  #proven = 0;
   /** For statistics; `null` before the first data. */
   activity: SendActivity | null = null;
 
@@ -206,6 +211,7 @@ export class Sender {
     const { ecn } = this.#connection;
     const isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
     if (ecn?.acknowledged(segment.flags, ack) === true) this.#congestionEchoed(segment.time, ecn);
+    if (isNew) this.#prove(ack);
     if (isNew || isAfter(this.max, this.una)) {
       const { reductions } = this.recovery;
       const restart = this.recovery.acknowledged(segment, duplicate, echo, this.#windowLimited, !isEchoed);
@@ -220,6 +226,15 @@ export class Sender {
       this.retransmission.progressAt = segment.time;
       this.persist.answered();
     }
+  }
+
+  /** The first segment that is out, and perhaps others, has arrived. */
+  #prove(ack: number): void {
+    const { scoreboard } = this.recovery;
+    if (scoreboard.count === 0) return;
+    const end = scoreboard.endOf(scoreboard.first);
+    const length = Math.min(this.mss, distance(end, this.una));
+    if (length > this.#proven && isAtLeast(ack, end)) this.#proven = length;
   }
 
   /** RFC 3168 §6.1.2: a queue has marked a packet of ours. */
@@ -268,6 +283,7 @@ export class Sender {
     this.nagle.acknowledged(ack);
     this.activity?.acknowledged(ack, this.bytesAcknowledged, this.#windowLimited, now);
     this.retransmission.progress(now, isFresh);
+    if (this.recovery.probesPath && isAtLeast(ack, this.recovery.pathProbeEnd)) this.#widen();
     if (this.recovery.phase === phaseOpen) this.buffer.fit(this.congestion.window);
   }
 
@@ -323,6 +339,7 @@ export class Sender {
     const { recovery } = this;
     const { scoreboard } = recovery;
     let most = this.#mostAtOnce();
+    if (this.search?.isDue(now) === true) this.#probePath(this.search, now);
     for (;;) {
       const unsent = distance(this.end, this.max);
       if (unsent <= 0) return;
@@ -370,11 +387,53 @@ export class Sender {
     return this.segmentation > this.mss && this.recovery.phase === phaseOpen ? this.segmentation : this.mss;
   }
 
-  #emitNew(length: number, fin: boolean, now: number): boolean {
-    if (!this.#emit(this.max, length, fin)) return false;
+  // ---- the path MTU
+
+  /** Sends a segment longer than others, of new data, if there is enough behind it to find out whether it is lost. */
+  #probePath(search: PathSearch, now: number): void {
+    const { recovery } = this;
+    const { scoreboard } = recovery;
+    if (!recovery.selective || recovery.phase !== phaseOpen || scoreboard.lost > 0 || scoreboard.sacked > 0) return;
+    const size = search.wanted(this.#connection.path.most, now);
+    const needed = size + 3 * this.mss;
+    const room = Math.min(recovery.allowance, this.window - this.flight);
+    const unsent = this.buffer.length - this.flight;
+    if (size === 0 || unsent < needed || room < needed || scoreboard.room < 4) return;
+    if (!this.#emitNew(size, false, now, size)) return;
+    this.#context.counters.pathProbes++;
+    search.sent(size);
+    recovery.probesPath = true;
+    recovery.pathProbeEnd = this.max;
+  }
+
+  /** The probe has arrived: all segments may be as long. */
+  #widen(): void {
+    const { search, recovery } = this;
+    recovery.probesPath = false;
+    if (search === null || search.size === 0) return;
+    search.arrived();
+    this.mss = search.low;
+    recovery.mss = search.low;
+    this.congestion.setSegmentSize(search.low);
+    this.#connection.path.found(search.low);
+  }
+
+  /** RFC 4821 §7.7: segments that time out again and again may be too long for the path. */
+  #suspectPath(): void {
+    const { scoreboard } = this.recovery;
+    if (scoreboard.count === 0) return;
+    const { first } = scoreboard;
+    const length = Math.min(this.mss, distance(scoreboard.endOf(first), scoreboard.startOf(first)));
+    const { family } = this.#connection.remote;
+    const size = fallbackSize(family, length, this.#proven, this.retransmission.count);
+    if (size < length) this.#connection.path.blackHole(size);
+  }
+
+  #emitNew(length: number, fin: boolean, now: number, segment: number = this.mss): boolean {
+    if (!this.#emit(this.max, length, fin, segment)) return false;
     const end = add(this.max, length + (fin ? 1 : 0));
     if (this.flight === 0) this.retransmission.progressAt = now;
-    this.recovery.sent(end, now);
+    this.recovery.sent(end, now, segment);
     this.bytesSent += length;
     this.max = end;
     this.activity ??= new SendActivity();
@@ -421,6 +480,10 @@ export class Sender {
     }
     this.#repeatedEnd = later(this.#repeatedEnd, end);
     this.#repeatedAt = now;
+    if (this.recovery.probesPath && end === this.recovery.pathProbeEnd) {
+      this.recovery.probesPath = false;
+      this.search?.failed(now, this.rtt.smoothed);
+    }
     this.recovery.sentAgain(place, distance(end, start), now);
     this.sentAt = now;
     return true;
@@ -432,12 +495,12 @@ export class Sender {
     return length * 2 >= this.maxWindow;
   }
 
-  #emit(sequence: number, length: number, fin: boolean): boolean {
+  #emit(sequence: number, length: number, fin: boolean, segment: number = this.mss): boolean {
     const offset = distance(sequence, this.una);
     let flags = flagAck;
     if (length > 0 && offset + length === this.buffer.length) flags |= flagPsh;
     if (fin) flags |= flagFin;
-    return this.#connection.transmit(flags, sequence, offset, length);
+    return this.#connection.transmit(flags, sequence, offset, length, segment);
   }
 
   // ---- time
@@ -536,6 +599,7 @@ export class Sender {
     this.recovery.timedOut(this.retransmission.count, now);
     this.#connection.ecn?.reduced(this.max);
     this.retransmission.timedOut();
+    this.#suspectPath();
     this.#retransmitAt = Infinity;
     this.output(false);
     if (this.#retransmitAt === Infinity) this.#arm(now);
@@ -572,6 +636,7 @@ export class Sender {
   /** The path takes only `mss` bytes of payload: what was longer is cut anew (RFC 1191 §6.4). */
   reduceMss(mss: number): void {
     this.mss = mss;
+    this.recovery.probesPath = false;
     this.recovery.cut(mss);
   }
 }

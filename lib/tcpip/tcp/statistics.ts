@@ -47,6 +47,9 @@ export interface TcpStatistics {
   readonly zeroWindowProbes: number;
   readonly keepAliveProbes: number;
   readonly delayedAcks: number;
+  /** Connections whose full segments disappeared, so that shorter ones are sent; and probes for longer ones (RFC 4821). */
+  readonly blackHoles: number;
+  readonly pathProbes: number;
   /** Packets of data that arrived marked by a queue, and windows reduced because the peer said so (RFC 3168). */
   readonly ecnMarks: number;
   readonly ecnReductions: number;
@@ -91,6 +94,8 @@ export class Counters {
   zeroWindowProbes = 0;
   keepAliveProbes = 0;
   delayedAcks = 0;
+  blackHoles = 0;
+  pathProbes = 0;
   ecnMarks = 0;
   ecnReductions = 0;
   transmitStalls = 0;

@@ -19,6 +19,7 @@ import { ecnModes, notCapable } from "./ecn.ts";
 import { HalfOpen } from "./half-open.ts";
 import { InitialNumbers } from "./isn.ts";
 import { ListenerTable, TcpListenerState } from "./listener.ts";
+import { NarrowPaths } from "./narrow-paths.ts";
 import { checkChoice, connectionOptions, type OwnConnectOptions, type OwnListenOptions } from "./options.ts";
 import { isNewIncarnation, PassiveOpen } from "./passive-open.ts";
 import { SackReader } from "./sack.ts";
@@ -94,6 +95,7 @@ class OwnTcp implements TcpHost, TcpContext {
   readonly numbers: InitialNumbers;
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;
+  readonly narrowPaths: NarrowPaths = new NarrowPaths();
   readonly #random: Random;
   readonly #report: (error: unknown) => void;
   readonly #demux: Demux;
