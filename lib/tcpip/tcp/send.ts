@@ -339,7 +339,7 @@ export class Sender {
     const { recovery } = this;
     const { scoreboard } = recovery;
     let most = this.#mostAtOnce();
-    if (this.search?.isDue(now) === true) this.#probePath(this.search, now);
+    if (this.search?.isDue(now) === true && !this.#probePath(this.search, now)) return;
     for (;;) {
       const unsent = distance(this.end, this.max);
       if (unsent <= 0) return;
@@ -389,21 +389,28 @@ export class Sender {
 
   // ---- the path MTU
 
-  /** Sends a segment longer than others, of new data, if there is enough behind it to find out whether it is lost. */
-  #probePath(search: PathSearch, now: number): void {
+  /**
+   * Sends a segment longer than others, of new data, if there is enough behind it to find out whether it is lost.
+   *
+   * @returns false when everything else is to wait, for a moment, until there is.
+   */
+  #probePath(search: PathSearch, now: number): boolean {
     const { recovery } = this;
     const { scoreboard } = recovery;
-    if (!recovery.selective || recovery.phase !== phaseOpen || scoreboard.lost > 0 || scoreboard.sacked > 0) return;
+    if (!recovery.selective || recovery.phase !== phaseOpen || scoreboard.lost + scoreboard.sacked > 0) return true;
     const size = search.wanted(this.#connection.path.most, now);
     const needed = size + 3 * this.mss;
     const room = Math.min(recovery.allowance, this.window - this.flight);
     const unsent = this.buffer.length - this.flight;
-    if (size === 0 || unsent < needed || room < needed || scoreboard.room < 4) return;
-    if (!this.#emitNew(size, false, now, size)) return;
+    if (size === 0 || room < needed || scoreboard.room < 4) return true;
+    // A full buffer has nothing unsent as long as the window is larger: ACKs will free it, and writers fill it.
+    if (unsent < needed) return this.flight < needed || !this.#connection.flow.isWriteWaiting;
+    if (!this.#emitNew(size, false, now, size)) return true;
     this.#context.counters.pathProbes++;
     search.sent(size);
     recovery.probesPath = true;
     recovery.pathProbeEnd = this.max;
+    return true;
   }
 
   /** The probe has arrived: all segments may be as long. */
