@@ -140,7 +140,7 @@ export class PathSearch {
       this.#lost = 0;
     }
     this.size = 0;
-    // RFC 4821 §7.5: the losses that probes cause are to be few.
-    this.#pauseUntil = now + Math.max(100, 5 * roundTrip);
+    // RFC 4821 §7.5: not in the round trip in which the loss is repaired.
+    this.#pauseUntil = now + 2 * roundTrip;
   }
 }

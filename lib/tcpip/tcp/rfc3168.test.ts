@@ -157,8 +157,8 @@ describe("RFC 3168 §6.1.2: the sender", () => {
     const flow = await established(t);
     await flow.write(new Uint8Array(1000));
     expect(sent(t)).toEqual(["PA 1 2"]);
-    await t.advance(1000);
-    expect(sent(t)[0]).toBe("PA 1 -");
+    await t.advance(300);
+    expect(sent(t)).toEqual(["PA 1 -"]);
     t.receive({ flags: "A", seq: 1, ack: 1001 });
     await flow.write(new Uint8Array(1000));
     expect(sent(t)).toEqual(["PAC 1001 2"]);
