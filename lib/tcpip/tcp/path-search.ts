@@ -44,8 +44,9 @@ export function fallbackSize(family: 4 | 6, mss: number, proven: number, timeout
 export class PathSearch {
   /** The longest that gets through. */
   low: number;
-  /** The shortest that does not; `Infinity` when that is not known. */
+  /** The shortest that does not; `Infinity` when that is not known. And since when it is. */
   #high: number;
+  #highAt = 0;
   /** No probe before then. */
   #pauseUntil: number;
   /** All is found; when the pause is over, what was too large is tried again. */
@@ -99,7 +100,7 @@ export class PathSearch {
    */
   wanted(most: number, now: number): number {
     if (!this.isDue(now)) return 0;
-    if (this.#settled) this.#high = Infinity;
+    if (this.#settled || now - this.#highAt >= searchPause) this.#high = Infinity;
     const size = this.#candidate(most);
     this.#settled = size === 0;
     if (this.#settled) this.#pauseUntil = now + searchPause;
@@ -137,6 +138,7 @@ export class PathSearch {
   failed(now: number, roundTrip: number): void {
     if (++this.#lost >= probesOfASize) {
       this.#high = this.size;
+      this.#highAt = now;
       this.#lost = 0;
     }
     this.size = 0;
