@@ -33,8 +33,12 @@ const port = 5001;
 const receiverAddress = Prefix.parse("10.9.0.2/24");
 const senderAddress = Prefix.parse("10.9.0.1/24");
 
-/** Buffers that no path of the golden table is too long for. */
-export const ampleBuffers: Partial<TcpLimits> = { maxReceiveBuffer: 8_388_608, maxSendBuffer: 8_388_608 };
+/** Buffers that hardly a path of the golden table is too long for. */
+export const ampleBuffers: Partial<TcpLimits> = {
+  maxReceiveBuffer: 268_435_456,
+  maxSendBuffer: 268_435_456,
+  memory: 1_073_741_824,
+};
 
 export async function simulateTransfer(options: SimulatedTransferOptions): Promise<SimulatedTransfer> {
   const world = createWorld({ seed: options.seed, ambient: false });

@@ -22,8 +22,9 @@ export class ReceiveBuffer {
   readonly #largest: number;
   readonly #pool: BufferPool;
   readonly #ring: Ring;
-  /** Bytes the reader took since `#measuredAt`. */
+  /** Bytes the reader took since `#measuredAt`, and in the round trip before. */
   #consumed = 0;
+  #consumedBefore = 0;
   #measuredAt = 0;
 
   constructor(pool: BufferPool, limit: number, largest: number) {
@@ -96,7 +97,8 @@ export class ReceiveBuffer {
 
   /**
    * Dynamic right-sizing (Feng 2002, as in Linux): a reader that took more than half the window in one round trip
-   * is fast enough for twice the window.
+   * is fast enough for twice the window. When it took more than in the round trip before, the peer is in slow start and
+   * sends twice as much again before it sees the new window: that much is added.
    */
   fit(now: number, roundTrip: number): void {
     if (this.#pool.isTight) {
@@ -105,8 +107,11 @@ export class ReceiveBuffer {
       return;
     }
     if (now - this.#measuredAt < Math.max(1, roundTrip)) return;
-    const wanted = Math.min(this.#largest, this.#consumed * 2);
+    const before = this.#consumedBefore;
+    const growth = before > 0 ? Math.min(1, Math.max(0, this.#consumed / before - 1)) : 0;
+    const wanted = Math.min(this.#largest, Math.floor(this.#consumed * 2 * (1 + 2 * growth)));
     if (wanted > this.limit) this.limit = wanted;
+    this.#consumedBefore = this.#consumed;
     this.#measuredAt = now;
     this.#consumed = 0;
   }
