@@ -189,6 +189,8 @@ describe("boot", () => {
     [["--loss", "150%"], `--loss: "150%" is not a share such as 0.05 or 5%`],
     [["--delay", "soon"], `--delay: "soon" is not a duration`],
     [["--bandwidth", "fast"], `--bandwidth: "fast" is not a rate`],
+    [["--queue", "long"], `--queue: "long" is not a number of bytes, red, codel or fq-codel`],
+    [["--burst", "8"], `--burst: wants a --loss below 100%`],
     [["--sede", "1"], "unknown flag"],
     [["--port", "70000"], "--port"],
     [["word"], `"word" is no flag`],

@@ -9,13 +9,13 @@ import { Switch } from "./switch.ts";
 export interface LanSettings extends PathSettings {
   /**
    * `flood`: everybody hears what ARP asks, as on a plain switch. `snoop`: only those whom it can concern, as on the
-   * switches of big networks. Default `auto`: snoop with more than 128 ports, where n hosts would hear n² frames.
+   * switches of big networks. Default `auto`: snoop with more than 128 hosts: n of them would hear n² frames.
    */
   readonly arp?: "flood" | "snoop" | "auto";
 }
 
-/** Ports up to which ARP is flooded. */
-const portsFlooded = { flood: Infinity, snoop: 0, auto: 128 } as const;
+/** Ports, or hosts behind them, up to which ARP is flooded. */
+const mostFlooded = { flood: Infinity, snoop: 0, auto: 128 } as const;
 
 /**
  * A local network: hosts around one switch.
@@ -35,7 +35,7 @@ export class Lan {
   constructor(name: string, engine: LinkEngine & { readonly clock: Clock }, random: SeededRandom, link: LanSettings) {
     this.name = name;
     const { arp = "auto", ...way } = link;
-    const most = portsFlooded[arp];
+    const most = mostFlooded[arp];
     this.switch = new Switch(name, engine.clock, engine.store, most);
     this.#engine = engine;
     this.#random = random;

@@ -1,7 +1,9 @@
 import type { FlagPlan } from "@tesserae/image/arguments";
 import { parseKey } from "@tesserae/image/key";
 import { parseChoices } from "./choices.ts";
-import type { PathSettings } from "./link-settings.ts";
+import type { LinkSettings, PathSettings } from "./link-settings.ts";
+import { burstLoss } from "./loss-model.ts";
+import type { QueueSettings } from "./queue.ts";
 
 /** The flags of the sim target. */
 export const simFlags: readonly FlagPlan[] = [
@@ -12,12 +14,19 @@ export const simFlags: readonly FlagPlan[] = [
   { name: "trace", value: "FILE", doc: "write a line about every event to a file, or to stdout with -" },
   { name: "timeline", doc: "print the TCP segments between the hosts as a ladder" },
   { name: "loss", value: "SHARE", doc: "frames lost between any two hosts: 0.05 or 5%" },
+  { name: "burst", value: "FRAMES", doc: "with --loss: they are lost in bursts of this mean length" },
   { name: "delay", value: "DURATION", doc: "how long frames travel, one way (default 0.1ms)" },
   { name: "jitter", value: "DURATION", doc: "how much longer they may take" },
   { name: "reorder", value: "SHARE", doc: "frames that later ones overtake" },
   { name: "duplicate", value: "SHARE", doc: "frames that arrive twice" },
   { name: "corrupt", value: "SHARE", doc: "frames with one bit flipped" },
   { name: "bandwidth", value: "RATE", doc: "bits a second of every link, such as 500k, 10M or 1G" },
+  {
+    name: "queue",
+    value: "QUEUE",
+    doc: "with --bandwidth: what waits for it, in bytes (default 262144), or red, codel or fq-codel",
+  },
+  { name: "path-mtu", value: "BYTES", doc: "longer packets vanish, and nobody is told" },
   { name: "worker", doc: "run what the parent process asks for: how tesserae sim swarm starts it" },
 ];
 
@@ -50,7 +59,7 @@ export function parseSettings(
   readText: (path: string) => string,
 ): ParsedSettings {
   const problems: string[] = [];
-  const read = (name: string, parse: (text: string) => number | undefined, allowed: string): number | undefined => {
+  const read = <T>(name: string, parse: (text: string) => T | undefined, allowed: string): T | undefined => {
     const text = flags[name];
     if (text === undefined) return undefined;
     const value = parse(text.trim());
@@ -59,17 +68,26 @@ export function parseSettings(
   };
   const share = "a share such as 0.05 or 5%";
   const duration = "a duration such as 50ms, 0.5s or 2m";
-  const link: Record<string, number> = {};
-  for (const name of ["loss", "reorder", "duplicate", "corrupt"]) {
+  const link: { -readonly [Name in keyof LinkSettings]: LinkSettings[Name] } = {};
+  for (const name of ["loss", "reorder", "duplicate", "corrupt"] as const) {
     const value = read(name, parseShare, share);
     if (value !== undefined) link[name] = value;
   }
-  for (const name of ["delay", "jitter"]) {
+  const burst = read("burst", parseFrames, "a number of frames from 1 on");
+  if (burst !== undefined) {
+    if (typeof link.loss !== "number" || link.loss === 1) problems.push("--burst: wants a --loss below 100%");
+    else link.loss = burstLoss(link.loss, burst);
+  }
+  for (const name of ["delay", "jitter"] as const) {
     const value = read(name, parseDuration, `${duration}, at most 1d`);
     if (value !== undefined) link[name] = value;
   }
   const bandwidth = read("bandwidth", parseRate, "a rate in bits a second such as 500k, 10M or 1G");
-  if (bandwidth !== undefined) link["bandwidth"] = bandwidth;
+  if (bandwidth !== undefined) link.bandwidth = bandwidth;
+  const queue = read("queue", parseQueue, "a number of bytes, red, codel or fq-codel");
+  if (queue !== undefined) link.queue = queue;
+  const mtu = read("path-mtu", parseBytes, "a number of bytes from 68 to 65535");
+  if (mtu !== undefined) link.mtu = mtu;
   const until = read("until", parseDuration, duration);
   const choices = readChoices(flags["choices"], readText);
   if (typeof choices === "string") problems.push(`--choices: ${choices}`);
@@ -114,6 +132,22 @@ function parseShare(text: string): number | undefined {
 function parseDuration(text: string): number | undefined {
   const parsed = parseKey({ kind: "duration", max: 86_400_000 }, /^\d+(\.\d+)?$/.test(text) ? `${text}ms` : text);
   return parsed.ok && typeof parsed.value === "number" ? parsed.value : undefined;
+}
+
+function parseFrames(text: string): number | undefined {
+  const frames = Number(text);
+  return /^\d+(\.\d+)?$/.test(text) && frames >= 1 ? frames : undefined;
+}
+
+/** `20000`, or the name of a discipline with its usual settings. */
+function parseQueue(text: string): number | QueueSettings | undefined {
+  if (text === "red" || text === "codel" || text === "fq-codel") return { kind: text };
+  return /^\d{1,12}$/.test(text) ? Number(text) : undefined;
+}
+
+function parseBytes(text: string): number | undefined {
+  const bytes = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return bytes >= 68 && bytes <= 65_535 ? bytes : undefined;
 }
 
 const rateUnits: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };

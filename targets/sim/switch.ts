@@ -19,7 +19,7 @@ export class Switch {
   readonly #ports: SwitchPort[] = [];
   readonly #places = new Map<number, Place>();
   readonly #snooping: ArpSnooping | undefined;
-  readonly #portsFlooded: number;
+  readonly #mostFlooded: number;
 
   /** Frames sent to one port, and to all but the one they came from, or to those whom ARP can concern. */
   forwarded = 0;
@@ -27,14 +27,15 @@ export class Switch {
 
   /**
    * @param store lends the pages for the copies of a flooded frame
-   * @param portsFlooded with more ports than that, ARP's broadcasts go to those only whom they can concern
+   * @param mostFlooded with more ports or known addresses than that, ARP's broadcasts go to those only whom they can
+   * concern
    */
-  constructor(name: string, clock: Clock, store: FrameStore, portsFlooded = Infinity) {
+  constructor(name: string, clock: Clock, store: FrameStore, mostFlooded = Infinity) {
     this.name = name;
     this.#clock = clock;
     this.#store = store;
-    this.#portsFlooded = portsFlooded;
-    this.#snooping = portsFlooded === Infinity ? undefined : new ArpSnooping();
+    this.#mostFlooded = mostFlooded;
+    this.#snooping = mostFlooded === Infinity ? undefined : new ArpSnooping();
   }
 
   /** How many addresses it knows. */
@@ -76,7 +77,8 @@ export class Switch {
     this.flooded++;
     const ports = this.#ports;
     const learned = isGroup ? this.#snooping?.recipients(bytes, offset, length, from) : undefined;
-    const concerned = ports.length > this.#portsFlooded ? learned : undefined;
+    // Hosts behind other switches count as well.
+    const concerned = Math.max(ports.length, this.#places.size) > this.#mostFlooded ? learned : undefined;
     // One page for all receivers. One may write into what it is lent, and the others are to get what was sent.
     let copy: Page | undefined;
     for (let index = 0; index < ports.length; index++) {
