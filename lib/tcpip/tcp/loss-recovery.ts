@@ -84,10 +84,10 @@ export class LossRecovery {
 
   // ---- what is sent
 
-  /** Everything up to `end` has left for the first time, in segments of that many bytes. */
-  sent(end: number, now: number, segment: number = this.mss): void {
+  /** Everything up to `end` has left for the first time, in segments of that many bytes, with a FIN at its end if `fin`. */
+  sent(end: number, fin: boolean, now: number, segment: number = this.mss): void {
     if (this.phase === phaseRecovery) this.#prr.sent(distance(end, this.scoreboard.end));
-    this.scoreboard.sent(end, segment, now);
+    this.scoreboard.sent(end, fin, segment, now);
   }
 
   /** The segment at `place`, so many bytes, has left again. */
@@ -225,7 +225,8 @@ export class LossRecovery {
   #end(): void {
     this.phase = phaseOpen;
     this.#frto.stop();
-    this.#rack.recovered();
+    // RFC 8985 §6.2, step 4: not with the report that has widened it.
+    if (!this.#hasDuplicate) this.#rack.recovered();
     this.scoreboard.assumed = 0;
   }
 

@@ -133,10 +133,14 @@ export class Scoreboard {
 
   // ---- sending
 
-  /** Everything up to `end` has left for the first time, in segments of `mss` bytes. There is {@link room} for them. */
-  sent(end: number, mss: number, now: number): void {
+  /**
+   * Everything up to `end` has left for the first time, in segments of `mss` bytes, the last of them with a FIN if
+   * `fin`. There is {@link room} for them.
+   */
+  sent(end: number, fin: boolean, mss: number, now: number): void {
+    const last = fin ? mss + 1 : mss;
     for (let from = this.end; isBefore(from, end);) {
-      const to = distance(end, from) <= mss ? end : add(from, mss);
+      const to = distance(end, from) <= last ? end : add(from, mss);
       const records = this.#reserve();
       const slot = this.#tail & this.#mask;
       records.ends[slot] = to;

@@ -212,7 +212,8 @@ export class Sender {
     const isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
     if (ecn?.acknowledged(segment.flags, ack) === true) this.#congestionEchoed(segment.time, ecn);
     if (isNew) this.#prove(ack);
-    if (isNew || isAfter(this.max, this.una)) {
+    // Duplicates are reported when nothing is out any more, too.
+    if (isNew || isAfter(this.max, this.una) || segment.options.sackBlocks > 0) {
       const { reductions } = this.recovery;
       const restart = this.recovery.acknowledged(segment, duplicate, echo, this.#windowLimited, !isEchoed);
       if (this.recovery.reductions !== reductions) ecn?.reduced(this.max);
@@ -440,7 +441,7 @@ export class Sender {
     if (!this.#emit(this.max, length, fin, segment)) return false;
     const end = add(this.max, length + (fin ? 1 : 0));
     if (this.flight === 0) this.retransmission.progressAt = now;
-    this.recovery.sent(end, now, segment);
+    this.recovery.sent(end, fin, now, segment);
     this.bytesSent += length;
     this.max = end;
     this.activity ??= new SendActivity();

@@ -122,7 +122,9 @@ export class Transcript {
 
   /** The bytes of a segment of the peer's. */
   build(segment: TranscriptSegment): Uint8Array {
-    const options = emitOptions(segment);
+    // SACK blocks are of our numbers.
+    const sack = segment.sack?.map(([left, right]) => [this.iss + left, this.iss + right] as const);
+    const options = emitOptions({ ...segment, ...(sack === undefined ? {} : { sack }) });
     const payload = segment.data ?? new Uint8Array(segment.length ?? 0).fill(120);
     const headerLength = headerSize + options.length;
     const bytes = new Uint8Array(headerLength + payload.length);
@@ -167,14 +169,15 @@ export class Transcript {
     };
   }
 
-  /** Everything we have sent and the test has not taken, each as `PA 1:1461 ack 1`. */
+  /** Everything we have sent and the test has not taken, each as `PA 1:1461 ack 1` or `A 1 ack 1 sack 1001:2001`. */
   takeAll(): string[] {
     const lines: string[] = [];
     for (let next = this.take(); next !== undefined; next = this.take()) {
       const end = next.seq + next.length;
       lines.push(
         `${next.flags} ${String(next.seq)}${end > next.seq ? `:${String(end)}` : ""}` +
-          (next.ack === undefined ? "" : ` ack ${String(next.ack)}`),
+          (next.ack === undefined ? "" : ` ack ${String(next.ack)}`) +
+          (next.sack ?? []).map(([left, right]) => ` sack ${String(left)}:${String(right)}`).join(""),
       );
     }
     return lines;
@@ -201,16 +204,17 @@ export class Transcript {
 
   /**
    * A connection that the peer has opened to us and that is established: SYN 0 with `options`, next number 1 on both
-   * sides, the peer's window `win`.
+   * sides, the peer's window `win`. It takes `roundTrip` milliseconds.
    */
   async established(
-    options: OptionsRecord & { readonly win?: number } = {},
+    options: OptionsRecord & { readonly win?: number; readonly roundTrip?: number } = {},
     listen: Partial<OwnListenOptions> = {},
   ): Promise<Flow> {
     await this.listen(listen);
-    const { win = 65_535, ...synOptions } = options;
+    const { win = 65_535, roundTrip = 0, ...synOptions } = options;
     this.receive({ flags: "S", mss: 1460, ...synOptions, win: Math.min(win, 65_535) });
     this.take();
+    if (roundTrip > 0) await this.advance(roundTrip);
     this.receive({ flags: "A", seq: 1, ack: 1, win });
     this.tcp.flush();
     const flow = this.accepted.shift();
