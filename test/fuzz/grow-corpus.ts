@@ -40,6 +40,9 @@ export async function growCorpus(
       expired: () => performance.now() >= start + share * (1 - minimising),
     });
     if (failure !== undefined) {
+      // What was found until then is not to be found again.
+      const found = kept.map(({ input }) => input);
+      writeCorpus(target.name, found, `${runs} inputs, seed ${seed}, up to a failure`, folder);
       const input = await shrink(target, failure.input);
       console.error(describeFailure(target.name, seed, { error: failure.error, input, found: failure.input }));
       return 1;

@@ -10,6 +10,8 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
 const CLONE_NEWNET = 0x40000000;
+const SCHED_OTHER = 0;
+const SCHED_RR = 2;
 const EINPROGRESS = 115;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN = 0x0001;
@@ -72,6 +74,8 @@ export interface KernelSockets {
   /** A packet's length, or −1 when none waits. */
   read(fd: number, into: Uint8Array): number;
   write(fd: number, bytes: Uint8Array): void;
+  /** Lets this thread run before all that are not in a hurry, as far as that is allowed: it keeps time. */
+  hurry(isOn: boolean): void;
   /** Calls `act` with this thread inside the network namespace of that name. */
   inside<T>(namespace: string, act: () => T): T;
 }
@@ -93,6 +97,7 @@ export function loadKernelSockets(): KernelSockets {
   const close = declare("int close(int fd)");
   const ioctl = declare("int ioctl(int fd, uint64_t request, void *argument)");
   const read = declare("int64_t read(int fd, void *bytes, uint64_t length)");
+  const setscheduler = declare("int sched_setscheduler(int pid, int policy, void *parameter)");
   const setns = declare("int setns(int fd, int type)");
   const write = declare("int64_t write(int fd, void *bytes, uint64_t length)");
 
@@ -165,6 +170,12 @@ export function loadKernelSockets(): KernelSockets {
     },
     read: (fd, into) => attemptNow(read(fd, into, into.length), "reading from the device"),
     write: (fd, bytes) => void attempt(write(fd, bytes, bytes.length), "writing to the device"),
+    hurry(isOn) {
+      const parameter = Buffer.alloc(4);
+      parameter.writeInt32LE(isOn ? 1 : 0);
+      // Not allowed, say, in a container: then it is not.
+      setscheduler(0, isOn ? SCHED_RR : SCHED_OTHER, parameter);
+    },
     inside(namespace, act) {
       const own = openSync("/proc/thread-self/ns/net", "r");
       const there = openSync(`/run/netns/${namespace}`, "r");

@@ -37,6 +37,7 @@ export function createLinuxKernels(): SubjectMaker {
   return {
     name: "linux",
     start(settings) {
+      if (plays === 0) kernel.hurry(true);
       const key = JSON.stringify([settings.mtu, ...settings.sysctls]);
       let host = hosts.get(key);
       if (host === undefined) {
@@ -46,6 +47,7 @@ export function createLinuxKernels(): SubjectMaker {
       return Promise.resolve(new LinuxSubject(kernel, host, settings, plays++));
     },
     close() {
+      kernel.hurry(false);
       for (const host of hosts.values()) host.close();
       return Promise.resolve();
     },

@@ -273,8 +273,10 @@ function isIpv4(frame: Uint8Array): boolean {
   return frame.length >= tcpStart && frame[12] === 8 && frame[13] === 0 && frame[ethernetHeader] === 0x45;
 }
 
+/** Whether it is a whole segment: no fragment. */
 function isTcp(frame: Uint8Array): boolean {
-  return frame[ethernetHeader + 9] === protocolTcp && frame.length >= tcpStart + ipHeader;
+  const fragment = (((frame[ethernetHeader + 6] ?? 0) & 0x3f) << 8) | (frame[ethernetHeader + 7] ?? 0);
+  return frame[ethernetHeader + 9] === protocolTcp && fragment === 0 && frame.length >= tcpStart + ipHeader;
 }
 
 /** Completes the checksum of the IP header. */
