@@ -16,6 +16,9 @@ const firstListenPort = 1024;
 const remotePort = 8080;
 const firstPeerPort = 40_000;
 
+/** More than any buffer holds. */
+const everything = 1 << 20;
+
 /**
  * What makes the kernel comparable: nothing is remembered from one connection to the next, and nothing that is not in
  * an RFC and only waits (linear SYN timeouts, compressed SACKs) is on.
@@ -238,6 +241,10 @@ class LinuxSubject implements Subject {
       }
       case "read":
         return this.#readUpTo(value);
+      case "read-all": {
+        const outcome = this.#readUpTo(everything);
+        return /^\d+$/.test(outcome) ? "ok" : outcome;
+      }
       case "shutdown":
         kernel.shutdownWrite(this.#fd);
         return "ok";

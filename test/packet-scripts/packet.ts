@@ -18,6 +18,8 @@ export interface Origins {
   /** The TSval it sent last. */
   readonly lastStamp: number;
   readonly peerSequence: number;
+  /** How far into the peer's stream the byte with the relative number 1 is. */
+  readonly peerOffset: number;
 }
 
 const ipHeader = 20;
@@ -48,7 +50,8 @@ export function buildSegment(spec: SegmentSpec, ends: Ends, origins: Origins): U
   if ((spec.flags & flagUrg) !== 0) view.setUint16(18, spec.urgent ?? 0);
   tcp.set(options, tcpHeader);
   // The first byte of a stream has the number 1.
-  for (let at = 0; at < payload; at++) tcp[tcpHeader + options.length + at] = patternByte(spec.seq - 1 + at);
+  for (let at = 0; at < payload; at++)
+    tcp[tcpHeader + options.length + at] = patternByte(origins.peerOffset + spec.seq - 1 + at);
   const source =
     malformed.from === "multicast"
       ? 0xe000_0009

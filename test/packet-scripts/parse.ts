@@ -393,6 +393,8 @@ function readCall(words: Words): CallSpec {
       const length = words.integer("the length", 1, 1 << 24);
       return call(length, String(length));
     }
+    case "fill":
+      return call(words.integer("the size", 1, 65_535));
     case "accept":
     case "connected":
       return words.accept("nothing") ? call(0, "nothing") : call();

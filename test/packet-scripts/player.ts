@@ -1,10 +1,29 @@
 import { differences, isOpening, type Observed, observe, printObserved } from "./observed.ts";
 import { buildIcmp, buildSegment, type Ends, type Origins, readSent, type SentSegment } from "./packet.ts";
-import type { IcmpSpec, Script, ScriptLine, SegmentSpec } from "./script.ts";
+import { flagAck, type IcmpSpec, type Script, type ScriptLine, type SegmentSpec } from "./script.ts";
 import type { Subject } from "./subject.ts";
 
 /** How much of an expected time a subject may be off by, beside its slack. */
 const tolerance = 0.05;
+
+/** While a window is filled: how long to wait for an answer, milliseconds, and how often. */
+const fillStep = 50;
+const fillPatience = 6;
+
+/** A segment of the peer's without anything special. */
+const plainSegment: SegmentSpec = {
+  what: "segment",
+  peer: 1,
+  flags: flagAck,
+  seq: 1,
+  end: 1,
+  ack: 1,
+  window: undefined,
+  urgent: undefined,
+  options: undefined,
+  ecn: undefined,
+  malformed: { badChecksum: false, dataOffset: undefined, truncate: undefined, zeroPort: false, from: undefined },
+};
 
 /** What became of one script played to one subject. */
 export interface Played {
@@ -30,9 +49,11 @@ export async function play(script: Script, subject: Subject): Promise<Played> {
 class PeerState {
   origins: Origins;
   readonly sent: SentSegment[] = [];
+  /** The subject's window scale. */
+  scale = 0;
 
   constructor(peerSequence: number) {
-    this.origins = { subjectSequence: 0, subjectStamp: 0, lastStamp: 0, peerSequence };
+    this.origins = { subjectSequence: 0, subjectStamp: 0, lastStamp: 0, peerSequence, peerOffset: 0 };
   }
 }
 
@@ -71,7 +92,12 @@ class Player {
       await this.#subject.inject(this.#build(action.packet));
       return;
     }
-    const outcome = action.name === "quiet" ? "ok" : await this.#subject.call(action);
+    const outcome =
+      action.name === "quiet"
+        ? "ok"
+        : action.name === "fill"
+          ? await this.#fill(action.value)
+          : await this.#subject.call(action);
     this.#note(`${line.text}${outcome === "ok" ? "" : ` → ${outcome}`}`);
     if (outcome !== action.outcome) this.#problem(line, `it came to "${outcome}", not "${action.outcome}"`);
   }
@@ -113,6 +139,40 @@ class Player {
     if (wrong.length > 0) this.#problem(line, `${wrong.join("; ")}: ${describe(observed)}`);
   }
 
+  /**
+   * Sends segments of so many bytes, and what is left over, until the subject's window is shut. The byte behind them
+   * has the number 1 from then on.
+   */
+  async #fill(size: number): Promise<string> {
+    const state = this.#peer(1);
+    const window = (): number => {
+      const sent = state.sent.at(-1);
+      if (sent === undefined) return 0;
+      const left = (sent.acknowledgement + sent.window * 2 ** state.scale - state.origins.peerSequence) | 0;
+      return Math.max(0, left - next);
+    };
+    let next = 1;
+    for (let silence = 0; silence < fillPatience;) {
+      const length = Math.min(size, window());
+      if (length > 0) {
+        const segment = { ...plainSegment, seq: next, end: next + length };
+        next += length;
+        await this.#subject.inject(this.#build(segment));
+      } else {
+        await this.#subject.wait(this.#subject.now() + fillStep);
+      }
+      const heard = state.sent.length;
+      while (this.#take() !== undefined);
+      silence = length > 0 || state.sent.length > heard ? 0 : silence + 1;
+    }
+    const { origins } = state;
+    const filled = next - 1;
+    const { peerSequence, peerOffset } = origins;
+    state.origins = { ...origins, peerSequence: peerSequence + filled, peerOffset: peerOffset + filled };
+    this.#last = this.#subject.now();
+    return state.sent.at(-1)?.window === 0 ? "ok" : "an open window";
+  }
+
   /** The next segment that was sent, in relative numbers. */
   #take(): Observed | undefined {
     for (;;) {
@@ -140,6 +200,8 @@ class Player {
     const isNew = isOpening(sent) && sent.sequence !== state.origins.subjectSequence;
     const stamp = sent.options.find((option) => option.kind === "TS");
     const value = stamp?.kind === "TS" && typeof stamp.value === "number" ? stamp.value : undefined;
+    const scale = sent.options.find((option) => option.kind === "wscale");
+    if (scale?.kind === "wscale" && typeof scale.shift === "number") state.scale = scale.shift;
     const { origins } = state;
     state.origins = {
       ...origins,

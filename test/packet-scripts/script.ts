@@ -104,6 +104,8 @@ export const callNames = [
   "connected",
   "write",
   "read",
+  "read-all",
+  "fill",
   "shutdown",
   "close",
   "abort",

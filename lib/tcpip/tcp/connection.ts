@@ -190,7 +190,7 @@ export class Connection extends DemuxEntry {
     receiver.timestamps = receiver.timestamps && options.hasTimestamp;
     receiver.selective = receiver.selective && options.sackPermitted;
     if (options.hasTimestamp) receiver.recentTimestamp = options.timestampValue;
-    const mss = this.path.start(options.mss >= 0 ? options.mss : defaultMss(this.remote));
+    const mss = this.path.start(options.mss > 0 ? options.mss : defaultMss(this.remote));
     sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote), receiver.selective);
     sender.initWindow(segment, 0);
     if (this.#offersEcn && (isSetupSynAck(flags) || isSetupSyn(flags))) this.ecn = new Ecn(sender.iss);

@@ -28,7 +28,7 @@ export class PassiveOpen {
   syn(listener: TcpListenerState, segment: Segment, local: IpAddress, remote: IpAddress, after?: number): void {
     const { limits, numbers, counters, ip } = this.#context;
     const { options, sourcePort, destinationPort } = segment;
-    const mss = Math.max(smallestMss, options.mss >= 0 ? options.mss : defaultMss(remote));
+    const mss = Math.max(smallestMss, options.mss > 0 ? options.mss : defaultMss(remote));
     if (!this.halfOpen.hasRoom(listener)) {
       counters.synOverflows++;
       if (this.#demux.isFull) {
