@@ -1,6 +1,9 @@
 // What connections cost in memory: a hundred thousand that are idle, and some with full buffers, both ends of each in
 // this process, so that a connection here is two of a host's. Bytes are of the engine's heap and of its buffers.
+// Beside them, what an end costs the Linux kernel.
 //   npm run bench -- tcp-memory [--connections N]
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
@@ -123,12 +126,24 @@ opened.length = 0;
 accepted.length = 0;
 rows.push({ what: "closed: left over", bytes: memory() - before, of: ends });
 
+// The kernel's ends, in another process; files and epoll entries belong to them there.
+const kernelConnections = Math.min(connections, 5000);
+const kernel = spawnSync(process.execPath, ["bench/kernel-connections.mjs", String(kernelConnections)], {
+  encoding: "utf8",
+  timeout: 120_000,
+});
+if (kernel.status === 0) {
+  rows.push({ what: "idle, of Linux's sockets (its slabs)", bytes: Number(kernel.stdout), of: 2 * kernelConnections });
+}
+
 const lines = [
-  "| connections | bytes an end | in all |",
-  "| ----------- | ------------ | ------ |",
+  "| ends of connections | how many | bytes each | in all |",
+  "| ------------------- | -------- | ---------- | ------ |",
   ...rows.map(
     ({ what, bytes, of }) =>
-      `| ${String(of)} ends, ${what} | ${(bytes / of).toFixed(0)} | ${(bytes / 2 ** 20).toFixed(1)} MiB |`,
+      `| ${what} | ${String(of)} | ${(bytes / of).toFixed(0)} | ${(bytes / 2 ** 20).toFixed(1)} MiB |`,
   ),
 ];
 console.log(lines.join("\n"));
+if (values.markdown !== undefined) writeFileSync(values.markdown, `${lines.join("\n")}\n`);
+process.exit(0);
