@@ -78,6 +78,8 @@ export function statisticsOf(connection: Connection, now: number): ConnectionSta
     dataSegmentsReceived: traffic.dataSegmentsReceived,
     retransmits: sender.retransmits,
     bytesRetransmitted: sender.bytesRetransmitted,
+    duplicatesReported: sender.recovery.duplicatesReported,
+    reordering: sender.recovery.reordering,
     sinceSent: now - sender.sentAt,
     sinceReceived: now - traffic.receivedAt,
     deliveryRate: (activity?.deliveryRate ?? 0) * 1000,

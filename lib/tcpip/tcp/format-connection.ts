@@ -26,6 +26,7 @@ export function formatConnection(connection: ConnectionStatistics): string {
   const [sendShift, receiveShift] = connection.windowShift;
   const parts = [
     connection.timestamps ? "ts" : "",
+    connection.sack ? "sack" : "",
     connection.ecn ? "ecn" : "",
     connection.ecnMarks + connection.ecnEchoes > 0 ? "ecnseen" : "",
     connection.congestionControl,
@@ -55,7 +56,11 @@ export function formatConnection(connection: ConnectionStatistics): string {
     connection.peerLimitedTime > 0 ? `rwnd_limited:${share(connection.peerLimitedTime, busyTime)}` : "",
     connection.bufferLimitedTime > 0 ? `sndbuf_limited:${share(connection.bufferLimitedTime, busyTime)}` : "",
     connection.inFlight > 0 ? `unacked:${segments(connection.inFlight)}` : "",
-    connection.retransmits > 0 ? `retrans:${String(connection.retransmits)}` : "",
+    connection.retransmits > 0 ? `retrans:${segments(connection.repeating)}/${String(connection.retransmits)}` : "",
+    connection.lost > 0 ? `lost:${segments(connection.lost)}` : "",
+    connection.sacked > 0 ? `sacked:${segments(connection.sacked)}` : "",
+    known("dsack_dups", connection.duplicatesReported),
+    connection.reordering ? "reord_seen" : "",
     known("notsent", connection.notSent),
     connection.minimumRoundTrip < Infinity ? `minrtt:${number(connection.minimumRoundTrip)}` : "",
     known("snd_wnd", connection.sendWindow),

@@ -53,6 +53,8 @@ export class LossRecovery {
   /** Whether a probe for longer segments is out, which has not been sent again; and behind it. */
   probesPath = false;
   pathProbeEnd = 0;
+  /** D-SACKs received, for statistics. */
+  duplicatesReported = 0;
   readonly #rack = new Rack();
   readonly #prr = new ProportionalRate();
   readonly #undo = new Undo();
@@ -75,6 +77,11 @@ export class LossRecovery {
   start(sequence: number): void {
     this.scoreboard.reset(sequence);
     this.recover = add(sequence, -1);
+  }
+
+  /** Whether segments were seen to overtake each other. */
+  get reordering(): boolean {
+    return this.#rack.reordering;
   }
 
   /** How much more may be in flight, bytes. Below 0 after a reduction. */
@@ -167,6 +174,7 @@ export class LossRecovery {
     this.#hasDuplicate = sack.hasDuplicate;
     if (sack.hasDuplicate) {
       this.#counters.duplicatesReported++;
+      this.duplicatesReported++;
       const length = distance(sack.duplicateRight, sack.duplicateLeft);
       this.#undo.duplicate(sack.duplicateRight, board.start, Math.ceil(length / this.mss));
       if (!this.#isOfProbe()) this.#rack.widen(board.start, board.end);

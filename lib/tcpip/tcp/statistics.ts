@@ -147,6 +147,9 @@ export interface ConnectionStatistics {
   readonly dataSegmentsReceived: number;
   readonly retransmits: number;
   readonly bytesRetransmitted: number;
+  /** Duplicates that the peer has reported (RFC 2883), and whether segments were seen to overtake each other. */
+  readonly duplicatesReported: number;
+  readonly reordering: boolean;
   /** Milliseconds since data was sent, and since the peer was heard of. */
   readonly sinceSent: number;
   readonly sinceReceived: number;
