@@ -1,3 +1,4 @@
+import { freemem } from "node:os";
 import { IpAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Log } from "@tesserae/device/log";
@@ -6,6 +7,10 @@ import type { Random } from "@tesserae/device/random";
 import type { Interface4, Interface6 } from "@tesserae/image/key";
 import { StartError } from "@tesserae/node/run-process";
 import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
+import { defaultLimits } from "@tesserae/tcpip/tcp/context";
+
+/** TCP's buffers may take a quarter of what is free at the start, and in the smallest machine so many bytes. */
+const leastTcpMemory = 2_097_152;
 
 export interface VmStackOptions {
   readonly netif: Netif;
@@ -37,6 +42,7 @@ export async function createVmStack({
     ...devices,
     ipv4: { ...ipv4, probe: false },
     ipv6,
+    tcp: { memory: Math.min(defaultLimits.memory, Math.max(leastTcpMemory, freemem() / 4)) },
     ...(nameServers.length === 0 ? {} : { nameServers }),
   });
 }
