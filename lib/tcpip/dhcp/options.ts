@@ -13,6 +13,7 @@ export const option = {
   domainName: 15,
   interfaceMtu: 26,
   broadcastAddress: 28,
+  timeServers: 42,
   requestedAddress: 50,
   leaseTime: 51,
   overload: 52,
@@ -24,6 +25,7 @@ export const option = {
   renewalTime: 58,
   rebindingTime: 59,
   clientIdentifier: 61,
+  relayInformation: 82,
   classlessRoutes: 121,
   end: 255,
 } as const;
@@ -116,6 +118,22 @@ export function routesOption(options: DhcpOptions): Route[] | undefined {
     at += 1 + significant + 4;
   }
   return routes;
+}
+
+/** The bytes of classless static routes (RFC 3442). */
+export function routeBytes(routes: readonly Route[]): Uint8Array {
+  return Uint8Array.from(
+    routes.flatMap(({ prefix, gateway = IpAddress.any4 }) => [
+      prefix.length,
+      ...addressBytes(prefix.address).subarray(0, (prefix.length + 7) >>> 3),
+      ...addressBytes(gateway),
+    ]),
+  );
+}
+
+/** The bytes of an unsigned 32-bit value. */
+export function uint32Bytes(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }
 
 /** The bytes of addresses, as options carry them. */

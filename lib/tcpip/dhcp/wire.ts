@@ -55,6 +55,8 @@ export interface DhcpMessage {
   readonly broadcast: boolean;
   readonly clientIp: IpAddress;
   readonly yourIp: IpAddress;
+  /** The relay that the message came through (RFC 1542); absent: none. */
+  readonly relayIp?: IpAddress;
   readonly clientMac: MacAddress;
   /** All options but the message type and the overload mark. */
   readonly options: DhcpOptions;
@@ -64,7 +66,7 @@ export interface DhcpMessage {
 export function parseDhcp(data: Uint8Array, offset = 0, length: number = data.length - offset): Parsed<DhcpMessage> {
   const fixed = dhcp.parse(data, offset, length);
   if (!fixed.ok) return fixed;
-  const { operation, transactionId, seconds, broadcast, clientIp, yourIp, clientMac } = fixed.value;
+  const { operation, transactionId, seconds, broadcast, clientIp, yourIp, relayIp, clientMac } = fixed.value;
   if (operation !== 1 && operation !== 2) {
     return failed("value", "dhcp", "operation", offset, `${operation} is neither 1 nor 2`);
   }
@@ -94,6 +96,7 @@ export function parseDhcp(data: Uint8Array, offset = 0, length: number = data.le
       broadcast,
       clientIp,
       yourIp,
+      ...(relayIp.isUnspecified ? {} : { relayIp }),
       clientMac,
       options,
     },
@@ -123,7 +126,7 @@ export function emitDhcp(message: DhcpMessage, data: Uint8Array): number {
       clientIp: message.clientIp,
       yourIp: message.yourIp,
       serverIp: IpAddress.any4,
-      relayIp: IpAddress.any4,
+      relayIp: message.relayIp ?? IpAddress.any4,
       clientMac: message.clientMac,
       clientPadding: new Uint8Array(10),
       serverName: new Uint8Array(64),
