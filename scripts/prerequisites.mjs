@@ -21,6 +21,7 @@ export const prerequisites = [
   { command: "dnsmasq", debian: "dnsmasq-base", suites: "DHCP and DNS with a real server: targets/tap, lib/dns" },
   { command: "radvd", debian: "radvd", suites: "IPv6 routers: test/tap" },
   { command: "ndisc6", debian: "ndisc6", suites: "IPv6 neighbours: test/tap" },
+  { command: "udhcpc", debian: "udhcpc", suites: "our DHCP server with a real client: examples/router" },
   { command: "openssl", debian: "openssl", suites: "TLS clients: targets/node-api, test/vm" },
   { command: "gcc", debian: "gcc", suites: "the boot kernel: targets/vm, tool/vm-image, test/vm" },
   { command: "qemu-system-x86_64", debian: "qemu-system-x86", suites: "virtual machines: test/vm, tool/qemu" },

@@ -93,11 +93,11 @@ export async function runImage(plan: ImagePlan, host: ImageHost): Promise<void> 
 
 const aborted = Symbol("aborted");
 
-/** The base device for `device`; `supplied` counts those of kinds that there are several of. */
+/** The base device for `device`; `supplied` counts those of kinds that there may be several of. */
 function supply(device: BaseDevice, host: ImageHost, supplied: Map<string, number>, plan: ImagePlan): unknown {
   const { id, kind } = device;
-  if (Object.hasOwn(host.base, kind)) return host.base[kind];
   const several = host.several?.[kind] ?? [];
+  if (several.length === 0 && Object.hasOwn(host.base, kind)) return host.base[kind];
   const index = supplied.get(kind) ?? 0;
   supplied.set(kind, index + 1);
   if (index < several.length) return several[index];

@@ -2,6 +2,7 @@ import type { Stack } from "@tesserae/device/stack";
 import type { DevicePlan, ImagePlan } from "@tesserae/image/plan";
 import { runImage } from "@tesserae/image/run";
 import type { Host } from "./host.ts";
+import type { Nic } from "./nic.ts";
 
 /** One image running on one host. */
 export class ImageRun {
@@ -24,6 +25,7 @@ export class ImageRun {
     const { timers, random, console, netif, resolver } = host;
     this.finished = runImage(watched(plan, host), {
       base: { timers, clock: timers, random, console, netif, resolver },
+      several: { netif: interfaces(plan, host) },
       keys: { ...addressKeys(plan, host), ...keys },
       signal: this.#abort.signal,
       report,
@@ -46,6 +48,12 @@ export class ImageRun {
   stop(): void {
     this.#abort.abort();
   }
+}
+
+/** An interface of the host for each that the image wants, in order. Those that nobody has plugged in hear nothing. */
+function interfaces(plan: ImagePlan, host: Host): readonly Nic[] {
+  const wanted = plan.devices.filter((device) => device.base === true && device.kind === "netif");
+  return wanted.map((_, index) => host.netifs[index] ?? host.addNetif());
 }
 
 /** The plan, with the host told of the stack that it makes. */

@@ -9,7 +9,7 @@ import { createConsole } from "@tesserae/node/console";
 import { createRandom } from "@tesserae/node/random";
 import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
 import { createTimers } from "@tesserae/node/timers";
-import { readFlags, tapFlags, type TapFlags } from "./flags.ts";
+import { readFlags, type TapDevice, tapFlags, type TapFlags } from "./flags.ts";
 import { UnsupportedError } from "./libc.ts";
 import { createTap } from "./netif.ts";
 import { TapError } from "./tun.ts";
@@ -27,21 +27,38 @@ export function boot(plan: ImagePlan): Promise<void> {
 
 async function open(plan: ImagePlan, flags: TapFlags): Promise<OpenTarget> {
   const capture = flags.pcap === undefined ? undefined : openCapture(flags.pcap);
-  const device = await openDevice(flags);
   const timers = createTimers();
   const random = createRandom();
-  // From the wire up: a captured or printed frame is what the stack sent or got, faults included.
-  let netif: Netif = device;
-  if (flags.faults !== undefined) netif = faults(netif, { ...flags.faults, timers, random });
-  if (capture !== undefined) {
-    netif = pcap(netif, { sink: capture, interfaceId: capture.addInterface({ name: flags.name }), clock: timers });
+  const wanted = plan.devices.filter((device) => device.base === true && device.kind === "netif").length;
+  if (wanted > flags.devices.length) {
+    throw new StartError(`this image has ${wanted} interfaces: give --tap as many devices, with commas between them`);
   }
-  if (flags.trace) {
-    netif = trace(netif, { clock: timers, print: (line) => void process.stderr.write(`${line}\n`) });
+  const netifs: Netif[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const netif of netifs) await netif.close();
+  };
+  for (const tap of flags.devices) {
+    // From the wire up: a captured or printed frame is what the stack sent or got, faults included.
+    let netif: Netif;
+    try {
+      netif = await openDevice(tap, flags);
+    } catch (error) {
+      await closeAll();
+      throw error;
+    }
+    if (flags.faults !== undefined) netif = faults(netif, { ...flags.faults, timers, random });
+    if (capture !== undefined) {
+      netif = pcap(netif, { sink: capture, interfaceId: capture.addInterface({ name: tap.name }), clock: timers });
+    }
+    if (flags.trace) {
+      netif = trace(netif, { clock: timers, print: (line) => void process.stderr.write(`${line}\n`) });
+    }
+    netifs.push(netif);
   }
   let hasNodeApi = false;
   return {
-    base: { timers, random, console: createConsole(), netif },
+    base: { timers, random, console: createConsole() },
+    several: { netif: netifs },
     made: ({ kind }, made) => {
       if (kind !== "stack" || hasNodeApi || plan.installNodeApi === undefined) return;
       hasNodeApi = true;
@@ -50,7 +67,7 @@ async function open(plan: ImagePlan, flags: TapFlags): Promise<OpenTarget> {
     },
     ...(flags.ipv4 === undefined ? {} : { keys: { ipv4: flags.ipv4 } }),
     close: async () => {
-      await netif.close();
+      await closeAll();
       timers.close();
       capture?.close();
     },
@@ -65,12 +82,15 @@ function openCapture(path: string): CaptureFile {
   }
 }
 
-async function openDevice({ name, mtu, hostAddress, pcap, faults, trace }: TapFlags): Promise<Netif> {
+async function openDevice(
+  { name, hostAddress }: TapDevice,
+  { devices, mtu, pcap, faults, trace }: TapFlags,
+): Promise<Netif> {
   try {
     return await createTap({
       name,
-      // A frame that is shown, or damaged, is to be as on a wire.
-      offload: pcap === undefined && faults === undefined && !trace,
+      // A frame that is shown, or damaged, is to be as on a wire; so is one that goes on to another device.
+      offload: pcap === undefined && faults === undefined && !trace && devices.length === 1,
       ...(mtu === undefined ? {} : { mtu }),
       ...(hostAddress === undefined ? {} : { hostAddress }),
     });

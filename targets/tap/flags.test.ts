@@ -16,12 +16,25 @@ describe("the kernel's address", () => {
     ["dhcp", undefined],
     ["nonsense", undefined],
   ])("for our own %s is %s", (ipv4, expected) => {
-    const { hostAddress } = readFlags({}, [key], ipv4 === undefined ? {} : { ipv4 });
-    expect(hostAddress?.toString()).toBe(expected);
+    const [first] = readFlags({}, [key], ipv4 === undefined ? {} : { ipv4 }).devices;
+    expect(first?.hostAddress?.toString()).toBe(expected);
   });
 
   test("can be given", () => {
-    expect(readFlags({ "host-address": "192.0.2.1/24" }, [key], {}).hostAddress?.toString()).toBe("192.0.2.1/24");
+    const { devices } = readFlags({ "host-address": "192.0.2.1/24" }, [key], {});
+    expect(devices.map(({ name, hostAddress }) => `${name} ${String(hostAddress)}`)).toEqual(["tap0 192.0.2.1/24"]);
+  });
+
+  test("of several devices, each has its own", () => {
+    const flags = { tap: "wan0, lan0,dmz0", "host-address": "192.0.2.1/24,10.7.0.9/24" };
+    const { devices } = readFlags(flags, [key], {});
+    expect(devices.map(({ name, hostAddress }) => `${name} ${String(hostAddress)}`)).toEqual([
+      "wan0 192.0.2.1/24",
+      "lan0 10.7.0.9/24",
+      "dmz0 undefined",
+    ]);
+    const [first, second] = readFlags({ tap: "a,b", "host-address": ",10.7.0.9/24" }, [key], {}).devices;
+    expect([first?.hostAddress, second?.hostAddress].map(String)).toEqual(["10.0.0.1/24", "10.7.0.9/24"]);
   });
 });
 
@@ -33,7 +46,10 @@ describe("the stack's address", () => {
   test("--gateway replaces the router, --dhcp everything", () => {
     expect(readFlags({ gateway: "10.0.0.9" }, [key], {}).ipv4).toBe("10.0.0.2/24 via 10.0.0.9");
     expect(readFlags({ gateway: "10.1.0.9" }, [key], { ipv4: "10.1.0.2/24" }).ipv4).toBe("10.1.0.2/24 via 10.1.0.9");
-    expect(readFlags({ dhcp: "" }, [key], {})).toMatchObject({ ipv4: "dhcp", hostAddress: undefined });
+    expect(readFlags({ dhcp: "" }, [key], {})).toMatchObject({
+      ipv4: "dhcp",
+      devices: [{ name: "tap0", hostAddress: undefined }],
+    });
   });
 });
 
@@ -46,6 +62,8 @@ test("faults are shares and durations", () => {
 
 test.each([
   [{ tap: "a/b" }, '--tap: "a/b" is no interface name'],
+  [{ tap: "a,a" }, '--tap: "a,a" has one device twice'],
+  [{ "host-address": "10.0.0.1/24,10.0.1.1/24" }, "--host-address: more addresses than tap devices"],
   [{ mtu: "100" }, '--mtu: "100" is not an integer from 576 to 65521'],
   [{ mtu: "1e9x" }, "--mtu"],
   [{ loss: "120%" }, '--loss: "120%" is not a share'],

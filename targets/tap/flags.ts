@@ -8,11 +8,15 @@ import { checkInterfaceName } from "./tun.ts";
 
 /** The flags of the tap target's `boot`. */
 export const tapFlags: readonly FlagPlan[] = [
-  { name: "tap", value: "NAME", doc: "tap device to run on (default tap0); made when that is allowed" },
+  {
+    name: "tap",
+    value: "NAME",
+    doc: "tap device to run on (default tap0), or several with commas between them; made when that is allowed",
+  },
   {
     name: "host-address",
     value: "PREFIX",
-    doc: "the kernel's address on it, unless it has one (default: our gateway)",
+    doc: "the kernel's address on it, unless it has one (default: our gateway); of several devices, several",
   },
   { name: "mtu", value: "BYTES", doc: "largest packet, 576 to 65521 (default: the device's)" },
   { name: "gateway", value: "ADDRESS", doc: "our router (default: the kernel)" },
@@ -27,11 +31,17 @@ export const tapFlags: readonly FlagPlan[] = [
   { name: "jitter", value: "DURATION", doc: "delay by up to this much more" },
 ];
 
+/** One tap device. */
+export interface TapDevice {
+  readonly name: string;
+  readonly hostAddress: Prefix | undefined;
+}
+
 /** What the flags ask for. */
 export interface TapFlags {
-  readonly name: string;
+  /** One for each interface of the image, at least one. */
+  readonly devices: readonly TapDevice[];
   readonly mtu: number | undefined;
-  readonly hostAddress: Prefix | undefined;
   /** The text for the stack's key `ipv4`, when a flag sets it. */
   readonly ipv4: string | undefined;
   readonly pcap: string | undefined;
@@ -52,8 +62,9 @@ export function readFlags(
   keys: readonly KeyPlan[],
   given: Readonly<Record<string, string>>,
 ): TapFlags {
-  const name = flags["tap"] ?? "tap0";
-  read("tap", () => checkInterfaceName(name));
+  const names = (flags["tap"] ?? "tap0").split(",").map((name) => name.trim());
+  for (const name of names) read("tap", () => checkInterfaceName(name));
+  if (new Set(names).size < names.length) throw new StartError(`--tap: "${names.join(",")}" has one device twice`);
   const mtu = flags["mtu"] === undefined ? undefined : Number(flags["mtu"]);
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 576 && mtu <= 65_521)) {
     throw new StartError(`--mtu: "${flags["mtu"] ?? ""}" is not an integer from 576 to 65521`);
@@ -64,13 +75,16 @@ export function readFlags(
   if (ipv4 !== undefined && key === undefined) {
     throw new StartError(`--${"dhcp" in flags ? "dhcp" : "gateway"}: this image has no stack of its own to configure`);
   }
-  const hostText = flags["host-address"];
-  const hostAddress =
-    hostText === undefined ? kernelSide(ipv4 ?? before) : read("host-address", () => prefix4(hostText));
+  const hostTexts = flags["host-address"]?.split(",") ?? [];
+  if (hostTexts.length > names.length) throw new StartError("--host-address: more addresses than tap devices");
+  const devices = names.map((name, index) => {
+    const text = hostTexts[index]?.trim();
+    if (text !== undefined && text !== "") return { name, hostAddress: read("host-address", () => prefix4(text)) };
+    return { name, hostAddress: index === 0 ? kernelSide(ipv4 ?? before) : undefined };
+  });
   return {
-    name,
+    devices,
     mtu,
-    hostAddress,
     ipv4,
     pcap: flags["pcap"],
     trace: "trace" in flags,

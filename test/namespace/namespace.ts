@@ -25,6 +25,7 @@ const packages: Readonly<Record<string, string>> = {
   radvd: "radvd",
   ndisc6: "ndisc6",
   dnsmasq: "dnsmasq-base",
+  udhcpc: "udhcpc",
   ethtool: "ethtool",
   taskset: "util-linux",
   setpriv: "util-linux",

@@ -6,8 +6,6 @@ const base: readonly Implementation[] = [...new Set(targets.flatMap((target) => 
   name: "target",
   kind,
   targets: targets.filter((target) => target.base.includes(kind)).map((target) => target.name),
-  // A target has one of each: two interfaces would be the same one twice.
-  ...(kind === "netif" ? { limit: 1 } : {}),
 }));
 
 /** The targets that supply as many devices of a kind as the machine has. */

@@ -63,7 +63,10 @@ export const device = {
   udp(options: Choice = {}): Slot<Udp> {
     return declare("udp", options);
   },
-  /** An Ethernet interface (tap, sim). */
+  /**
+   * An Ethernet interface (tap, sim, vm). Several are several: on tap `--tap tap0,tap1` names them in the order of their
+   * declaration. `name` is for the implementation `tap`, which opens a device of its own.
+   */
   netif(options: Choice & { readonly name?: string } = {}): Slot<Netif> {
     return declare("netif", options);
   },

@@ -1,5 +1,13 @@
 import type { Endpoint, IpAddress, Prefix } from "@tesserae/device/address";
-import { describeType, formatDuration, formatKey, parseKey, type KeyType, type KeyValue } from "@tesserae/image/key";
+import {
+  describeType,
+  formatDuration,
+  formatKey,
+  type Interface4,
+  parseKey,
+  type KeyType,
+  type KeyValue,
+} from "@tesserae/image/key";
 import { ConfigError } from "./diagnostic.ts";
 import { stackTrace } from "./location.ts";
 
@@ -81,6 +89,10 @@ export const key = {
   /** An address with a port. */
   endpoint(options: KeyOptions<string | Endpoint>): Key<Endpoint> {
     return declare({ kind: "endpoint" }, options, textOf(options.default));
+  },
+  /** How an interface gets its IPv4 address: `dhcp`, `10.0.0.2/24`, or `10.0.0.2/24 via 10.0.0.1`. */
+  interface4(options: KeyOptions<string>): Key<Interface4> {
+    return declare({ kind: "interface4" }, options, options.default);
   },
   /** One of a few words. */
   choice<const C extends string>(choices: readonly C[], options: KeyOptions<NoInfer<C>>): Key<C> {

@@ -57,8 +57,8 @@ test("our client gets an address, its router and its name server; renews it, and
   expect(address?.toString()).toMatch(/^10\.0\.0\.1[012]$/);
   expect(client.nameServers.map(String)).toEqual(["10.0.0.53"]);
   expect(client.ip.routes.entries.map(({ route }) => route.prefix.toString())).toContain("0.0.0.0/0");
-  expect(await drive(router.icmp.ping(address!))).toBe(2);
-  await pause(100_000_000);
+  expect(await drive(router.icmp.ping(address!))).toBe(4);
+  await pause(50_000_000);
   expect(client.addresses).toEqual([address]);
   expect(server.leases()).toMatchObject([{ client: "01020000000001", state: "bound", hostName: "one" }]);
   expect(server.statistics.offers).toBe(1);
@@ -74,7 +74,6 @@ test("an address that somebody has taken by hand is found out, and another offer
   for (const low of [10, 11]) await host(low, { kind: "static", address: Prefix.parse(`10.0.0.${low}/24`) });
   const client = await host(1, { kind: "dhcp", probe: false });
   expect(client.addresses.map(String)).toEqual(["10.0.0.12"]);
-  expect(server.statistics.conflicts).toBeGreaterThanOrEqual(0);
   expect(server.leases().filter(({ state }) => state === "declined").length).toBe(server.statistics.conflicts);
 });
 

@@ -142,15 +142,20 @@ export class DhcpServer {
     }
     switch (message.type) {
       case "discover":
-        return this.#discover(message, pool, client);
+        this.#discover(message, pool, client);
+        break;
       case "request":
-        return this.#request(message, pool, client);
+        this.#request(message, pool, client);
+        break;
       case "decline":
-        return this.#decline(message, client);
+        this.#decline(message, client);
+        break;
       case "release":
-        return this.#release(message, client);
+        this.#release(message, client);
+        break;
       case "inform":
-        return this.#inform(message, pool);
+        this.#inform(message, pool);
+        break;
       default:
         statistics.ignored++;
     }

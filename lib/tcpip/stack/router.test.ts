@@ -19,7 +19,7 @@ const hello = new TextEncoder().encode("hello");
 /** Two clients inside, a router, two servers outside; the outside's MTU may be smaller. */
 async function setup(
   options: Partial<RouterOptions> & { readonly outsideMtu?: number } = {},
-  nat?: Partial<NatOptions>,
+  nat?: Omit<Partial<NatOptions>, "outside" | "timers" | "random">,
 ) {
   const clock = new VirtualClock();
   const timers = new Scheduler(clock);

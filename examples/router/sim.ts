@@ -1,0 +1,54 @@
+import { IpAddress } from "@tesserae/device/address";
+import type { Host } from "@tesserae/sim/host";
+import type { World } from "@tesserae/sim/world";
+
+/** Two clients behind the router get addresses from it, and fetch from a server outside, which sees one address. */
+export async function scenario(world: World): Promise<void> {
+  const address = "203.0.113.2/24";
+  const router = world.image("router", { lan: false, keys: { address, forward: "tcp/8080=192.168.77.77:80" } });
+  world.lan("outside").attach(router.addNetif());
+  world.lan("inside").attach(router.addNetif());
+  const server = world.host("server", { lan: "outside", ipv4: "203.0.113.80/24" });
+  const clients = ["one", "two"].map((name) => world.host(name, { lan: "inside", ipv4: "dhcp" }));
+  const inside = world.host("inside", { lan: "inside", ipv4: "192.168.77.77/24", gateway: "192.168.77.1" });
+
+  const seen = new Set<string>();
+  await serve(server, 80, seen);
+  await serve(inside, 80, new Set());
+  await Promise.all(
+    clients.map((client) =>
+      client.run(async ({ console, address: own }) => {
+        const heard = await fetch(client, server.address.toString(), 80);
+        if (heard !== "203.0.113.2") throw new Error(`the server saw ${heard}`);
+        console.writeLine(`${own.toString()} was seen as ${heard}`);
+      }, "fetch"),
+    ),
+  );
+  // Both came from one address, and from two ports of it.
+  if (seen.size !== 2) throw new Error(`the server saw ${[...seen].join(" and ")}`);
+  const through = await server.run(() => fetch(server, "203.0.113.2", 8080), "come in");
+  if (through !== "203.0.113.80") throw new Error(`the forwarded port was seen from ${through}`);
+  world.note("everybody was served");
+  router.stop();
+  await router.finished;
+}
+
+/** Tells each that connects the address that it comes from. */
+async function serve(host: Host, port: number, seen: Set<string>): Promise<void> {
+  await host.run(async ({ stack }) => {
+    await stack.tcp.listen({ port }, async (flow) => {
+      const { address, port: from } = flow.remote;
+      seen.add(`${address.toString()}:${from}`);
+      await flow.write(new TextEncoder().encode(address.toString()));
+      await flow.close();
+    });
+  }, "serve");
+}
+
+async function fetch(host: Host, address: string, port: number): Promise<string> {
+  const flow = await host.stack.tcp.connect({ address: IpAddress.parse(address), port });
+  const bytes = new Uint8Array(100);
+  const length = await flow.read(bytes);
+  await flow.close();
+  return new TextDecoder().decode(bytes.subarray(0, length));
+}
