@@ -88,13 +88,13 @@ export class ByteLedger {
     const watched: Tcp = {
       connect: async (options) => {
         const flow = await connect(options);
-        const { out, back } = this.#connected(flow);
-        return new WatchedFlow(flow, this, host, out, back);
+        const pair = this.#connected(flow);
+        return new WatchedFlow(flow, this, host, pair, pair.out, pair.back);
       },
       listen: (options, accept) =>
         listen(options, (flow) => {
           const pair = this.#accepted(flow);
-          return accept(pair === undefined ? flow : new WatchedFlow(flow, this, host, pair.back, pair.out));
+          return accept(pair === undefined ? flow : new WatchedFlow(flow, this, host, pair, pair.back, pair.out));
         }),
     };
     // On the object itself, which has more to it than the signature says.
@@ -139,16 +139,18 @@ class WatchedFlow implements Flow {
   readonly #flow: Flow;
   readonly #ledger: ByteLedger;
   readonly #host: string;
+  readonly #pair: Pair;
   readonly #written: Stream;
   readonly #read: Stream;
   #aborted = false;
 
-  constructor(flow: Flow, ledger: ByteLedger, host: string, written: Stream, read: Stream) {
+  constructor(flow: Flow, ledger: ByteLedger, host: string, pair: Pair, written: Stream, read: Stream) {
     this.local = flow.local;
     this.remote = flow.remote;
     this.#flow = flow;
     this.#ledger = ledger;
     this.#host = host;
+    this.#pair = pair;
     this.#written = written;
     this.#read = read;
   }
@@ -157,7 +159,9 @@ class WatchedFlow implements Flow {
     const length = await this.#flow.read(into);
     this.#ledger.bytes += length;
     const problem = length === 0 ? this.#read.readEnd() : this.#read.read(into, length);
-    if (problem !== undefined && !this.#aborted) this.#ledger.wrong(this.#host, this.#flow, problem);
+    // Nobody writes before he has accepted: what comes all the same comes from behind a translator.
+    if (problem !== undefined && !this.#aborted && this.#pair.accepted)
+      this.#ledger.wrong(this.#host, this.#flow, problem);
     return length;
   }
 

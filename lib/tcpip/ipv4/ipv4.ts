@@ -38,6 +38,13 @@ export interface Ipv4 extends Ip {
     length: number,
     options?: IpSendOptions,
   ): boolean;
+  /**
+   * Sends `bytes[0 … length)` to a group, as control messages of a link are sent: with a time to live of 1, the type of
+   * service of internetwork control, and a router alert (RFC 2113); from `0.0.0.0` where there is no address yet.
+   *
+   * @param group as `IpAddress.w3`
+   */
+  sendAlert(on: Ipv4Interface, group: number, protocol: number, bytes: Uint8Array, length: number): boolean;
   /** Sets who is told of packets that go no further. */
   listenUndeliverable(handler: UndeliverableHandler): void;
   /** Says that a transport does not take a packet it was given. */
@@ -216,6 +223,10 @@ export class HostIpv4 implements Ipv4 {
     options: IpSendOptions = noOptions,
   ): boolean {
     return this.output.sendBytes(destination, protocol, bytes, offset, length, options);
+  }
+
+  sendAlert(on: Ipv4Interface, group: number, protocol: number, bytes: Uint8Array, length: number): boolean {
+    return this.output.sendAlert(on, group, protocol, bytes, length);
   }
 
   join(group: IpAddress, index = 0): number {

@@ -23,6 +23,8 @@ const defaultHopLimit = 64;
 const mostBytes = 65_535;
 const dontFragment = 0x4000;
 const moreFragments = 0x2000;
+/** The option of RFC 2113. */
+const routerAlert = 148;
 export const noOptions: IpSendOptions = {};
 
 export interface OutputOptions {
@@ -155,6 +157,33 @@ export class Ipv4Output {
     }
     copyBytes(bytes, offset, page.bytes, headroom, length);
     return this.send(destination, protocol, page, headroom, length, options);
+  }
+
+  /** See `Ipv4.sendAlert`. */
+  sendAlert(out: Ipv4Interface, group: number, protocol: number, bytes: Uint8Array, length: number): boolean {
+    const page = out.link.allocate();
+    if (page === undefined) {
+      this.#statistics.noPage++;
+      return false;
+    }
+    const header = ipv4.size + 4;
+    const { field } = ipv4;
+    const data = page.bytes;
+    data.fill(0, headroom, headroom + header);
+    data[headroom] = 0x40 | (header >>> 2);
+    data[headroom + 1] = 0xc0;
+    field.totalLength.set(data, headroom, header + length);
+    field.identification.set(data, headroom, this.ids.next(group, protocol));
+    field.timeToLive.set(data, headroom, 1);
+    field.protocol.set(data, headroom, protocol);
+    field.source.setWord(data, headroom, out.own);
+    field.destination.setWord(data, headroom, group);
+    data[headroom + ipv4.size] = routerAlert;
+    data[headroom + ipv4.size + 1] = 4;
+    field.checksum.set(data, headroom, checksum(data, headroom, header));
+    copyBytes(bytes, 0, data, headroom + header, length);
+    this.#statistics.sent++;
+    return this.transmit(out, "multicast", group, 0, page, headroom, header + length);
   }
 
   /** Hands a whole packet with a good header to the link. Takes the page, which is of the interface's link. */

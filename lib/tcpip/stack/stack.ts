@@ -16,6 +16,7 @@ import { createDualStack } from "../ip/dual-stack.ts";
 import type { HostIp } from "../ip/host-ip.ts";
 import { Link } from "../ip/link.ts";
 import type { Ipv4Interface } from "../ipv4/interface.ts";
+import { createIgmp, type Igmp, type IgmpStatistics } from "../igmp/igmp.ts";
 import { createIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import type { ReassemblyOptions, ReassemblyStatistics } from "../ipv4/reassembly.ts";
 import type { Route } from "../ipv4/route.ts";
@@ -114,6 +115,7 @@ export interface StackStatistics extends InterfaceStatistics {
   readonly ipv4: Ipv4Statistics;
   readonly reassembly: ReassemblyStatistics;
   readonly icmp: IcmpStatistics;
+  readonly igmp: IgmpStatistics;
   /** These are absent where IPv6 is off on every interface. */
   readonly ipv6?: Ipv6Statistics;
   readonly reassembly6?: ReassemblyStatistics;
@@ -199,6 +201,7 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
     ...(options.reassembly === undefined ? {} : { reassembly: options.reassembly }),
   });
   const icmp = createIcmp({ ip, timers, random });
+  const igmp = createIgmp({ ip, timers, random });
   const ipv6 = settings6.every(({ kind }) => kind === "off")
     ? undefined
     : createIpv6({
@@ -240,7 +243,7 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
     };
   });
   const both = ipv6 === undefined || icmp6 === undefined ? {} : { ipv6, icmp6 };
-  const stack = new NetifStack({ interfaces, ip, icmp, network, udp, tcp, ...both }, options.nameServers);
+  const stack = new NetifStack({ interfaces, ip, icmp, igmp, network, udp, tcp, ...both }, options.nameServers);
   try {
     await Promise.all([
       ...interfaces.map((each, place) => address(each, settings[place]?.ipv4, log, signal)),
@@ -315,6 +318,7 @@ interface Layers {
   readonly interfaces: readonly StackInterface[];
   readonly ip: Ipv4;
   readonly icmp: Icmp;
+  readonly igmp: Igmp;
   readonly ipv6?: Ipv6;
   readonly icmp6?: Icmp6;
   readonly network: HostIp;
@@ -337,12 +341,13 @@ class NetifStack implements IpStack {
   readonly interfaces: readonly StackInterface[];
   readonly statistics: StackStatistics;
   readonly #nameServers: readonly IpAddress[] | undefined;
+  readonly #igmp: Igmp;
   #closing: Promise<void> | undefined;
 
   /** @throws RangeError when there is no interface. */
   constructor(layers: Layers, nameServers: readonly IpAddress[] | undefined) {
     this.#nameServers = nameServers;
-    const { interfaces, ip, icmp, ipv6, icmp6, network, udp, tcp } = layers;
+    const { interfaces, ip, icmp, igmp, ipv6, icmp6, network, udp, tcp } = layers;
     const [first] = interfaces;
     if (first === undefined) throw new RangeError("a stack needs an interface");
     this.interfaces = interfaces;
@@ -351,6 +356,7 @@ class NetifStack implements IpStack {
     this.arp = first.arp;
     this.ip = ip;
     this.icmp = icmp;
+    this.#igmp = igmp;
     if (ipv6 !== undefined) this.ipv6 = ipv6;
     if (icmp6 !== undefined) this.icmp6 = icmp6;
     this.network = network;
@@ -363,6 +369,7 @@ class NetifStack implements IpStack {
       ipv4: ip.statistics,
       reassembly: ip.reassembly.statistics,
       icmp: icmp.statistics,
+      igmp: igmp.statistics,
       ...(ipv6 === undefined ? {} : { ipv6: ipv6.statistics, reassembly6: ipv6.reassembly.statistics }),
       ...(icmp6 === undefined ? {} : { icmp6: icmp6.statistics }),
       udp: udp.statistics,
@@ -395,6 +402,7 @@ class NetifStack implements IpStack {
     for (const { dhcp } of this.interfaces) dhcp?.close();
     this.udp.close();
     this.icmp.close();
+    this.#igmp.close();
     this.icmp6?.close();
     this.ipv6?.close();
     for (const { ipv4 } of this.interfaces) ipv4.configure(undefined);
