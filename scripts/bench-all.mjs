@@ -58,6 +58,14 @@ const chapters = [
       "Reading and writing headers as a stack does, one function a layer behind an indirect call, against shifts written " +
       "by hand and against `DataView`; and the Internet checksum against the loop over 16-bit words.",
   },
+  {
+    name: "sim",
+    title: "The simulator",
+    text:
+      "The same networks in ns-3, which is C++ and has stacks of its own: 50 pairs of hosts with a datagram each " +
+      "millisecond, ten TCP transfers of 5 MB through 100 Mbit/s and 5 ms, and the start of 1000 hosts on ten LANs (ours " +
+      "announce their addresses there). Ours hashes every byte of every frame.",
+  },
   { name: "timers", title: "Timers", text: "A million timers, against `setTimeout` and `clearTimeout`." },
 ];
 
