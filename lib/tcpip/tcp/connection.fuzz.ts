@@ -74,6 +74,11 @@ function check(t: Transcript): void {
     if (!Number.isFinite(each.congestionWindow) || each.congestionWindow < 1) throw new Error("no congestion window");
     if (!(each.retransmissionTimeout >= 200 && each.retransmissionTimeout <= 60_000)) throw new Error("a bad timeout");
     if (each.mss < 1) throw new Error("no segment size");
+    const { sacked, lost, repeating } = each;
+    if (Math.min(sacked, lost, repeating) < 0) throw new Error("a count of bytes is negative");
+    if (sacked + lost > inFlight) throw new Error(`of ${String(inFlight)} bytes ${String(sacked + lost)} SACKed or lost`);
+    if (repeating > inFlight) throw new Error("more is sent again than is out");
+    if (each.congestionWindow < each.mss && each.recovery !== "recovery") throw new Error("a window of no segment");
   }
   if (t.errors.length > 0) throw new Error(`thrown: ${String(t.errors[0])}`);
 }
@@ -87,6 +92,62 @@ export const fuzz: FuzzTarget = {
     Uint8Array.of(0, 2, 3, 4, 5, 6, 7, 8, 9, 10),
     Uint8Array.of(1, 0, 0, 0, 0, 20, 5, 200, 7, 3, 0, 0, 0, 0, 100),
     Uint8Array.of(3, 7, 9, 0, 0, 0, 2, 0, 0, 0, 50, 8, 255, 8, 255),
+    Uint8Array.of(
+      0x20,
+      4,
+      200,
+      4,
+      200,
+      0x20,
+      0,
+      3,
+      0,
+      200,
+      10,
+      10,
+      40,
+      60,
+      5,
+      8,
+      20,
+      0x50,
+      0,
+      0xf2,
+      0,
+      200,
+      3,
+      90,
+      8,
+      90,
+    ),
+    Uint8Array.of(
+      0x21,
+      4,
+      255,
+      0x60,
+      0,
+      1,
+      0,
+      255,
+      15,
+      90,
+      8,
+      16,
+      0x60,
+      0,
+      1,
+      0,
+      255,
+      15,
+      90,
+      8,
+      30,
+      0x10,
+      0,
+      0,
+      0,
+      255,
+    ),
     Uint8Array.of(2, 4, 40, 5, 10, 6, 0, 2, 0, 0, 0, 0, 8, 100),
   ],
   async run(input) {
@@ -99,13 +160,15 @@ export const fuzz: FuzzTarget = {
     const arrive = (segment: TranscriptSegment): void => t.receive({ ...timestamp, ...segment });
     if ((mode & 2) === 0) {
       await t.listen(mode & 4 ? { keepAlive: 5000 } : {});
-      arrive({ flags: "S", seq: 0, mss: 1460, windowShift: mode >>> 4 });
+      arrive({ flags: "S", seq: 0, mss: 1460, windowShift: mode >>> 4, sackPermitted: (mode & 32) !== 0 });
       t.take();
       if ((mode & 8) === 0) arrive({ flags: "A", seq: 1, ack: 1 });
     } else {
       void t.connect().then((flow) => void flows.push(flow), ignore);
       t.take();
-      if ((mode & 8) === 0) arrive({ flags: "SA", seq: 0, ack: 1, mss: 1460, windowShift: mode >>> 4 });
+      if ((mode & 8) === 0) {
+        arrive({ flags: "SA", seq: 0, ack: 1, mss: 1460, windowShift: mode >>> 4, sackPermitted: (mode & 32) !== 0 });
+      }
     }
     let theirs = 1;
     for (let steps = 0; !program.isOver && steps < 200; steps++) {
@@ -125,7 +188,14 @@ export const fuzz: FuzzTarget = {
           const ack =
             1 + (info?.bytesAcknowledged ?? 0) + (operation & 16 ? (info?.inFlight ?? 0) : (jumps[where >>> 4] ?? 0));
           const length = program.byte() * 6;
-          arrive({ flags, seq, ack, win: program.byte() * 257, length });
+          const sack: [number, number][] = [];
+          if ((mode & 32) !== 0) {
+            for (let block = where & 3; block > 0; block--) {
+              const left = ack + (operation & 32 ? program.byte() * 97 : (jumps[program.byte() & 15] ?? 0));
+              sack.push([left, left + (operation & 64 ? program.byte() * 97 : (jumps[program.byte() & 15] ?? 0))]);
+            }
+          }
+          arrive({ flags, seq, ack, win: program.byte() * 257, length, sack });
           theirs = 1 + (t.tcp.connections()[0]?.bytesReceived ?? theirs - 1);
           break;
         }

@@ -42,6 +42,11 @@ export const fuzz: FuzzTarget = {
       if (segment.length !== payload.length || segment.offset + segment.length !== 8 + input.length) {
         throw new Error("the readers disagree about the payload");
       }
+      const { sackBlocks, sackEdges } = segment.options;
+      const edges = (options.sack ?? []).flat();
+      if (edges.length !== sackBlocks * 2 || edges.some((edge, index) => edge !== sackEdges[index]! >>> 0)) {
+        throw new Error("the readers disagree about the SACK blocks");
+      }
       if ((options.mss ?? -1) !== segment.options.mss) throw new Error("the readers disagree about the options");
       if (segment.options.windowShift > 14) throw new Error("a window shift above 14");
     } else if (isSegment && parsed.error.field !== "options") {

@@ -277,6 +277,8 @@ export class Sender {
     const isFresh = isEchoed || isAfter(ack, this.#repeatedEnd);
     if (isAfter(ack, this.#repeatedEnd)) this.#repeatedEnd = ack;
     this.una = ack;
+    // A probe of a shut window was taken.
+    if (isAfter(ack, this.max)) this.bytesSent += distance(ack, this.max) - (isFin ? 1 : 0);
     this.max = later(this.max, ack);
     this.#probeEnd = later(this.#probeEnd, ack);
     this.#timedEnd = later(this.#timedEnd, ack);
