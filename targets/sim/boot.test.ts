@@ -110,7 +110,7 @@ function runWith(environment: Readonly<Record<string, string>>, name: string, ..
   });
 }
 
-const faults = ["--loss", "3%", "--delay", "20ms", "--jitter", "2", "--duplicate", "0.01", "--reorder", "1%"];
+const faults = ["--loss", "6%", "--delay", "20ms", "--jitter", "2", "--duplicate", "0.01", "--reorder", "1%"];
 
 describe("a run is a function of its seed", () => {
   test("two processes give the same trace, byte for byte; another seed gives another", async () => {

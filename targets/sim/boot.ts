@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describeKeys, parseArguments } from "@tesserae/image/arguments";
 import { KeyError } from "@tesserae/image/key";
 import type { ImagePlan } from "@tesserae/image/plan";
@@ -7,12 +8,15 @@ import { parseKeys } from "@tesserae/image/run";
 import { PcapngWriter } from "@tesserae/wire/pcapng-writer";
 import { Capture } from "./capture.ts";
 import type { Observer } from "./event.ts";
+import { LinkCapture } from "./link-capture.ts";
 import { OutputFile } from "./output-file.ts";
+import { PageRecorder } from "./page-record.ts";
 import { optionsOf } from "./scenario.ts";
 import { serveSeeds } from "./seed-worker.ts";
 import { parseSettings, simFlags, type SimSettings } from "./settings.ts";
 import { epoch, simulate } from "./simulate.ts";
 import { Timeline } from "./timeline.ts";
+import { timelinePage } from "./timeline-page.ts";
 import { instant, TextTrace } from "./trace.ts";
 
 /**
@@ -23,7 +27,7 @@ import { instant, TextTrace } from "./trace.ts";
  * Exit status: 0 when all is well, 1 when something threw or nothing could end, 2 for a bad command line.
  */
 export async function boot(plan: ImagePlan): Promise<void> {
-  const argv = process.argv.slice(2);
+  const argv = pageFlag(process.argv.slice(2));
   const parsed = parseArguments(argv, plan.keys, simFlags);
   if (!parsed.ok) {
     refuse(plan, parsed.message);
@@ -79,6 +83,19 @@ export async function boot(plan: ImagePlan): Promise<void> {
   process.stderr.write(`${plan.name}: to replay: --seed ${quoted(read.settings.seed)}${othersOf(argv)}\n`);
 }
 
+/** `--timeline FILE.html` is a page: `--page FILE.html`. */
+function pageFlag(argv: readonly string[]): readonly string[] {
+  const words: string[] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    const next = argv[index + 1] ?? "";
+    if (word === "--timeline" && /\.html?$/.test(next) && !next.startsWith("-")) words.push("--page");
+    else if (/^--timeline=.*\.html?$/.test(word)) words.push(word.replace("--timeline", "--page"));
+    else words.push(word);
+  }
+  return words;
+}
+
 /** @returns what went wrong, in words. */
 async function run(
   plan: ImagePlan,
@@ -89,7 +106,12 @@ async function run(
 ): Promise<string | undefined> {
   const { seed, link, until, choices } = settings;
   const timeline = settings.timeline || optionsOf(plan.scenario).timeline === true ? new Timeline() : undefined;
-  const observers = timeline === undefined ? watching : [...watching, timeline];
+  const recorder = settings.page === undefined ? undefined : new PageRecorder();
+  const observers = [
+    ...watching,
+    ...(timeline === undefined ? [] : [timeline]),
+    ...(recorder === undefined ? [] : [recorder]),
+  ];
   const { failure, end, summary } = await simulate({
     plan,
     keys,
@@ -105,10 +127,18 @@ async function run(
   const { time, events, frames, hash } = summary;
   const ended = { done: "", idle: ", then nothing was left to happen", until: ", stopped there", interrupted: "" };
   const how = end === undefined ? "" : ended[end];
-  process.stderr.write(
-    `${plan.name}: seed ${seed}, ${instant(time)} ms of virtual time${how}, ` +
-      `${events} events, ${frames} frames, trace ${hash}\n`,
-  );
+  const outcome = `${instant(time)} ms of virtual time${how}, ${events} events, ${frames} frames, trace ${hash}`;
+  process.stderr.write(`${plan.name}: seed ${seed}, ${outcome}\n`);
+  if (recorder !== undefined && settings.page !== undefined) {
+    const failed = failure !== undefined;
+    const [line = ""] = (failure?.text ?? outcome).split("\n");
+    const page = timelinePage({ name: plan.name, seed, outcome: line, failed }, recorder.record);
+    try {
+      writeFileSync(settings.page, page);
+    } catch (error) {
+      return failure?.text ?? `--page: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
   return failure?.text;
 }
 
@@ -135,11 +165,31 @@ function observers(settings: SimSettings, files: OutputFile[]): Observer[] {
     const file = open("trace", settings.trace);
     list.push(new TextTrace((line) => file.writeLine(line)));
   }
-  if (settings.pcap !== undefined) {
+  if (settings.pcap !== undefined && isFolder(settings.pcap)) {
+    list.push(linkCapture(settings.pcap, open));
+  } else if (settings.pcap !== undefined) {
     const file = open("pcap", settings.pcap);
     list.push(new Capture(new PcapngWriter((bytes) => file.write(bytes)), epoch));
   }
   return list;
+}
+
+/** Captures of links that are written at once; a scenario with more has the rest left out. */
+const mostLinkFiles = 128;
+
+function isFolder(path: string): boolean {
+  return path.endsWith("/") || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** One file a link in the folder. @throws Error when it cannot be made. */
+function linkCapture(folder: string, open: (flag: string, path: string) => OutputFile): LinkCapture {
+  mkdirSync(folder, { recursive: true });
+  let files = 0;
+  return new LinkCapture((link) => {
+    if (files++ >= mostLinkFiles) return undefined;
+    const file = open("pcap", join(folder, `${link}.pcapng`));
+    return new PcapngWriter((bytes) => file.write(bytes));
+  }, epoch);
 }
 
 function refuse(plan: ImagePlan, message: string): void {

@@ -33,6 +33,8 @@ export interface FrameEvent {
 /** Watches a world. Must not throw and must not change anything: a run is the same whoever watches it. */
 export interface Observer {
   frame?(event: FrameEvent): void;
+  /** A frame goes on its way on a direction of a link, as it is there: corrupted, perhaps. Lent as that of an event. */
+  carried?(direction: string, time: number, bytes: Uint8Array, offset: number, length: number): void;
   /** A host or the world (`""`) did or said something: a console line, a task's start or end. */
   note?(time: number, host: string, text: string): void;
   /** Something that lasts began (`on`) or is over: a partition, a cut wire, a host that is down. `text` says what. */
@@ -42,6 +44,8 @@ export interface Observer {
 /** Passes what happens on to the observers, through one reused event. */
 export class Events {
   readonly #observers: Observer[] = [];
+  /** Those of them that want to know what links carry. */
+  readonly #carried: Observer[] = [];
   readonly #event = new MutableFrameEvent();
   readonly #now: () => number;
   #frames = 0;
@@ -52,6 +56,7 @@ export class Events {
 
   add(observer: Observer): void {
     this.#observers.push(observer);
+    if (observer.carried !== undefined) this.#carried.push(observer);
   }
 
   /** The number of a frame about to be sent. */
@@ -67,6 +72,13 @@ export class Events {
   note(host: string, text: string): void {
     const time = this.#now();
     for (const observer of this.#observers) observer.note?.(time, host, text);
+  }
+
+  /** A frame goes on its way on the direction of a link. */
+  carried(direction: string, bytes: Uint8Array, offset: number, length: number): void {
+    if (this.#carried.length === 0) return;
+    const time = this.#now();
+    for (const observer of this.#carried) observer.carried?.(direction, time, bytes, offset, length);
   }
 
   /** Something that lasts begins or ends. It is noted as well. */

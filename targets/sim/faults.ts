@@ -86,8 +86,8 @@ export class FaultSchedule {
       this.#at(world, fault.begins, () => {
         const undo = begin(world, wires);
         if (undo === undefined) return;
-        // Hosts and partitions say themselves what becomes of them.
-        const isOfWires = fault.kind !== "crash" && fault.kind !== "pause" && fault.kind !== "partition";
+        // Hosts, partitions and cut links say themselves what becomes of them.
+        const isOfWires = !["crash", "pause", "partition", "cut"].includes(fault.kind);
         if (isOfWires) world.condition(fault.text, true);
         const lift = (): void => {
           if (!this.#lifts.delete(lift)) return;

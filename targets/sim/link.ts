@@ -148,6 +148,7 @@ export class Channel implements QueueOwner {
     if (this.direct) {
       this.sent++;
       this.delivered++;
+      this.#engine.events.carried(this.name, page.bytes, offset, length);
       this.#sink.deliver(page, offset, length, frame);
     } else this.send(page.bytes, offset, length, frame);
   }
@@ -258,6 +259,7 @@ export class Channel implements QueueOwner {
       page.bytes[at] = (page.bytes[at] ?? 0) ^ (1 << (bit & 7));
       events.frame("corrupted", this.name, -1, frame, undefined, page.bytes, offset, length);
     }
+    events.carried(this.name, page.bytes, offset, length);
     flight.start(this, arrives);
     if (!random.chance(settings.duplicate)) return;
     const twin = this.#engine.flights.pop() ?? new Flight(this.#engine);

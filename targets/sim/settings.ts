@@ -10,9 +10,10 @@ export const simFlags: readonly FlagPlan[] = [
   { name: "seed", value: "SEED", doc: 'what everything random follows from (default 0; "random" picks one)' },
   { name: "choices", value: "CHOICES", doc: "what a run decided, to be decided again; @FILE reads a file" },
   { name: "until", value: "DURATION", doc: "virtual time after which the run stops" },
-  { name: "pcap", value: "FILE", doc: "write what every host sends and receives to a pcapng file" },
+  { name: "pcap", value: "FILE", doc: "write what every host sends and receives to a pcapng file; DIR/: one a link" },
   { name: "trace", value: "FILE", doc: "write a line about every event to a file, or to stdout with -" },
-  { name: "timeline", doc: "print the TCP segments between the hosts as a ladder" },
+  { name: "timeline", doc: "print the TCP segments between the hosts as a ladder; with FILE.html behind it: --page" },
+  { name: "page", value: "FILE.html", doc: "write the run as a page to look at" },
   { name: "loss", value: "SHARE", doc: "frames lost between any two hosts: 0.05 or 5%" },
   { name: "burst", value: "FRAMES", doc: "with --loss: they are lost in bursts of this mean length" },
   { name: "delay", value: "DURATION", doc: "how long frames travel, one way (default 0.1ms)" },
@@ -40,6 +41,8 @@ export interface SimSettings {
   readonly pcap: string | undefined;
   readonly trace: string | undefined;
   readonly timeline: boolean;
+  /** The file of a page about the run. */
+  readonly page: string | undefined;
   readonly link: PathSettings;
   readonly worker: boolean;
 }
@@ -92,7 +95,7 @@ export function parseSettings(
   const choices = readChoices(flags["choices"], readText);
   if (typeof choices === "string") problems.push(`--choices: ${choices}`);
   if (typeof choices === "string" || problems.length > 0) return { ok: false, message: problems.join("\n") };
-  const { pcap, trace, seed } = flags;
+  const { pcap, trace, seed, page } = flags;
   return {
     ok: true,
     settings: {
@@ -102,6 +105,7 @@ export function parseSettings(
       pcap,
       trace,
       timeline: flags["timeline"] !== undefined,
+      page,
       link,
       worker: flags["worker"] !== undefined,
     },

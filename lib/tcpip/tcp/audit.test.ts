@@ -50,7 +50,7 @@ describe("auditConnection", () => {
     ["SND.MAX is 2 behind the highest number sent", { sender: { highest: 1498 } }],
     ["100 numbers were sent for which there is nothing", { sender: { end: 1400 } }],
     ["the FIN is 5 from the end of the data", { sender: { finQueued: true, finSequence: 1605 } }],
-    ["a congestion window of 0", { sender: { congestion: { window: 0, threshold: 1 } } }],
+    ["a congestion window of -1", { sender: { congestion: { window: -1, threshold: 1 } } }],
     ["a slow start threshold of NaN", { sender: { congestion: { window: 1, threshold: NaN } } }],
     ["a receive window of -1", { receiver: { window: -1 } }],
     ["500 bytes in flight without a timer", { sender: { armed: false } }],

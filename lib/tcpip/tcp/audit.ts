@@ -66,7 +66,8 @@ export function auditConnection(connection: Connection): string | undefined {
   if (finQueued && !sender.isFinAcknowledged && add(una, buffer.length) !== finSequence) {
     return `the FIN is ${distance(finSequence, add(una, buffer.length))} from the end of the data`;
   }
-  if (!(congestion.window > 0 && congestion.window < Infinity)) return `a congestion window of ${congestion.window}`;
+  // While a loss is repaired it may come down to 0 for a while (RFC 6937): the timer sees to the rest.
+  if (!(congestion.window >= 0 && congestion.window < Infinity)) return `a congestion window of ${congestion.window}`;
   if (!(congestion.threshold > 0)) return `a slow start threshold of ${congestion.threshold}`;
   if (!(receiver.window >= 0 && receiver.window <= largestWindow)) return `a receive window of ${receiver.window}`;
   if (flight > 0 && !sender.armed) return `${flight} bytes in flight without a timer`;

@@ -33,6 +33,7 @@ type Ending = (typeof endings)[number];
 
 export const port = 7000;
 const largest = 2 ** 20;
+const usual = 2 ** 14;
 const headerSize = 13;
 const pieceSize = 16_384;
 /** So that the dead are noticed by those that only read. */
@@ -44,11 +45,13 @@ const pattern = new Uint8Array(pieceSize + 256).map((_, at) => Math.imul(at + 1,
 /** What one connection of a run does. */
 export function drawExchange(choices: Choices, name: string): Exchange {
   const ending = choices.pick(`${name}.ending`, endings);
+  // Most are short: there are to be many of them.
+  const most = choices.chance(`${name}.long`, 0.05) ? largest : usual;
   return {
     ending,
-    up: choices.size(`${name}.up`, 0, largest),
-    down: choices.size(`${name}.down`, 0, largest),
-    cut: ending.endsWith("aborts") ? choices.size(`${name}.cut`, 0, largest) : 0,
+    up: choices.size(`${name}.up`, 0, most),
+    down: choices.size(`${name}.down`, 0, most),
+    cut: ending.endsWith("aborts") ? choices.size(`${name}.cut`, 0, most) : 0,
     pause: choices.chance(`${name}.slow`, 0.05) ? choices.size(`${name}.pause`, 1, 2000) : 0,
   };
 }
