@@ -20,6 +20,7 @@ import { add, isAfter, isAtLeast, isAtMost, isBefore } from "./sequence.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 import * as states from "./state.ts";
 import type { State } from "./state.ts";
+import { decodeUserTimeout, encodeUserTimeout, UserTimeout } from "./user-timeout.ts";
 import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, maxSackSize } from "./wire.ts";
 
 /** Echoes that tell a longer round trip are not believed, milliseconds. */
@@ -46,6 +47,7 @@ export class Connection extends DemuxEntry {
   #offersEcn = false;
   /** For statistics. */
   readonly traffic: Traffic;
+  readonly userTimeout: UserTimeout;
   readonly #context: TcpContext;
   #keepAlive: KeepAlive;
   readonly #challenges: ChallengeBudget = new ChallengeBudget();
@@ -75,6 +77,8 @@ export class Connection extends DemuxEntry {
     this.#heardAt = now;
     this.traffic = new Traffic(now);
     this.#keepAlive = new KeepAlive(options.keepAlive);
+    const { userTimeout, userTimeoutOption } = context.limits;
+    this.userTimeout = new UserTimeout(options.userTimeout, userTimeout, userTimeoutOption);
     this.#timestampOffset = context.numbers.timestampOffset(local, remote);
     this.ownMss = mssFor(remote, context.ip.mtu(remote));
     this.path = new Path(this, context);
@@ -117,6 +121,7 @@ export class Connection extends DemuxEntry {
     sender.setPeer(this.path.start(half.mss), half.peerShift, segmentation, half.sack);
     if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
     sender.initWindow(segment, half.peerShift);
+    this.userTimeout.received(decodeUserTimeout(half.userTimeout));
     if (half.ecn) this.ecn = new Ecn(half.iss);
     this.#establish(half.retransmits > 0);
   }
@@ -129,6 +134,7 @@ export class Connection extends DemuxEntry {
     sender.armHandshake(this.#handshakeDeadline);
     sender.max = add(sender.iss, 1);
     this.traffic.sent(0, 1);
+    this.#tellUserTimeout();
     let flags = isReply ? flagSyn | flagAck : flagSyn;
     if (isReply && this.ecn !== null) flags |= flagEce;
     else if (!isReply && this.#offersEcn) flags |= flagEce | flagCwr;
@@ -193,6 +199,7 @@ export class Connection extends DemuxEntry {
     const mss = this.path.start(options.mss > 0 ? options.mss : defaultMss(this.remote));
     sender.setPeer(mss, options.windowShift, this.#context.ip.segmentation(this.remote), receiver.selective);
     sender.initWindow(segment, 0);
+    this.userTimeout.received(decodeUserTimeout(options.userTimeout));
     if (this.#offersEcn && (isSetupSynAck(flags) || isSetupSyn(flags))) this.ecn = new Ecn(sender.iss);
     this.#heardAt = segment.time;
     this.#softError = undefined;
@@ -279,6 +286,7 @@ export class Connection extends DemuxEntry {
     this.#heardAt = segment.time;
     this.#softError = undefined;
     this.#keepAlive.heard();
+    if (options.userTimeout > 0) this.userTimeout.received(decodeUserTimeout(options.userTimeout));
     if (receiver.timestamps) receiver.noteTimestamp(segment);
     if (isAtLeast(acknowledgement, sender.una)) {
       sender.acknowledge(segment, this.#echo(segment));
@@ -479,7 +487,7 @@ export class Connection extends DemuxEntry {
     if (this.inFlight > 0) {
       // Retransmissions find out by themselves whether the peer is there.
       this.#heardAt = Math.max(this.#heardAt, now - this.#keepAlive.idle + this.#keepAlive.interval);
-    } else if (this.#keepAlive.deadline(this.#heardAt) <= now) {
+    } else if (this.#keepAliveDeadline() <= now) {
       if (this.#keepAlive.isDead) {
         this.#timeOut("the peer stopped answering keep-alive probes");
         return;
@@ -501,7 +509,13 @@ export class Connection extends DemuxEntry {
   }
 
   #setLifeTimer(): void {
-    this.#lifeTimer.set(Math.min(this.#lingerDeadline(), this.#keepAlive.deadline(this.#heardAt)));
+    this.#lifeTimer.set(Math.min(this.#lingerDeadline(), this.#keepAliveDeadline()));
+  }
+
+  #keepAliveDeadline(): number {
+    // RFC 5482 §4.2: keep-alive must not end what the user timeout would let live.
+    const { value, isNegotiated } = this.userTimeout;
+    return this.#keepAlive.deadline(this.#heardAt, isNegotiated ? value : 0);
   }
 
   // ---- calls of the flow
@@ -542,6 +556,18 @@ export class Connection extends DemuxEntry {
     if (this.state === states.closed) return;
     this.#heardAt = this.#context.timers.now();
     this.#setLifeTimer();
+  }
+
+  /** @throws RangeError when `timeout` is not above 0. */
+  setUserTimeout(timeout: number): void {
+    if (!this.userTimeout.set(timeout) || this.state < states.established || this.state === states.closed) return;
+    this.#tellUserTimeout();
+    this.#sendAck();
+  }
+
+  #tellUserTimeout(): void {
+    const { advertised } = this.userTimeout;
+    if (advertised >= 0) this.#context.transmitter.userTimeout = encodeUserTimeout(advertised);
   }
 
   /** Nobody reads any more: what arrives is dropped, and the peer has a bounded time to end. */

@@ -34,6 +34,8 @@ export interface TcpLimits {
   readonly timeWait: number;
   /** R2 (RFC 9293 §3.8.3): without progress for this many milliseconds a connection is given up. Default 300,000. */
   readonly userTimeout: number;
+  /** Whether the user timeout option is sent, where an application sets its own, and heeded (RFC 5482). Default false. */
+  readonly userTimeoutOption: boolean;
   /** The same for the SYN. Default 180,000. */
   readonly connectTimeout: number;
   /** How long a closed flow may go without progress, or wait for the peer's FIN, before it is reset. Default 120,000. */
@@ -64,6 +66,7 @@ export const defaultLimits: TcpLimits = {
   maxSendBuffer: 4_194_304,
   timeWait: 60_000,
   userTimeout: 300_000,
+  userTimeoutOption: false,
   connectTimeout: 180_000,
   linger: 120_000,
   timestamps: true,

@@ -96,6 +96,15 @@ export class TcpFlow implements Flow {
   }
 
   /**
+   * How long data may stay unacknowledged before the connection is given up, milliseconds, from now on.
+   *
+   * @throws RangeError when it is not above 0.
+   */
+  setUserTimeout(timeout: number): void {
+    this.#connection.setUserTimeout(timeout);
+  }
+
+  /**
    * Sends keep-alive probes after `idle` silent milliseconds from now on; `undefined` stops them.
    *
    * @param interval milliseconds between probes; default: `idle`, at most 75 s

@@ -26,6 +26,8 @@ export class HalfOpen extends DemuxEntry {
   /** Whether both sides do SACK. */
   readonly sack: boolean;
   recentTimestamp: number;
+  /** The peer's user timeout option (RFC 5482), 0 when there was none. */
+  readonly userTimeout: number;
   /** The window that our SYN-ACK offers, and its MSS option. */
   readonly offered: number;
   readonly ownMss: number;
@@ -58,6 +60,7 @@ export class HalfOpen extends DemuxEntry {
       readonly offered: number;
       readonly ownMss: number;
       readonly ecn: boolean;
+      readonly userTimeout: number;
     },
   ) {
     super(local, localPort, remote, remotePort);
@@ -74,6 +77,7 @@ export class HalfOpen extends DemuxEntry {
     this.offered = fields.offered;
     this.ownMss = fields.ownMss;
     this.ecn = fields.ecn;
+    this.userTimeout = fields.userTimeout;
   }
 
   /** A SYN that is to be answered once more: nobody can tell which answer the peer's ACK will be for. */

@@ -21,9 +21,9 @@ export class KeepAlive {
     this.#most = most;
   }
 
-  /** When to act next, for a peer last heard of at `heardAt`. */
-  deadline(heardAt: number): number {
-    return heardAt + this.idle + this.probes * this.interval;
+  /** When to act next, for a peer last heard of at `heardAt`, after `least` milliseconds at the earliest. */
+  deadline(heardAt: number, least: number): number {
+    return heardAt + Math.max(this.idle, least) + this.probes * this.interval;
   }
 
   /** Whether every probe has gone unanswered. */

@@ -1,11 +1,17 @@
 import type { TcpConnectOptions, TcpListenOptions } from "@tesserae/device/tcp";
 import { type CongestionName, congestionNames } from "./congestion-choice.ts";
 import type { TcpLimits } from "./context.ts";
+import { checkUserTimeout } from "./user-timeout.ts";
 
 /** What only our own TCP lets one choose for a connection, or for those of a listener. */
 export interface OwnTcpOptions {
   /** Default: `congestion` of the whole TCP. */
   readonly congestion?: CongestionName;
+  /**
+   * How long data may stay unacknowledged before the connection is given up, milliseconds. Default: `userTimeout` of the
+   * whole TCP, or with `userTimeoutOption` what the peer asks for.
+   */
+  readonly userTimeout?: number;
 }
 
 export interface OwnConnectOptions extends TcpConnectOptions, OwnTcpOptions {}
@@ -16,16 +22,19 @@ export interface ConnectionOptions {
   readonly keepAlive: number | undefined;
   readonly noDelay: boolean;
   readonly congestion: CongestionName;
+  /** Chosen by the application. */
+  readonly userTimeout: number | undefined;
 }
 
 /** @throws RangeError for a choice that there is not. */
 export function connectionOptions(options: OwnConnectOptions | OwnListenOptions, limits: TcpLimits): ConnectionOptions {
-  const { keepAlive, noDelay = false, congestion = limits.congestion } = options;
+  const { keepAlive, noDelay = false, congestion = limits.congestion, userTimeout } = options;
   if (keepAlive !== undefined && !(keepAlive > 0)) {
     throw new RangeError(`keepAlive ${String(keepAlive)} is not above 0`);
   }
+  if (userTimeout !== undefined) checkUserTimeout(userTimeout);
   checkChoice("congestion", congestion, congestionNames);
-  return { keepAlive, noDelay, congestion };
+  return { keepAlive, noDelay, congestion, userTimeout };
 }
 
 /** @throws RangeError when `value` is none of `allowed`. */

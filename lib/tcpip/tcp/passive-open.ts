@@ -8,6 +8,7 @@ import type { TcpListenerState } from "./listener.ts";
 import type { Segment } from "./segment.ts";
 import { add, isAtLeast, isBefore, later } from "./sequence.ts";
 import { checkCookie, cookieTick, makeCookie } from "./syn-cookie.ts";
+import { encodeUserTimeout } from "./user-timeout.ts";
 import { flagAck, flagEce, flagRst, flagSyn } from "./wire.ts";
 
 /** Connections that peers open: from LISTEN over SYN-RECEIVED to ESTABLISHED (RFC 9293 §3.10.7.2 and §3.10.7.4). */
@@ -53,6 +54,7 @@ export class PassiveOpen {
       offered: Math.min(65_535, limits.receiveBuffer),
       ownMss: mssFor(remote, ip.mtu(remote)),
       ecn: limits.ecn !== "off" && isSetupSyn(segment.flags),
+      userTimeout: options.userTimeout,
     });
     this.halfOpen.insert(half);
   }
@@ -131,6 +133,7 @@ export class PassiveOpen {
       ownMss: mssFor(remote, ip.mtu(remote)),
       // The cookie has no room for it: the SYN-ACK did not say that we do it.
       ecn: false,
+      userTimeout: 0,
     });
     const connection = this.#make(half);
     if (!this.#demux.insert(connection)) {
@@ -165,8 +168,12 @@ export class PassiveOpen {
   }
 
   #sendSynAck(half: HalfOpen): void {
-    const { transmitter, numbers, timers } = this.#context;
+    const { transmitter, numbers, timers, limits } = this.#context;
     const offset = half.timestamps ? numbers.timestampOffset(half.local, half.remote) : 0;
+    const { userTimeout } = half.listener.options;
+    if (limits.userTimeoutOption && userTimeout !== undefined) {
+      transmitter.userTimeout = encodeUserTimeout(userTimeout);
+    }
     transmitter.syn(
       half,
       half.ecn ? flagSyn | flagAck | flagEce : flagSyn | flagAck,

@@ -584,7 +584,7 @@ export class Sender {
     if (this.#probeAt <= now) {
       this.#probeTail(now);
     } else if (this.#retransmitAt <= now) {
-      if (this.retransmission.isHopeless(now, this.#context.limits.userTimeout)) return false;
+      if (this.retransmission.isHopeless(now, this.#connection.userTimeout.value)) return false;
       this.#timeout(now);
     }
     this.#setTimer();
@@ -597,7 +597,7 @@ export class Sender {
     if (!isAfter(this.end, this.max)) return true;
     // The time between a probe's answer and the next probe is no silence of the peer's.
     if (this.window === 0 && !this.persist.unanswered) this.retransmission.progressAt = now;
-    if (this.retransmission.isHopeless(now, this.#context.limits.userTimeout)) return false;
+    if (this.retransmission.isHopeless(now, this.#connection.userTimeout.value)) return false;
     if (this.window === 0) this.#probe(now);
     else this.output(true);
     return true;

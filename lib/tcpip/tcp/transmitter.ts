@@ -13,10 +13,12 @@ import {
   sackSize,
   synOptionsSize,
   timestampSize,
+  userTimeoutSize,
   writeHeader,
   writeSack,
   writeSynOptions,
   writeTimestamp,
+  writeUserTimeout,
 } from "./wire.ts";
 
 /** Where the checksum is in the header (RFC 9293 §3.1). */
@@ -53,6 +55,8 @@ class SendChoices {
 export class Transmitter {
   /** Goes with the next segment, as far as there is room for it beside timestamps. */
   readonly sack: SackBlocks = new SackBlocks();
+  /** Goes with the next segment or SYN, as the sixteen bits of RFC 5482; 0 is none. */
+  userTimeout = 0;
   readonly #ip: Ip;
   readonly #counters: Counters;
   readonly #choices: SendChoices;
@@ -89,7 +93,10 @@ export class Transmitter {
   ): boolean {
     const blocks = timestamp ? Math.min(3, this.sack.count) : this.sack.count;
     this.sack.count = 0;
-    const headerLength = (timestamp ? headerSize + timestampSize : headerSize) + sackSize(blocks);
+    const { userTimeout } = this;
+    this.userTimeout = 0;
+    const optionsLength = (timestamp ? timestampSize : 0) + sackSize(blocks);
+    const headerLength = headerSize + optionsLength + (userTimeout > 0 ? userTimeoutSize : 0);
     const isLong = length > segmentSize;
     const page = this.#ip.allocate(isLong ? headerLength + length : undefined, pair.remote);
     if (page === undefined) {
@@ -109,7 +116,9 @@ export class Transmitter {
       window,
     );
     if (timestamp) writeTimestamp(bytes, headroom + headerSize, timestampValue, timestampEcho);
-    if (blocks > 0) writeSack(bytes, headroom + headerLength - sackSize(blocks), this.sack, blocks);
+    const optionsEnd = headroom + headerSize + optionsLength;
+    if (blocks > 0) writeSack(bytes, optionsEnd - sackSize(blocks), this.sack, blocks);
+    if (userTimeout > 0) writeUserTimeout(bytes, optionsEnd, userTimeout);
     if (payload !== null) payload.copyTo(payloadOffset, length, bytes, headroom + headerLength);
     const total = headerLength + length;
     leaveChecksum(page, pair, total);
@@ -140,16 +149,20 @@ export class Transmitter {
     timestampValue: number,
     timestampEcho: number,
   ): boolean {
+    const { userTimeout } = this;
+    this.userTimeout = 0;
     const page = this.#ip.allocate(undefined, pair.remote);
     if (page === undefined) {
       this.#counters.transmitStalls++;
       return false;
     }
     const bytes = page.bytes;
-    const total = headerSize + synOptionsSize(windowShift, sackPermitted, timestamp);
+    const optionsLength = synOptionsSize(windowShift, sackPermitted, timestamp);
+    const total = headerSize + optionsLength + (userTimeout > 0 ? userTimeoutSize : 0);
     writeHeader(bytes, headroom, pair.localPort, pair.remotePort, sequence, acknowledgement, total, flags, window);
     const at = headroom + headerSize;
     writeSynOptions(bytes, at, mss, windowShift, sackPermitted, timestamp, timestampValue, timestampEcho);
+    if (userTimeout > 0) writeUserTimeout(bytes, at + optionsLength, userTimeout);
     leaveChecksum(page, pair, total);
     this.#choices.source = pair.local;
     this.#choices.dontFragment = true;

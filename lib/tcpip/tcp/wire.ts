@@ -43,6 +43,7 @@ const kindWindowScale = 3;
 const kindSackPermitted = 4;
 const kindSack = 5;
 const kindTimestamp = 8;
+const kindUserTimeout = 28;
 
 /** RFC 7323 §2.3: a larger shift counts as this. */
 export const maxWindowShift = 14;
@@ -58,6 +59,8 @@ export class SegmentOptions {
   /** TSval and TSecr, signed 32-bit. */
   timestampValue = 0;
   timestampEcho = 0;
+  /** The user timeout (RFC 5482), as its sixteen bits; 0 when absent, or to be ignored. */
+  userTimeout = 0;
   /** How many SACK blocks, 0 to 4. Block i is edges 2i (left) and 2i + 1 (right). */
   sackBlocks = 0;
   readonly sackEdges: Int32Array = new Int32Array(8);
@@ -70,6 +73,7 @@ export class SegmentOptions {
     this.timestampValue = 0;
     this.timestampEcho = 0;
     this.sackBlocks = 0;
+    this.userTimeout = 0;
   }
 }
 
@@ -108,6 +112,8 @@ export function readOptions(bytes: Uint8Array, offset: number, end: number, into
       into.hasTimestamp = true;
       into.timestampValue = readInt32(bytes, at + 2);
       into.timestampEcho = readInt32(bytes, at + 6);
+    } else if (kind === kindUserTimeout && length === 4) {
+      into.userTimeout = ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
     } else if (kind === kindSack && length >= 10 && (length - 2) % 8 === 0) {
       into.sackBlocks = (length - 2) / 8;
       for (let edge = 0; edge < into.sackBlocks * 2; edge++) {
@@ -192,6 +198,17 @@ export function writeSack(bytes: Uint8Array, offset: number, sack: SackBlocks, b
   return offset + sackSize(blocks);
 }
 
+/** Bytes of the user timeout option. */
+export const userTimeoutSize = 4;
+
+/** Writes the user timeout option with these sixteen bits. */
+export function writeUserTimeout(bytes: Uint8Array, offset: number, bits: number): void {
+  bytes[offset] = kindUserTimeout;
+  bytes[offset + 1] = userTimeoutSize;
+  bytes[offset + 2] = bits >>> 8;
+  bytes[offset + 3] = bits;
+}
+
 /** Writes the twelve bytes of an aligned timestamps option; returns the offset behind them. */
 export function writeTimestamp(bytes: Uint8Array, offset: number, value: number, echo: number): number {
   bytes[offset] = kindNop;
@@ -234,6 +251,8 @@ export interface OptionsRecord {
   /** Pairs of sequence numbers, left and right edge. */
   readonly sack?: readonly (readonly [number, number])[];
   readonly timestamp?: { readonly value: number; readonly echo: number };
+  /** The sixteen bits of RFC 5482 §2: seconds, or with the first one set minutes. */
+  readonly userTimeout?: number;
 }
 
 /** A whole segment, without its checksum verified. */
@@ -277,6 +296,7 @@ export function parseSegment(
         ...(options.windowShift >= 0 ? { windowShift: options.windowShift } : {}),
         ...(options.sackPermitted ? { sackPermitted: true } : {}),
         ...(sack.length > 0 ? { sack } : {}),
+        ...(options.userTimeout > 0 ? { userTimeout: options.userTimeout } : {}),
         ...(options.hasTimestamp
           ? { timestamp: { value: options.timestampValue >>> 0, echo: options.timestampEcho >>> 0 } }
           : {}),
@@ -299,6 +319,9 @@ export function emitOptions(options: OptionsRecord): Uint8Array {
     word(options.timestamp.value);
     word(options.timestamp.echo);
   }
+  if (options.userTimeout !== undefined) {
+    out.push(kindUserTimeout, userTimeoutSize, options.userTimeout >>> 8, options.userTimeout & 255);
+  }
   if (options.sack !== undefined && options.sack.length > 0) {
     out.push(kindNop, kindNop, kindSack, 2 + options.sack.length * 8);
     for (const [left, right] of options.sack) {
@@ -313,7 +336,7 @@ export function emitOptions(options: OptionsRecord): Uint8Array {
 /** One line: `tcp 49152 > 80 S seq=1 win=65535 mss=1460`. */
 export function printSegment(segment: SegmentRecord): string {
   const { sourcePort, destinationPort, sequence, acknowledgement, window } = segment.header;
-  const { mss, windowShift, sackPermitted, sack, timestamp } = segment.options;
+  const { mss, windowShift, sackPermitted, sack, timestamp, userTimeout } = segment.options;
   const letters = [
     [flagSyn, "S"],
     [flagFin, "F"],
@@ -334,6 +357,7 @@ export function printSegment(segment: SegmentRecord): string {
     mss === undefined ? "" : `mss=${String(mss)}`,
     windowShift === undefined ? "" : `wscale=${String(windowShift)}`,
     sackPermitted === true ? "sackOK" : "",
+    userTimeout === undefined ? "" : `uto=${String(userTimeout)}`,
     timestamp === undefined ? "" : `ts=${String(timestamp.value)}/${String(timestamp.echo)}`,
     ...(sack ?? []).map(([left, right]) => `sack=${String(left)}-${String(right)}`),
   ];
