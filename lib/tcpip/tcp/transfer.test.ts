@@ -73,6 +73,7 @@ function createWorld(path: Path, options: Partial<TcpNeeds> = {}, [a, b] = [addr
   const random = new SeededRandom(path.seed);
   const carry = (to: () => MemoryIp) => (bytes: Uint8Array, offset: number, length: number) => {
     world.packets++;
+    if (world.packets % 8 === 0) checkScoreboards(world);
     const copies = random.chance(path.loss) ? 0 : random.chance(path.duplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       const packet = bytes.slice(offset, offset + length);
@@ -110,6 +111,21 @@ function createWorld(path: Path, options: Partial<TcpNeeds> = {}, [a, b] = [addr
       ),
   };
   return world;
+}
+
+/** What holds of every sender at any moment. */
+function checkScoreboards(world: World): void {
+  for (const host of [world.a, world.b]) {
+    for (const { sacked, lost, repeating, inFlight, recovery, congestionWindow, mss } of host.connections()) {
+      const counts = [sacked, lost, repeating];
+      // What is SACKed is not lost, and both are out; what is sent again is out, too.
+      if (Math.min(...counts) < 0 || sacked + lost > inFlight || repeating > inFlight - sacked) {
+        world.errors.push(`of ${inFlight} bytes ${counts.join(", ")} are SACKed, lost, repeated`);
+      }
+      if (recovery === "open" && lost > repeating) world.errors.push("lost, and no recovery");
+      if (recovery !== "recovery" && congestionWindow < mss) world.errors.push("a window of less than a segment");
+    }
+  }
 }
 
 async function readAll(flow: Flow, chunk = 4096): Promise<Uint8Array> {
@@ -268,10 +284,10 @@ describe("a whole transfer", () => {
         fc.integer({ min: 0, max: 100_000 }),
         fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 5 }),
         fc.integer({ min: 1, max: 10_000 }),
-        fc.boolean(),
-        async (path, upLength, downLength, chunks, read, timestamps) => {
+        fc.record({ timestamps: fc.boolean(), sack: fc.boolean(), congestion: fc.constantFrom("cubic", "newreno") }),
+        async (path, upLength, downLength, chunks, read, options) => {
           // With every fifth packet lost, timeouts back off to a minute: giving up is not what is looked at here.
-          const world = createWorld(path, { timestamps, linger: 3_600_000, userTimeout: 3_600_000 });
+          const world = createWorld(path, { ...options, linger: 3_600_000, userTimeout: 3_600_000 });
           // Tiny chunks of long streams only take time.
           const sizes = chunks.map((size) => Math.max(size, Math.floor(Math.max(upLength, downLength) / 500) + 1));
           const up = pattern(upLength, 1);
