@@ -6,6 +6,7 @@ export const protocolIcmp = 1;
 export const protocolIgmp = 2;
 export const protocolTcp = 6;
 export const protocolUdp = 17;
+export const protocolIcmp6 = 58;
 
 /**
  * One received packet, reused for the next: valid until the handler returns.
@@ -164,4 +165,10 @@ export interface Ip {
    * @param index as {@link join} returned it
    */
   leave(group: IpAddress, index: number): void;
+
+  /**
+   * Says that the peer at `destination` has just acknowledged what we sent lately: the way there works (RFC 4861
+   * §7.3.1). Absent where nobody wants to know.
+   */
+  confirm?(destination: IpAddress): void;
 }

@@ -1,14 +1,13 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { FlowError } from "@tesserae/device/flow";
-import type { IpPacket, IpSendOptions } from "@tesserae/device/ip";
+import { type IpPacket, type IpSendOptions, protocolIcmp6 } from "@tesserae/device/ip";
 import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
 import type { PingOptions } from "../icmp/icmp.ts";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
-import { protocolIcmp6 } from "../ipv6/interface.ts";
 import type { Ipv6 } from "../ipv6/ipv6.ts";
 import { ipv6, leastMtu } from "../ipv6/wire.ts";
 import {

@@ -1,6 +1,6 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
-import { type IpHandler, type IpPacket, protocolTcp } from "@tesserae/device/ip";
+import { type IpHandler, type IpPacket, protocolIcmp6, protocolTcp } from "@tesserae/device/ip";
 import { checksumVerified, type Page } from "@tesserae/device/page";
 import { icmpParameterProblem, icmpTimeExceeded, icmpUnreachable } from "../icmpv6/wire.ts";
 import { ReceivedPacket } from "../ip/received-packet.ts";
@@ -8,7 +8,7 @@ import type { Undeliverable } from "../ipv4/input.ts";
 import type { ReassemblyOptions } from "../ipv4/reassembly.ts";
 import type { Destinations } from "./destinations.ts";
 import { ChainReader, codeFirstFragment, codeHeaderField, codeNextHeader } from "./extension-headers.ts";
-import { type Ipv6Interface, protocolIcmp6 } from "./interface.ts";
+import type { Ipv6Interface } from "./interface.ts";
 import type { InternedAddresses6 } from "./interned-address.ts";
 import { Reassembler6, type ReassembledPacket } from "./reassembly.ts";
 import type { Ipv6Statistics } from "./statistics.ts";

@@ -1,5 +1,6 @@
 import { IpAddress, type MacAddress, Prefix } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
+import { protocolIcmp6 } from "@tesserae/device/ip";
 import { headroom, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
@@ -21,9 +22,6 @@ import { AddressConfiguration } from "../ndp/slaac.ts";
 import { selectSource } from "./address-selection.ts";
 import { isLinkLocal, multicastMac, solicitedNode } from "./scope.ts";
 import { ipv6, nextHopByHop } from "./wire.ts";
-
-/** ICMPv6's protocol number. */
-export const protocolIcmp6 = 58;
 
 export interface Ipv6InterfaceOptions {
   readonly link: Link;

@@ -1,9 +1,10 @@
 /** The other end of a link, for tests: says ICMPv6 and raw packets to a host of ours, and writes down what it answers. */
 
-import { FramePeer } from "@tesserae/conformance/frame-peer";
-import { SeededRandom } from "@tesserae/conformance/seeded-random";
 import { IpAddress, MacAddress } from "@tesserae/device/address";
-import { createLink } from "@tesserae/netif/link";
+import { protocolIcmp6 } from "@tesserae/device/ip";
+import type { FrameHandler, Netif } from "@tesserae/device/netif";
+import { headroom, type Page, PagePool } from "@tesserae/device/page";
+import type { Random } from "@tesserae/device/random";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { checksum, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
@@ -12,7 +13,7 @@ import { createIcmp6, type Icmp6 } from "../icmpv6/icmpv6.ts";
 import { Link } from "../ip/link.ts";
 import { mld2Record } from "../mld/wire.ts";
 import { readOptions } from "../ndp/wire.ts";
-import { type Ipv6Interface, type Ipv6InterfaceOptions, protocolIcmp6 } from "./interface.ts";
+import type { Ipv6Interface, Ipv6InterfaceOptions } from "./interface.ts";
 import { createIpv6, type Ipv6 } from "./ipv6.ts";
 import { ipv6 } from "./wire.ts";
 
@@ -30,6 +31,72 @@ export const peerMac: MacAddress = MacAddress.parse("02:00:00:00:00:99");
 /** A link-local address of the peer. */
 export const peer = "fe80::99";
 
+/** The host's device: what it sends is kept, what is said to it is handed up at once. */
+class PeerNetif implements Netif {
+  readonly name = "eth0";
+  readonly mac: MacAddress = new MacAddress(0x0200, 1);
+  readonly mtu: number;
+  readonly features = { transmitChecksum: false, maxSegmentation: 0 };
+  readonly statistics = { receivedFrames: 0, receivedBytes: 0, sentFrames: 0, sentBytes: 0, droppedFrames: 0 };
+  readonly pool: PagePool;
+  sent: Uint8Array[] = [];
+  #handler: FrameHandler = () => undefined;
+
+  constructor(mtu: number) {
+    this.mtu = mtu;
+    this.pool = new PagePool(128, headroom + mtu + 14);
+  }
+
+  listen(handler: FrameHandler): void {
+    this.#handler = handler;
+  }
+
+  allocate(): Page | undefined {
+    return this.pool.take();
+  }
+
+  transmit(page: Page, offset: number, length: number): boolean {
+    this.sent.push(page.bytes.slice(offset, offset + length));
+    this.pool.release(page);
+    return length <= this.mtu + 14;
+  }
+
+  release(page: Page): void {
+    this.pool.release(page);
+  }
+
+  receive(frame: Uint8Array): void {
+    const page = this.pool.take();
+    if (page === undefined) throw new RangeError("no free page");
+    page.bytes.set(frame, headroom);
+    this.#handler(page, headroom, frame.length);
+    this.pool.release(page);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Reproducible, and no more: a linear congruential generator. */
+class PeerRandom implements Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = Math.imul(seed + 1, 0x9e3779b1);
+  }
+
+  uint32(): number {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) | 0;
+    const mixed = Math.imul(this.#state ^ (this.#state >>> 15), 0x85ebca6b);
+    return (mixed ^ (mixed >>> 13)) >>> 0;
+  }
+
+  fill(bytes: Uint8Array): void {
+    for (let index = 0; index < bytes.length; index++) bytes[index] = this.uint32();
+  }
+}
+
 export class LinkPeer {
   readonly clock = new VirtualClock();
   readonly timers: Scheduler;
@@ -38,16 +105,15 @@ export class LinkPeer {
   readonly on: Ipv6Interface;
   readonly icmp: Icmp6;
   readonly mac: MacAddress;
-  readonly #peer: FramePeer;
+  readonly #netif: PeerNetif;
 
   constructor(options: Omit<Ipv6InterfaceOptions, "link"> & { readonly mtu?: number; readonly seed?: number } = {}) {
     this.timers = new Scheduler(this.clock, { onError: (error) => this.errors.push(error) });
     const { mtu = 1500, seed = 1, ...more } = options;
-    const link = createLink({ timers: this.timers, queue: 256, mtu });
-    this.#peer = new FramePeer(link.b);
-    const random = new SeededRandom(seed);
-    const own = new Link(1, "eth0", createEthernet({ netif: link.a }));
-    this.mac = link.a.mac;
+    this.#netif = new PeerNetif(mtu);
+    const random = new PeerRandom(seed);
+    const own = new Link(1, "eth0", createEthernet({ netif: this.#netif }));
+    this.mac = this.#netif.mac;
     this.ip = createIpv6({ interfaces: [{ link: own, ...more }], timers: this.timers, random });
     this.on = this.ip.interface(1);
     this.icmp = createIcmp6({ ip: this.ip, timers: this.timers, random });
@@ -89,7 +155,7 @@ export class LinkPeer {
     peerMac.write(frame, 6);
     frame.set([0x86, 0xdd], 12);
     frame.set(packet, 14);
-    this.#peer.send(frame);
+    this.#netif.receive(frame);
     for (let turn = 0; turn < 4; turn++) this.timers.run();
   }
 
@@ -124,14 +190,25 @@ export class LinkPeer {
     this.icmp6(source, destination, 136, 0, [bits, 0, 0, 0, ...bytesOf(target), ...option]);
   }
 
+  /** Hands the host a whole frame. */
+  frame(frame: Uint8Array): void {
+    this.#netif.receive(frame);
+    for (let turn = 0; turn < 4; turn++) this.timers.run();
+  }
+
+  /** Pages of the device that are out. */
+  get pagesOut(): number {
+    return this.#netif.pool.capacity - this.#netif.pool.available;
+  }
+
   /** What the host has sent since the last call, in words. */
   heard(): string[] {
-    return this.#peer.take().map((frame) => describeFrame(frame));
+    return this.frames().map(describeFrame);
   }
 
   /** The frames that the host has sent since the last call. */
   frames(): Uint8Array[] {
-    return this.#peer.take();
+    return this.#netif.sent.splice(0);
   }
 }
 

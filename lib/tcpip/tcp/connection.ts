@@ -289,6 +289,8 @@ export class Connection extends DemuxEntry {
     if (options.userTimeout > 0) this.userTimeout.received(decodeUserTimeout(options.userTimeout));
     if (receiver.timestamps) receiver.noteTimestamp(segment);
     if (isAtLeast(acknowledgement, sender.una)) {
+      // RFC 4861 §7.3.1: neighbours of IPv6 are believed to be there for as long as transports get on.
+      if (acknowledgement !== sender.una && this.remote.family === 6) this.#context.ip.confirm?.(this.remote);
       sender.acknowledge(segment, this.#echo(segment));
       if (sender.isFinAcknowledged) this.#finAcknowledged();
       if (this.state === states.closed) return;
