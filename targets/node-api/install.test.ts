@@ -1,3 +1,4 @@
+import dgram from "node:dgram";
 import dns from "node:dns";
 import net from "node:net";
 import os from "node:os";
@@ -13,11 +14,12 @@ import { createStack } from "@tesserae/tcpip/stack/stack";
 import { expect, test } from "vitest";
 import { installNodeApi } from "./install.ts";
 
-async function makeStack(): Promise<Stack> {
+async function makeStack(ipv6 = false): Promise<Stack> {
   const timers = createTimers();
   const { a } = createLink({ timers });
   const ipv4 = { kind: "static", address: Prefix.parse("10.0.0.1/24") } as const;
-  return createStack({ netif: a, timers, random: createRandom(), ipv4 });
+  const both = { ipv4, ...(ipv6 ? { ipv6: { kind: "static", address: Prefix.parse("fd00::1/64") } as const } : {}) };
+  return createStack({ netif: a, timers, random: createRandom(), ...both });
 }
 
 /** Everything that is replaced, as it is now. */
@@ -149,3 +151,48 @@ test("what packages took hold of before is ours once it is installed", async () 
     "10.0.0.1/24",
   );
 });
+
+test("with IPv6: servers on ::, ::1 and an address of ours, connections of both families, datagrams", async () => {
+  const stack = await makeStack(true);
+  const resolver = createHosts({ names: { both: ["fd00::77", "10.0.0.1"], six: "fd00::1" } });
+  const api = installNodeApi({ stack, resolver });
+  try {
+    const ask = async (host: string, port: number): Promise<string> => {
+      const socket = net.connect({ host, port });
+      let heard = "";
+      socket.setEncoding("utf8").on("data", (text: string) => (heard += text));
+      await new Promise((resolve, reject) => socket.once("close", resolve).once("error", reject));
+      return heard;
+    };
+    const serve = async (host: string): Promise<net.Server> => {
+      const server = net.createServer((socket) =>
+        socket.end(`${socket.remoteFamily ?? ""} ${socket.localAddress ?? ""}`),
+      );
+      await new Promise<void>((resolve) => server.listen({ port: 0, host }, resolve));
+      return server;
+    };
+    const all = await serve("::");
+    const { port, address, family } = all.address() as net.AddressInfo;
+    expect([address, family]).toEqual(["::", "IPv6"]);
+    expect(await ask("::1", port)).toBe("IPv6 ::1");
+    expect(await ask("fd00::1", port)).toBe("IPv6 fd00::1");
+    expect(await ask("127.0.0.1", port)).toBe("IPv4 127.0.0.1");
+    expect(await ask("six", port)).toBe("IPv6 fd00::1");
+    // Node tries the families by turns: nobody is at the first address.
+    expect(await ask("both", port)).toBe("IPv4 10.0.0.1");
+    const own = await serve("fd00::1");
+    await expect(ask("::1", (own.address() as net.AddressInfo).port)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    for (const server of [all, own]) await new Promise((resolve) => server.close(resolve));
+    const socket = dgram.createSocket("udp6");
+    await new Promise<void>((resolve) => socket.bind(0, "::", resolve));
+    const got = new Promise<string>((resolve) =>
+      socket.once("message", (bytes, from) => resolve(`${bytes.toString()} ${from.family} ${from.address}`)),
+    );
+    socket.send("hello", socket.address().port, "::1");
+    expect(await got).toBe("hello IPv6 ::1");
+    await new Promise<void>((resolve) => socket.close(resolve));
+  } finally {
+    api.uninstall();
+    await stack.close();
+  }
+}, 20_000);

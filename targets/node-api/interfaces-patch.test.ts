@@ -50,3 +50,25 @@ test("a stack that tells its addresses alone has them listed one by one", async 
     ["2001:db8::1/128", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
   ]);
 });
+
+test("IPv6 addresses are listed with their prefixes, and loopback with them", async () => {
+  const timers = createTimers();
+  const { a } = createLink({ timers });
+  const stack = await createStack({
+    ...{ netif: a, timers, random: createRandom() },
+    ipv4: { kind: "static", address: Prefix.parse("10.0.4.1/22") },
+    ipv6: { kind: "static", address: Prefix.parse("fd00:7::1/48") },
+  });
+  patchInterfaces(stack, patches);
+  const listed = networkInterfaces();
+  await stack.close();
+  timers.close();
+  expect(listed["lo"]?.map(({ cidr }) => cidr)).toEqual(["127.0.0.1/8", "::1/128"]);
+  expect(listed[a.name]).toEqual([
+    expect.objectContaining({ cidr: "10.0.4.1/22" }),
+    {
+      ...{ address: "fd00:7::1", netmask: "ffff:ffff:ffff::", family: "IPv6", mac: a.mac.toString() },
+      ...{ internal: false, cidr: "fd00:7::1/48", scopeid: 0 },
+    },
+  ]);
+});

@@ -9,12 +9,18 @@ import { trampoline } from "./trampoline.ts";
 interface Described {
   readonly netif?: { readonly name: string; readonly mac: MacAddress };
   readonly ip?: { readonly interfaces: readonly Described4[] };
+  readonly ipv6?: { readonly interfaces: readonly Described6[] };
 }
 
 /** One interface. */
 interface Described4 {
   readonly prefix: Prefix | undefined;
   readonly link: { readonly name: string; readonly ethernet: { readonly mac: MacAddress } };
+}
+
+interface Described6 {
+  readonly addresses: readonly { readonly address: IpAddress; readonly prefixLength: number }[];
+  readonly link: Described4["link"];
 }
 
 type Interfaces = NodeJS.Dict<os.NetworkInterfaceInfo[]>;
@@ -26,14 +32,19 @@ syncBuiltinESMExports();
 export function patchInterfaces(stack: Stack & Described, patches: Patches): void {
   networkInterfaces.install(patches, () => {
     const loopback = describe(new Prefix(IpAddress.loopback4, 8), MacAddress.zero);
-    const { netif, ip, addresses } = stack;
+    const { netif, ip, ipv6, addresses } = stack;
     const all: Record<string, os.NetworkInterfaceInfo[]> = { lo: [loopback] };
+    if (addresses.some(({ family }) => family === 6)) {
+      all["lo"]?.push(describe(new Prefix(IpAddress.loopback6, 128), MacAddress.zero));
+    }
     // An interface without an address is not listed.
     for (const address of addresses) {
-      const on = ip?.interfaces.find(({ prefix }) => prefix?.address.equals(address) === true);
-      const prefix = on?.prefix ?? new Prefix(address, address.family === 4 ? 32 : 128);
-      const name = on?.link.name ?? netif?.name ?? "eth0";
-      (all[name] ??= []).push(describe(prefix, on?.link.ethernet.mac ?? netif?.mac));
+      const on4 = ip?.interfaces.find(({ prefix }) => prefix?.address.equals(address) === true);
+      const on6 = ipv6?.interfaces.find((each) => each.addresses.some((own) => own.address.equals(address)));
+      const length = on6?.addresses.find((own) => own.address.equals(address))?.prefixLength;
+      const prefix = on4?.prefix ?? new Prefix(address, address.family === 4 ? 32 : (length ?? 128));
+      const link = on4?.link ?? on6?.link;
+      (all[link?.name ?? netif?.name ?? "eth0"] ??= []).push(describe(prefix, link?.ethernet.mac ?? netif?.mac));
     }
     return all;
   });

@@ -17,8 +17,8 @@ export interface PromptStack extends Stack {
     /** As `bind`. @throws FlowError; RangeError. */
     open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket;
   };
-  /** Tells whether there is a route, where it is there to ask. */
-  readonly ip?: { source(destination: IpAddress): IpAddress | undefined };
+  /** Tells whether there is a route, of either family, where it is there to ask. */
+  readonly network?: { source(destination: IpAddress): IpAddress | undefined };
 }
 
 /** What our own flows can do beyond the signature; a flow without it works, too, with one more turn for each write. */

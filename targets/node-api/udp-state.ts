@@ -75,7 +75,8 @@ export class UdpState {
       const address = readAddress(text);
       if (address === undefined) return errno.number("EINVAL");
       // As on Linux: to nowhere is to ourselves.
-      to = { address: address.isUnspecified ? IpAddress.loopback4 : address, port };
+      const loopback = address.family === 4 ? IpAddress.loopback4 : IpAddress.loopback6;
+      to = { address: address.isUnspecified ? loopback : address, port };
     }
     if (to === undefined) return errno.number("EDESTADDRREQ");
     if (to.port === 0) return errno.number("EINVAL");
@@ -144,8 +145,8 @@ export class UdpState {
   }
 
   #hasRoute(address: IpAddress): boolean {
-    const { ip } = this.#host.stack;
-    return address.equals(IpAddress.broadcast4) || ip === undefined || ip.source(address) !== undefined;
+    const { network } = this.#host.stack;
+    return address.equals(IpAddress.broadcast4) || network === undefined || network.source(address) !== undefined;
   }
 
   #receive(datagram: Datagram): void {

@@ -119,9 +119,10 @@ describe("one line about a frame", () => {
     [packet(17, new Uint8Array(64), 0, true), "IPv4 10.0.0.1 > 10.0.0.2 fragment id=77 at=0 len=64+ protocol=17"],
     [packet(99, new Uint8Array(3)), "IPv4 10.0.0.1 > 10.0.0.2 protocol=99 len=3"],
     [packet(6, new Uint8Array(3)), "TCP 10.0.0.1 > 10.0.0.2 malformed, len=3"],
-    [frame(0x86dd, new Uint8Array(40)), "ethernet 02:00:00:00:00:01 > 02:00:00:00:00:02 type 0x86dd len=40"],
+    [frame(0x88cc, new Uint8Array(40)), "ethernet 02:00:00:00:00:01 > 02:00:00:00:00:02 type 0x88cc len=40"],
     [frame(0x0800, new Uint8Array(10)), "IPv4 bad truncated, len=10"],
     [new Uint8Array(5), "runt of 5 bytes"],
+    [frame(0x86dd, new Uint8Array(40)), "IPv6 bad version, len=40"],
   ])("%#: %j", (bytes, text) => {
     expect(frameText(bytes, 0, bytes.length)).toBe(text);
     const shifted = new Uint8Array(bytes.length + 9);
