@@ -32,7 +32,7 @@ export type DevicePlan = BaseDevice | MadeDevice;
 /** A device that the target's boot supplies, by kind; the boot closes it too. */
 export interface BaseDevice {
   readonly id: string;
-  /** `timers`, `random`, `console`; `netif` where the stack is ours; on vm also `block`. */
+  /** `timers`, `random`, `console`; `netif` where the stack is ours; on vm and sim also `block`, on sim `kv`. */
   readonly kind: string;
   readonly base: true;
 }

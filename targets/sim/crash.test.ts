@@ -1,5 +1,6 @@
 import { blockSuite } from "@tesserae/conformance/block";
 import { kvSuite, writableKvSuite } from "@tesserae/conformance/kv";
+import type { ImagePlan } from "@tesserae/image/plan";
 import { Skipped } from "@tesserae/conformance/suite";
 import { sleep } from "@tesserae/time/sleep";
 import { describe, expect, test } from "vitest";
@@ -158,6 +159,49 @@ describe("a host that crashes", () => {
     const one = await run("x");
     expect((await run("x")).summary()).toEqual(one.summary());
     expect((await run("y")).summary().hash).not.toBe(one.summary().hash);
+  });
+});
+
+describe("an image on a host that crashes", () => {
+  const plan: ImagePlan = {
+    name: "counter",
+    target: "sim",
+    keys: [],
+    constants: {},
+    devices: ["timers", "console", "kv", "block"].map((kind) => ({ id: kind, kind, base: true })),
+    bindings: { timers: "timers", console: "console", kv: "kv", disk: "block" },
+    async main(devices) {
+      const { timers, console, kv, disk } = devices as Pick<Host, "timers" | "console" | "kv" | "disk">;
+      for (;;) {
+        const count = Number(text(await kv.get("count")) ?? "0") + 1;
+        await kv.set("count", bytesOf(String(count)));
+        await disk.write(count, new Uint8Array(512).fill(count));
+        await disk.flush();
+        console.writeLine(`count ${count}`);
+        await sleep(timers, 1000);
+        if (count === 5) return;
+      }
+    },
+  };
+
+  test("starts anew with its devices of the disk, and has finished when the last of its lives has", async () => {
+    const world = createWorld({ plan });
+    const host = world.image("a");
+    world.task("power", async () => {
+      await sleep(world.timers, 1500);
+      host.crash();
+      await sleep(world.timers, 10_000);
+      void host.restart();
+      await host.finished;
+      const into = new Uint8Array(2 * 512);
+      await host.disk.read(2, into);
+      expect([into[0], into[512]]).toEqual([2, 3]);
+    });
+    await world.run();
+    await world.close();
+    expect(host.console.lines).toEqual([1, 2, 3, 4, 5].map((count) => `count ${count}`));
+    expect(host.life).toBe(2);
+    expect(world.now).toBeGreaterThan(14_000);
   });
 });
 

@@ -24,7 +24,16 @@ export class ImageRun {
     this.life = host.life;
     const { timers, random, console, netif, resolver } = host;
     this.finished = runImage(watched(plan, host), {
-      base: { timers, clock: timers, random, console, netif, resolver },
+      base: {
+        ...{ timers, clock: timers, random, console, netif, resolver },
+        // Made when a plan has them.
+        get block() {
+          return host.disk;
+        },
+        get kv() {
+          return host.kv;
+        },
+      },
       several: { netif: interfaces(plan, host) },
       keys: { ...addressKeys(plan, host), ...keys },
       signal: this.#abort.signal,

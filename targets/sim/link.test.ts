@@ -224,6 +224,40 @@ describe("a link", () => {
     expect(other.world.summary().hash).not.toBe(one.world.summary().hash);
   });
 
+  test("the seed fixes the same run on every machine and every version of Node.js", async () => {
+    const world = createWorld({ seed: "exact" });
+    const a = world.host("a", bare);
+    const b = world.host("b", bare);
+    const link = world.link(a, b, {
+      bandwidth: 3_000_000,
+      jitter: { kind: "normal", mean: 2, deviation: 1 },
+      loss: { kind: "bursts", enter: 0.02, leave: 0.3 },
+      queue: { kind: "red", minimum: 3000, maximum: 9000, weight: 0.05 },
+      duplicate: 0.01,
+      corrupt: 0.01,
+    });
+    link.flap({ up: 50, down: 7, times: 5, spread: 0.3 });
+    link.schedule([
+      { at: 100, queue: { kind: "codel" }, jitter: { kind: "pareto", minimum: 1, shape: 1.7 }, overtake: true },
+      { at: 200, queue: { kind: "fq-codel" }, jitter: { kind: "exponential", mean: 3 } },
+    ]);
+    a.run(async ({ timers }) => {
+      for (let index = 0; index < 300; index++) {
+        for (let count = 0; count < 1 + (index % 2); count++) send(a.netif, b.mac, index & 0xff, 300 + index * 2);
+        await new Promise<void>((done) => timers.timer(done).set(timers.now() + 1));
+      }
+    });
+    const { events, time, hash } = await world.run({ idle: true });
+    expect({ events, time, hash, dropped: link.forward.dropped }).toMatchInlineSnapshot(`
+      {
+        "dropped": 74,
+        "events": 1079,
+        "hash": "9453960d0fdaa041",
+        "time": 619.3253512305466,
+      }
+    `);
+  });
+
   test("every frame sent is delivered, dropped or on its way, whatever the settings", async () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
     const queue = fc.constantFrom<LinkSettings["queue"]>(

@@ -168,6 +168,9 @@ export const catalogue: readonly Implementation[] = [
     provides: ["persistent"],
   },
   { name: "virtio", kind: "block", targets: targetsWithSeveral("block"), provides: ["persistent"] },
+  // What a simulated host keeps when it crashes.
+  { name: "disk", kind: "block", targets: ["sim"], provides: ["persistent"] },
+  { name: "disk", kind: "kv", targets: ["sim"], provides: ["persistent"] },
   {
     name: "console",
     kind: "log",

@@ -81,12 +81,15 @@ export const device = {
     const all = { ...options, folder };
     return declare("files", all);
   },
-  /** A key-value store that can be written to. */
+  /**
+   * A key-value store that can be written to: in memory, or, in the simulator, on the host's disk when `requires` has
+   * `persistent`.
+   */
   kv(options: Choice = {}): Slot<WritableKv> {
     return declare("kv", options);
   },
   /**
-   * A block device: memory, or the file `path` when `requires` has `persistent`.
+   * A block device: memory, or the file `path` when `requires` has `persistent` (in the simulator the host's disk).
    *
    * `sectors` (default 2048) of `sectorSize` bytes (default 512) are for memory.
    */
