@@ -2,9 +2,11 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { getSystemErrorMap } from "node:util";
+import type { IpAddress } from "@tesserae/device/address";
 import koffi from "koffi";
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
@@ -51,12 +53,12 @@ export class SystemError extends Error {
 /** Sockets, and the tun device, of the network namespace that the thread is in when they are opened. */
 export interface KernelSockets {
   /** A non-blocking stream socket. @throws SystemError, as everything here does. */
-  socket(): number;
-  bind(fd: number, address: number, port: number): void;
+  socket(family: 4 | 6): number;
+  bind(fd: number, address: IpAddress, port: number): void;
   listen(fd: number, backlog: number): void;
   /** A connection, or −1 while there is none. */
   accept(fd: number): number;
-  connect(fd: number, address: number, port: number): void;
+  connect(fd: number, address: IpAddress, port: number): void;
   localPort(fd: number): number;
   /** Whether the handshake is over. */
   isEstablished(fd: number): boolean;
@@ -119,26 +121,33 @@ export function loadKernelSockets(): KernelSockets {
     word.writeUInt32LE(bytes);
     return word;
   };
-  const endpoint = (address: number, port: number): Buffer => {
-    const bytes = Buffer.alloc(16);
-    bytes.writeUInt16LE(AF_INET);
+  /** A `struct sockaddr_in` or `sockaddr_in6`. */
+  const endpoint = ({ family, w0, w1, w2, w3 }: IpAddress, port: number): Buffer => {
+    const bytes = Buffer.alloc(family === 4 ? 16 : 28);
+    bytes.writeUInt16LE(family === 4 ? AF_INET : AF_INET6);
     bytes.writeUInt16BE(port, 2);
-    bytes.writeUInt32BE(address, 4);
+    if (family === 4) bytes.writeInt32BE(w3, 4);
+    else for (const [index, word] of [w0, w1, w2, w3].entries()) bytes.writeInt32BE(word, 8 + index * 4);
     return bytes;
   };
   return {
-    socket: () => attempt(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"),
-    bind: (fd, address, port) => void attempt(bind(fd, endpoint(address, port), 16), "bind"),
+    socket: (family) =>
+      attempt(socket(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"),
+    bind(fd, address, port) {
+      const bytes = endpoint(address, port);
+      attempt(bind(fd, bytes, bytes.length), "bind");
+    },
     listen: (fd, backlog) => void attempt(listen(fd, backlog), "listen"),
     accept: (fd) => attemptNow(accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept"),
     connect(fd, address, port) {
-      if (Number(connect(fd, endpoint(address, port), 16)) >= 0) return;
+      const bytes = endpoint(address, port);
+      if (Number(connect(fd, bytes, bytes.length)) >= 0) return;
       const errno = koffi.errno();
       if (errno !== EINPROGRESS) throw new SystemError("connect", errno);
     },
     localPort(fd) {
-      const address = Buffer.alloc(16);
-      attempt(getsockname(fd, address, length(16)), "getsockname");
+      const address = Buffer.alloc(28);
+      attempt(getsockname(fd, address, length(address.length)), "getsockname");
       return address.readUInt16BE(2);
     },
     isEstablished(fd) {

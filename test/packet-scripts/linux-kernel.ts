@@ -2,9 +2,11 @@
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { IpAddress } from "@tesserae/device/address";
 import { Namespace } from "../namespace/namespace.ts";
 import * as sockets from "./kernel-sockets.ts";
 import { type KernelSockets, loadKernelSockets, SystemError } from "./kernel-sockets.ts";
+import { addressOf, destinationOf, type Family } from "./ip-packet.ts";
 import { patternByte } from "./packet.ts";
 import type { CallSpec, Settings } from "./script.ts";
 import type { Emitted, Subject, SubjectMaker } from "./subject.ts";
@@ -82,7 +84,10 @@ class LinuxHost {
       const sysctls = new Map([...Object.entries(baseline), ...settings.sysctls]);
       namespace.run("sysctl", ["-qw", ...[...sysctls].map(([name, value]) => `net.ipv4.${name}=${value}`)]);
       namespace.ip(`link set dev t0 mtu ${settings.mtu} txqueuelen 5000`);
+      // The namespace comes without IPv6.
+      namespace.run("sysctl", ["-qw", "net.ipv6.conf.t0.disable_ipv6=0"]);
       namespace.ip("addr add 10.0.0.1/8 dev t0");
+      namespace.ip("addr add fd00::a00:1/64 dev t0 nodad");
       namespace.ip("link set dev t0 up");
       return new LinuxHost(kernel, namespace, fd);
     } catch (error) {
@@ -111,7 +116,8 @@ class LinuxHost {
       if (length < 0) return;
       if (length < 20) continue;
       const packet = this.#buffer.slice(0, length);
-      const destination = new DataView(packet.buffer).getUint32(16);
+      const destination = destinationOf(packet);
+      if (destination === undefined) continue;
       this.#subjects.get(destination)?.sent.push({ time: performance.now(), packet });
     }
   }
@@ -125,6 +131,7 @@ class LinuxHost {
 class LinuxSubject implements Subject {
   readonly name = "linux";
   readonly address = ownAddress;
+  readonly family: Family;
   readonly peerAddress: number;
   /** A tick of a kernel with 250 of them in a second, twice, and a busy machine. */
   readonly slack = 15;
@@ -148,6 +155,7 @@ class LinuxSubject implements Subject {
     this.#kernel = kernel;
     this.#host = host;
     this.#settings = settings;
+    this.family = settings.family;
     this.peerAddress = firstPeer + play;
     this.port = firstListenPort + play;
     host.add(this);
@@ -210,7 +218,7 @@ class LinuxSubject implements Subject {
       case "listen":
         this.#listener = this.#socket();
         kernel.setOption(this.#listener, sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1);
-        kernel.bind(this.#listener, ownAddress, this.port);
+        kernel.bind(this.#listener, addressOf(this.family, ownAddress), this.port);
         kernel.listen(this.#listener, 511);
         return "ok";
       case "stop-listening":
@@ -226,7 +234,7 @@ class LinuxSubject implements Subject {
         this.#isActive = true;
         this.#use(this.#socket());
         if (this.#noDelay) kernel.setOption(this.#fd, sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1);
-        kernel.connect(this.#fd, this.peerAddress, remotePort);
+        kernel.connect(this.#fd, addressOf(this.family, this.peerAddress), remotePort);
         this.port = kernel.localPort(this.#fd);
         return "ok";
       case "connected":
@@ -282,7 +290,7 @@ class LinuxSubject implements Subject {
 
   #socket(): number {
     const kernel = this.#kernel;
-    const fd = kernel.inside(this.#host.namespace.name, () => kernel.socket());
+    const fd = kernel.inside(this.#host.namespace.name, () => kernel.socket(this.family));
     this.#open.add(fd);
     const { receiveBuffer, sendBuffer, congestion } = this.#settings;
     kernel.setOption(fd, sockets.IPPROTO_TCP, sockets.TCP_CONGESTION, congestion);
@@ -317,9 +325,10 @@ class LinuxSubject implements Subject {
 
   /** What the kernel's table says of the connection with the first peer. */
   #state(): string {
-    const lines = readFileSync("/proc/thread-self/net/tcp", "utf8").split("\n");
-    const local = endpoint(ownAddress, this.port);
-    const remote = endpoint(this.peerAddress, this.peerPort(1));
+    const file = this.family === 4 ? "tcp" : "tcp6";
+    const lines = readFileSync(`/proc/thread-self/net/${file}`, "utf8").split("\n");
+    const local = endpoint(addressOf(this.family, ownAddress), this.port);
+    const remote = endpoint(addressOf(this.family, this.peerAddress), this.peerPort(1));
     for (const line of lines) {
       const [, own, other, state = ""] = line.trim().split(/\s+/);
       if (own === local && other === remote) return stateNames[Number.parseInt(state, 16)] ?? state;
@@ -344,12 +353,15 @@ class LinuxSubject implements Subject {
   }
 }
 
-/** As `/proc/net/tcp` prints it: the address as a number of this machine. */
-function endpoint(address: number, port: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(address);
+/** As `/proc/net/tcp` prints it: each word of the address as a number of this machine. */
+function endpoint({ family, w0, w1, w2, w3 }: IpAddress, port: number): string {
   const hex = (value: number, digits: number): string => value.toString(16).toUpperCase().padStart(digits, "0");
-  return `${hex(bytes.readUInt32LE(), 8)}:${hex(port, 4)}`;
+  const words = (family === 4 ? [w3] : [w0, w1, w2, w3]).map((word) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32BE(word);
+    return hex(bytes.readUInt32LE(), 8);
+  });
+  return `${words.join("")}:${hex(port, 4)}`;
 }
 
 /** `<net/tcp_states.h>`, in the words of RFC 9293. */

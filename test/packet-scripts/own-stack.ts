@@ -1,13 +1,15 @@
 // Our own stack as a subject: over a link in memory, in virtual time.
 import { FramePeer } from "@tesserae/conformance/frame-peer";
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
-import { IpAddress, Prefix } from "@tesserae/device/address";
+import { IpAddress, type MacAddress, Prefix } from "@tesserae/device/address";
 import { type Flow, FlowError } from "@tesserae/device/flow";
 import type { TcpListener } from "@tesserae/device/tcp";
 import { createLink } from "@tesserae/netif/link";
 import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
+import { checksum } from "@tesserae/wire/checksum";
+import { addressOf, type Family, headerSize, protocolTcp, pseudoSum, wrap } from "./ip-packet.ts";
 import { patternByte } from "./packet.ts";
 import type { CallSpec, Settings } from "./script.ts";
 import type { Emitted, Subject, SubjectMaker } from "./subject.ts";
@@ -16,6 +18,10 @@ const listenPort = 80;
 const remotePort = 8080;
 const firstPeerPort = 40_000;
 const ethernetHeader = 14;
+const typeIpv4 = 0x0800;
+const typeIpv6 = 0x86dd;
+const protocolIcmp6 = 58;
+const neighbourSolicitation = 135;
 const ownAddress = 0x0a00_0001;
 const peerAddress = 0x0a00_0101;
 /** More than any buffer holds. */
@@ -36,6 +42,7 @@ export const ownStack: SubjectMaker = {
 class OwnStack implements Subject {
   readonly name = "ours";
   readonly address = ownAddress;
+  readonly family: Family;
   readonly peerAddress = peerAddress;
   readonly slack = 1;
   readonly disturbance = 0;
@@ -62,6 +69,7 @@ class OwnStack implements Subject {
 
   constructor(settings: Settings) {
     this.#settings = settings;
+    this.family = settings.family;
     this.#link = createLink({ timers: this.#timers, mtu: settings.mtu, queue: 2048 });
     this.#peer = new FramePeer(this.#link.b);
   }
@@ -73,6 +81,7 @@ class OwnStack implements Subject {
       timers: this.#timers,
       random: new SeededRandom(1),
       ipv4: { kind: "static", address: Prefix.parse("10.0.0.1/8") },
+      ipv6: this.family === 4 ? { kind: "off" } : { kind: "static", address: Prefix.parse("fd00::a00:1/64") },
       tcp: {
         ...(receiveBuffer > 0 ? { receiveBuffer, maxReceiveBuffer: receiveBuffer } : {}),
         ...(sendBuffer > 0 ? { sendBuffer, maxSendBuffer: sendBuffer } : {}),
@@ -96,7 +105,7 @@ class OwnStack implements Subject {
   }
 
   async inject(packet: Uint8Array): Promise<void> {
-    this.#send(0x0800, packet);
+    this.#send(this.family === 4 ? typeIpv4 : typeIpv6, packet);
     await this.#pump();
   }
 
@@ -145,11 +154,12 @@ class OwnStack implements Subject {
       }
       case "connect": {
         this.#isActive = true;
-        const address = IpAddress.v4(peerAddress);
+        const address = addressOf(this.family, peerAddress);
         this.#connecting = new Pending(stack.tcp.connect({ address, port: remotePort, noDelay: this.#noDelay }));
         await this.#pump();
         const first = this.#sent.at(-1)?.packet;
-        if (first !== undefined) this.port = ((first[20] ?? 0) << 8) | (first[21] ?? 0);
+        const at = headerSize(this.family);
+        if (first !== undefined) this.port = ((first[at] ?? 0) << 8) | (first[at + 1] ?? 0);
         return "ok";
       }
       case "connected": {
@@ -281,9 +291,13 @@ class OwnStack implements Subject {
   #received(frame: Uint8Array): void {
     const type = ((frame[12] ?? 0) << 8) | (frame[13] ?? 0);
     const payload = frame.slice(ethernetHeader);
-    if (type === 0x0800) {
+    if (type === typeIpv4) {
       const length = ((payload[2] ?? 0) << 8) | (payload[3] ?? 0);
       this.#sent.push({ time: this.#clock.now(), packet: payload.slice(0, length) });
+    } else if (type === typeIpv6) {
+      const answer = answerSolicitation(payload, this.#peer.netif.mac);
+      if (answer !== undefined) this.#send(typeIpv6, answer);
+      else if (payload[6] === protocolTcp) this.#sent.push({ time: this.#clock.now(), packet: payload });
     } else if (type === 0x0806 && payload[7] === 1) {
       this.#send(0x0806, answerArp(payload, this.#peer.netif.mac.high, this.#peer.netif.mac.low));
     }
@@ -312,6 +326,33 @@ function answerArp(request: Uint8Array, high: number, low: number): Uint8Array {
 /** Whether what was there is what was sent; how much it is differs. */
 function judgeAll(outcome: string): string {
   return /^\d+$/.test(outcome) ? "ok" : outcome;
+}
+
+/** The same for IPv6: a neighbour advertisement (RFC 4861 §4.4) for whatever address is solicited. */
+function answerSolicitation(packet: Uint8Array, mac: MacAddress): Uint8Array | undefined {
+  const at = headerSize(6);
+  if (packet[6] !== protocolIcmp6 || packet[at] !== neighbourSolicitation || packet.length < at + 24) return undefined;
+  const read = (offset: number): IpAddress => {
+    const view = new DataView(packet.buffer, packet.byteOffset + offset, 16);
+    return new IpAddress(6, view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12));
+  };
+  const solicitor = read(8);
+  const target = read(at + 8);
+  // Without a source it asks whether anybody has its own address: nobody.
+  if (solicitor.isUnspecified) return undefined;
+  const message = new Uint8Array(32);
+  message[0] = neighbourSolicitation + 1;
+  message[4] = 0x60;
+  message.set(packet.subarray(at + 8, at + 24), 8);
+  message[24] = 2;
+  message[25] = 1;
+  mac.write(message, 26);
+  const sum = checksum(message, 0, message.length, pseudoSum(target, solicitor, protocolIcmp6, message.length));
+  new DataView(message.buffer).setUint16(2, sum);
+  const answer = wrap(target, solicitor, protocolIcmp6, 0, message);
+  // Neighbours are believed only if no router was on the way.
+  answer[7] = 255;
+  return answer;
 }
 
 function printRead(total: number, isRight: boolean): string {

@@ -1,9 +1,12 @@
-// IPv4 packets of scripts: from a line to the bytes, and from the bytes to what can be compared with a line.
-import { checksum, pseudoHeaderSum4 } from "@tesserae/wire/checksum";
+// Segments of scripts: from a line to the bytes, and from the bytes to what can be compared with a line.
+import { IpAddress } from "@tesserae/device/address";
+import { checksum } from "@tesserae/wire/checksum";
+import { addressOf, type Family, protocolTcp, pseudoSum, readTcp, wrap } from "./ip-packet.ts";
 import { type OptionSpec, flagAck, flagLetters, flagUrg, type IcmpSpec, type SegmentSpec } from "./script.ts";
 
 /** One end's address and port. Addresses are 32-bit integers. */
 export interface Ends {
+  readonly family: Family;
   readonly subject: number;
   readonly subjectPort: number;
   readonly peer: number;
@@ -22,10 +25,11 @@ export interface Origins {
   readonly peerOffset: number;
 }
 
-const ipHeader = 20;
 const tcpHeader = 20;
-const protocolTcp = 6;
-const protocolIcmp = 1;
+/** By version of IP. */
+const protocolIcmp = { 4: 1, 6: 58 };
+/** How much of a packet an error quotes: all that matters here. */
+const quotedBytes = 96;
 
 /** The byte at that offset of any stream: what is read, and what is sent, can be told from any other place. */
 export function patternByte(offset: number): number {
@@ -52,42 +56,60 @@ export function buildSegment(spec: SegmentSpec, ends: Ends, origins: Origins): U
   // The first byte of a stream has the number 1.
   for (let at = 0; at < payload; at++)
     tcp[tcpHeader + options.length + at] = patternByte(origins.peerOffset + spec.seq - 1 + at);
-  const source =
-    malformed.from === "multicast"
-      ? 0xe000_0009
-      : malformed.from === "broadcast"
-        ? 0xffff_ffff
-        : malformed.from === "subject"
-          ? ends.subject
-          : ends.peer;
+  const source = sourceOf(malformed.from, ends);
+  const destination = addressOf(ends.family, ends.subject);
   const sent = tcp.subarray(0, malformed.truncate ?? tcp.length);
-  const sum = checksum(sent, 0, sent.length, pseudoHeaderSum4(source, ends.subject, protocolTcp, sent.length));
+  const sum = checksum(sent, 0, sent.length, pseudoSum(source, destination, protocolTcp, sent.length));
   if (sent.length >= tcpHeader) view.setUint16(16, malformed.badChecksum ? sum ^ 0x5555 : sum);
-  return ipPacket(source, ends.subject, protocolTcp, spec.ecn ?? 0, sent);
+  return wrap(source, destination, protocolTcp, spec.ecn ?? 0, sent);
+}
+
+function sourceOf(from: SegmentSpec["malformed"]["from"], { family, subject, peer }: Ends): IpAddress {
+  if (from === "multicast") return family === 4 ? IpAddress.v4(0xe000_0009) : IpAddress.parse("ff02::9");
+  if (from === "broadcast") return IpAddress.broadcast4;
+  return addressOf(family, from === "subject" ? subject : peer);
 }
 
 /** An ICMP error of a router's about `quoted`, a packet of the subject's; `undefined`: about a forged one. */
 export function buildIcmp(spec: IcmpSpec, ends: Ends, origins: Origins, quoted: Uint8Array | undefined): Uint8Array {
   const about = quoted ?? forged(spec, ends, origins);
-  const copied = about.subarray(0, Math.min(about.length, 28 + 20));
+  const { family } = ends;
+  const copied = about.subarray(0, Math.min(about.length, quotedBytes));
   const icmp = new Uint8Array(8 + copied.length);
-  const [type, code] = icmpCodes[spec.kind];
+  const view = new DataView(icmp.buffer);
+  const [type, code] = icmpCodes[family][spec.kind];
   icmp[0] = type;
   icmp[1] = code;
-  if (spec.kind === "too-big") new DataView(icmp.buffer).setUint16(6, spec.mtu);
+  if (spec.kind === "too-big" && family === 4) view.setUint16(6, spec.mtu);
+  if (spec.kind === "too-big" && family === 6) view.setUint32(4, spec.mtu);
   icmp.set(copied, 8);
-  new DataView(icmp.buffer).setUint16(2, checksum(icmp, 0, icmp.length));
-  return ipPacket(ends.peer, ends.subject, protocolIcmp, 0, icmp);
+  const source = addressOf(family, ends.peer);
+  const destination = addressOf(family, ends.subject);
+  const pseudo = family === 4 ? 0 : pseudoSum(source, destination, protocolIcmp[6], icmp.length);
+  view.setUint16(2, checksum(icmp, 0, icmp.length, pseudo));
+  return wrap(source, destination, protocolIcmp[family], 0, icmp);
 }
 
+/** Type and code, by version of IP. */
 const icmpCodes = {
-  network: [3, 0],
-  host: [3, 1],
-  protocol: [3, 2],
-  port: [3, 3],
-  "too-big": [3, 4],
-  prohibited: [3, 13],
-  "time-exceeded": [11, 0],
+  4: {
+    network: [3, 0],
+    host: [3, 1],
+    protocol: [3, 2],
+    port: [3, 3],
+    "too-big": [3, 4],
+    prohibited: [3, 13],
+    "time-exceeded": [11, 0],
+  },
+  6: {
+    network: [1, 0],
+    host: [1, 3],
+    protocol: [4, 1],
+    port: [1, 4],
+    "too-big": [2, 0],
+    prohibited: [1, 1],
+    "time-exceeded": [3, 0],
+  },
 } as const;
 
 function forged(spec: IcmpSpec, ends: Ends, origins: Origins): Uint8Array {
@@ -98,23 +120,7 @@ function forged(spec: IcmpSpec, ends: Ends, origins: Origins): Uint8Array {
   view.setUint32(4, origins.subjectSequence + spec.quoting);
   tcp[12] = 5 << 4;
   tcp[13] = flagAck;
-  return ipPacket(ends.subject, ends.peer, protocolTcp, 0, tcp);
-}
-
-function ipPacket(source: number, destination: number, protocol: number, ecn: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(ipHeader + payload.length);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = 0x45;
-  bytes[1] = ecn;
-  view.setUint16(2, bytes.length);
-  view.setUint16(6, 0x4000);
-  bytes[8] = 64;
-  bytes[9] = protocol;
-  view.setUint32(12, source);
-  view.setUint32(16, destination);
-  view.setUint16(10, checksum(bytes, 0, ipHeader));
-  bytes.set(payload, ipHeader);
-  return bytes;
+  return wrap(addressOf(ends.family, ends.subject), addressOf(ends.family, ends.peer), protocolTcp, 0, tcp);
 }
 
 /** Options as bytes, padded with ends of the list to whole words. */
@@ -168,7 +174,6 @@ function emitOptions(options: readonly OptionSpec[], origins: Origins): Uint8Arr
 
 /** A TCP segment that a subject sent, in the numbers of the wire. */
 export interface SentSegment {
-  readonly peer: number;
   readonly peerPort: number;
   readonly subjectPort: number;
   readonly flags: number;
@@ -189,31 +194,24 @@ export interface SentSegment {
  * @throws Error when it is malformed: no subject may send that.
  */
 export function readSent(packet: Uint8Array): SentSegment | undefined {
-  if (packet.length < ipHeader || packet[0] !== 0x45 || packet[9] !== protocolTcp) return undefined;
+  const ip = readTcp(packet);
+  if (ip === undefined) return undefined;
+  const { offset, ecn, dontFragment } = ip;
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
-  const length = view.getUint16(2);
-  if (length !== packet.length || checksum(packet, 0, ipHeader) !== 0) throw new Error("a bad IPv4 header was sent");
-  const source = view.getUint32(12);
-  const destination = view.getUint32(16);
-  const size = length - ipHeader;
-  if (checksum(packet, ipHeader, size, pseudoHeaderSum4(source, destination, protocolTcp, size)) !== 0) {
-    throw new Error("a segment with a wrong checksum was sent");
-  }
-  const header = ((packet[ipHeader + 12] ?? 0) >>> 4) * 4;
-  if (header < tcpHeader || header > size) throw new Error(`a data offset of ${header} bytes was sent`);
+  const header = ((packet[offset + 12] ?? 0) >>> 4) * 4;
+  if (header < tcpHeader || offset + header > packet.length) throw new Error(`a data offset of ${header} was sent`);
   return {
-    peer: destination,
-    peerPort: view.getUint16(ipHeader + 2),
-    subjectPort: view.getUint16(ipHeader),
-    flags: packet[ipHeader + 13] ?? 0,
-    sequence: view.getUint32(ipHeader + 4),
-    acknowledgement: view.getUint32(ipHeader + 8),
-    window: view.getUint16(ipHeader + 14),
-    urgent: view.getUint16(ipHeader + 18),
-    options: readOptions(packet.subarray(ipHeader + tcpHeader, ipHeader + header)),
-    payload: packet.subarray(ipHeader + header),
-    ecn: (packet[1] ?? 0) & 3,
-    dontFragment: (view.getUint16(6) & 0x4000) !== 0,
+    peerPort: view.getUint16(offset + 2),
+    subjectPort: view.getUint16(offset),
+    flags: packet[offset + 13] ?? 0,
+    sequence: view.getUint32(offset + 4),
+    acknowledgement: view.getUint32(offset + 8),
+    window: view.getUint16(offset + 14),
+    urgent: view.getUint16(offset + 18),
+    options: readOptions(packet.subarray(offset + tcpHeader, offset + header)),
+    payload: packet.subarray(offset + header),
+    ecn,
+    dontFragment,
     packet,
   };
 }

@@ -45,6 +45,7 @@ class Problem extends Error {}
 export function parseScript(name: string, text: string): Script {
   const settings: Settings = {
     mtu: 1500,
+    family: 4,
     peerSequence: 0,
     congestion: "reno",
     receiveBuffer: 0,
@@ -133,6 +134,7 @@ const most32 = 0xffff_ffff;
 function readSetting(words: Words, settings: Settings): void {
   const what = words.choice("the setting", [
     "mtu",
+    "family",
     "peer-sequence",
     "congestion",
     "receive-buffer",
@@ -141,6 +143,7 @@ function readSetting(words: Words, settings: Settings): void {
     "limit",
   ]);
   if (what === "mtu") settings.mtu = words.integer("the MTU", 256, 9000);
+  else if (what === "family") settings.family = words.choice("the version", ["4", "6"]) === "6" ? 6 : 4;
   else if (what === "peer-sequence") settings.peerSequence = words.integer("the number", 0, most32);
   else if (what === "congestion") settings.congestion = words.choice("the control", ["reno", "cubic"]);
   else if (what === "receive-buffer") settings.receiveBuffer = words.integer("the size", 1, 1 << 23);

@@ -223,6 +223,7 @@ class Player {
   #build(packet: SegmentSpec | IcmpSpec): Uint8Array {
     const subject = this.#subject;
     const ends: Ends = {
+      family: subject.family,
       subject: subject.address,
       subjectPort: subject.port,
       peer: subject.peerAddress,

@@ -140,6 +140,8 @@ export interface ScriptLine {
 export interface Settings {
   /** Of the link, in bytes. */
   mtu: number;
+  /** The version of IP. */
+  family: 4 | 6;
   /** The peer's initial sequence numbers. */
   peerSequence: number;
   congestion: "reno" | "cubic";

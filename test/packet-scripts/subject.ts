@@ -10,7 +10,8 @@ export interface Emitted {
 /** A TCP/IP stack under test, for the time of one script: the link's other end and the application are the player's. */
 export interface Subject {
   readonly name: SubjectName;
-  /** Its IPv4 address and the peer's. */
+  readonly family: 4 | 6;
+  /** The last 32 bits of its address and of the peer's. */
   readonly address: number;
   readonly peerAddress: number;
   /** Its port: the one it listens on, or connects from. 0 while that is not known. */

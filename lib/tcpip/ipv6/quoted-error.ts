@@ -5,7 +5,7 @@ import type { Destinations } from "./destinations.ts";
 import type { InternedAddresses6 } from "./interned-address.ts";
 import type { Ipv6Output } from "./output.ts";
 import type { Ipv6Statistics } from "./statistics.ts";
-import { fragment, ipv6, nextFragment } from "./wire.ts";
+import { fragment, ipv6, leastMtu, nextFragment } from "./wire.ts";
 
 export interface QuotedError6Options {
   readonly destinations: Destinations;
@@ -62,6 +62,11 @@ export class QuotedErrors6 {
       return;
     }
     if (reporter !== undefined && kind === "packet-too-big") {
+      // RFC 8201 §4: every link takes more, so whoever says this is no router on the path.
+      if (mtu < leastMtu) {
+        statistics.implausibleErrors++;
+        return;
+      }
       if (!this.#lowerPathMtu(source, destination, protocol, mtu, bytes, offset, at)) return;
     }
     this.#handlers[protocol]?.({

@@ -144,6 +144,7 @@ class World {
           timers: this.timers,
           random: new SeededRandom(side + 1),
           ipv4: { kind: "static", address: Prefix.parse(`10.0.0.${side + 1}/24`) },
+          ipv6: { kind: "off" },
           tcp: {
             receiveBuffer: buffer,
             maxReceiveBuffer: buffer * 4,
@@ -232,6 +233,8 @@ class World {
       await this.advance(10_000);
       if (this.stacks.every(({ tcp: { statistics } }) => statistics.connections + statistics.halfOpen === 0)) break;
     }
+    // What a flow that died still has to read is its owner's, until that closes it.
+    for (const end of this.ends.values()) end.close();
     await this.advance(130_000);
     for (const { tcp } of this.stacks) {
       const { connections, halfOpen, timeWait, bufferBytes } = tcp.statistics;
