@@ -16,9 +16,15 @@ export interface Arp {
    * Takes `ip` as our own: probes for conflicts, then announces (RFC 5227 §2.1, §2.3). From then on requests are
    * answered and the address is defended.
    *
+   * When another host uses it later, it is defended and kept (RFC 5227 §2.4 c); with `onLost` it is defended once, and
+   * given up when that does not help within ten seconds (§2.4 b): then `onLost` is called.
+   *
    * @returns whether the address is ours now; false when another host uses it.
    */
-  claim(ip: IpAddress, options?: { readonly probe?: boolean }): Promise<boolean>;
+  claim(
+    ip: IpAddress,
+    options?: { readonly probe?: boolean; readonly onLost?: (() => void) | undefined },
+  ): Promise<boolean>;
 
   /** Stops answering for `ip`. */
   yield(ip: IpAddress): void;

@@ -376,6 +376,23 @@ describe("RFC 5227", () => {
     expect(heard()).toEqual(["is-at 10.0.0.1 10.0.0.2 to 02:00:00:00:00:02"]);
   });
 
+  test("§2.4 (b): one that is to be given up is defended once, and goes when that does not help in ten seconds", () => {
+    const { send, heard, advance, arp } = setup();
+    let lost = 0;
+    void arp.claim(us, { onLost: () => lost++ });
+    send(arpRequest, otherMac, us, MacAddress.zero, us);
+    advance(10_000);
+    send(arpRequest, otherMac, us, MacAddress.zero, us);
+    expect(heard()).toEqual(Array(2).fill("who-has 10.0.0.1 10.0.0.1 to all"));
+    expect(lost).toBe(0);
+    advance(9999);
+    send(arpReply, otherMac, us, ours, us);
+    expect(lost).toBe(1);
+    expect(heard()).toEqual([]);
+    send(arpRequest, peerMac, peerIp, MacAddress.zero, us);
+    expect(heard()).toEqual([]);
+  });
+
   test("a probe of another host for our address is answered", () => {
     const { send, heard, arp } = setup();
     send(arpRequest, otherMac, zero, MacAddress.zero, us);

@@ -92,6 +92,8 @@ interface Owned {
   readonly claim: AddressClaim;
   readonly promise: Promise<boolean>;
   readonly settle: (ours: boolean) => void;
+  /** Told when it is given up; `undefined`: it never is. */
+  onLost: (() => void) | undefined;
   lastDefence: number;
 }
 
@@ -154,10 +156,16 @@ class HostArp implements ArpService {
     return new Promise((resolve, reject) => this.#queries.push({ ip: ip.w3, resolve, reject }));
   }
 
-  claim(ip: IpAddress, options: { readonly probe?: boolean } = {}): Promise<boolean> {
+  claim(
+    ip: IpAddress,
+    options: { readonly probe?: boolean; readonly onLost?: (() => void) | undefined } = {},
+  ): Promise<boolean> {
     if (ip.family !== 4 || ip.isUnspecified) throw new RangeError(`ip ${ip.toString()} cannot be claimed with ARP`);
     const known = this.#owned.find((each) => each.ip === ip.w3);
-    if (known !== undefined) return known.promise;
+    if (known !== undefined) {
+      known.onLost = options.onLost;
+      return known.promise;
+    }
     if (this.#owned.length >= mostOwned) throw new RangeError(`more than ${mostOwned} addresses`);
     let settle: (ours: boolean) => void = () => undefined;
     const promise = new Promise<boolean>((resolve) => {
@@ -168,7 +176,8 @@ class HostArp implements ArpService {
       return promise;
     }
     const claim = new AddressClaim(this.#timers.now(), this.#random, options.probe ?? true);
-    const owned = { ip: ip.w3, claim, promise, settle, lastDefence: -Infinity };
+    const { onLost } = options;
+    const owned: Owned = { ip: ip.w3, claim, promise, settle, onLost, lastDefence: -Infinity };
     this.#owned.push(owned);
     // Without probes the first step is due at once, and the address is ours when this call returns.
     if (claim.deadline <= this.#timers.now()) this.#step(owned);
@@ -458,6 +467,10 @@ class HostArp implements ArpService {
         owned.lastDefence = now;
         this.#announce(owned.ip);
         this.#onConflict?.(IpAddress.v4(owned.ip), arp.field.senderMac.get(bytes, offset));
+      } else if (owned.onLost !== undefined) {
+        // §2.4 (b): defended a moment ago, and in vain.
+        this.#owned.splice(this.#owned.indexOf(owned), 1);
+        owned.onLost();
       }
       return true;
     }

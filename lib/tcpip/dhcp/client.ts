@@ -18,7 +18,7 @@ export interface DhcpActions {
   /** The lease is ours from now on, or goes on with new terms. */
   bound(lease: Lease): void;
   /** The address must not be used any more. */
-  lost(reason: "expired" | "nak" | "stopped"): void;
+  lost(reason: "expired" | "nak" | "stopped" | "conflict"): void;
 }
 
 /** As in the figure 5 of RFC 2131; `checking` is the ARP check of §4.4.1 between the ACK and `bound`. */
@@ -58,6 +58,9 @@ const jitter = 1000;
 const mostRequests = 4;
 /** RFC 2131 §3.1 (5): at least ten seconds after a conflict. */
 const declineDelay = 10_000;
+/** RFC 5227 §2.1.1: after ten conflicts, one attempt a minute. */
+const mostConflicts = 10;
+const rateLimitInterval = 60_000;
 /** RFC 2131 §4.4.5. */
 const leastRenewDelay = 60_000;
 
@@ -177,13 +180,26 @@ export class DhcpClient {
       this.#bind(lease);
       return;
     }
+    this.#decline(lease, now);
+  }
+
+  /** Another host uses the address that we have, and does not give way (RFC 5227 §2.4). */
+  conflict(now: number): void {
+    const lease = this.#lease;
+    if (lease === undefined || this.#state === "stopped") return;
+    this.#lease = undefined;
+    this.#options.actions.lost("conflict");
+    this.#decline(lease, now);
+  }
+
+  #decline(lease: Lease, now: number): void {
     this.statistics.declined++;
     this.#transaction = this.#options.random.uint32();
     this.#send("decline", now, IpAddress.any4, undefined, [
       [option.requestedAddress, addressBytes(lease.address.address)],
       [option.serverIdentifier, addressBytes(lease.server)],
     ]);
-    this.#restart(now, declineDelay);
+    this.#restart(now, this.statistics.declined > mostConflicts ? rateLimitInterval : declineDelay);
   }
 
   /** Gives the address back. */

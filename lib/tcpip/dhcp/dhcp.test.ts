@@ -97,6 +97,26 @@ test("an address that somebody uses already is declined, and the next one taken"
   expect(log.map((line) => line.split(" ")[0])).toEqual(["discover", "request", "decline", "discover", "request"]);
 });
 
+test("RFC 5227 §2.4: an address that another host goes on using is declined, if that is wanted, or defended", async () => {
+  for (const yields of [true, false]) {
+    const { host, log, pause, server } = await setup();
+    const client = await host("client", 1, { kind: "dhcp", probe: false, yields });
+    const squatter = await host("squatter", 9, { kind: "static", address: Prefix.parse("10.0.0.77/24") });
+    const address = IpAddress.parse("10.0.0.50");
+    log.length = 0;
+    for (let time = 0; time < 2; time++) {
+      void squatter.arp.claim(address, { probe: false });
+      await pause(1000);
+      squatter.arp.yield(address);
+    }
+    expect(client.addresses.map(String)).toEqual(yields ? [] : ["10.0.0.50"]);
+    await pause(30_000);
+    expect(client.addresses.map(String)).toEqual([yields ? "10.0.0.51" : "10.0.0.50"]);
+    expect(log.map((line) => line.split(" ")[0])).toEqual(yields ? ["decline", "discover", "request"] : []);
+    await server.close();
+  }
+});
+
 test("without probes an address is ours as soon as it is granted", async () => {
   const { host, clock } = await setup();
   const start = clock.now();

@@ -29,6 +29,11 @@ export interface DhcpOptions {
   readonly broadcast?: boolean | undefined;
   /** Looks for other users of an address first (RFC 5227), which takes about six seconds. Default true. */
   readonly probe?: boolean | undefined;
+  /**
+   * Gives the address up, and asks for another, when another host goes on using it although it was defended (RFC 5227
+   * §2.4 b). Default false: it is kept, so that a forger cannot take it from us.
+   */
+  readonly yields?: boolean | undefined;
 }
 
 /** Keeps an interface configured by DHCP. */
@@ -66,8 +71,10 @@ class InterfaceDhcp implements Dhcp {
   /** The address that the interface has from us. */
   #address: IpAddress | undefined;
   #complained = false;
+  readonly #onLost: (() => void) | undefined;
 
   constructor(options: DhcpOptions) {
+    this.#onLost = options.yields === true ? () => this.#turn((now) => this.#client.conflict(now)) : undefined;
     const { ethernet, random, timers, udp, hostName, previous, broadcast, probe } = options;
     this.#options = options;
     this.#timer = timers.timer(() => this.#turn((now) => this.#client.tick(now)));
@@ -145,7 +152,7 @@ class InterfaceDhcp implements Dhcp {
 
   #check(address: IpAddress): void {
     // The promise settles outside of the client, so that it is never entered twice.
-    void this.#options.arp.claim(address, { probe: true }).then((ours) => {
+    void this.#options.arp.claim(address, { probe: true, onLost: this.#onLost }).then((ours) => {
       this.#turn((now) => this.#client.checked(ours, now));
     });
   }
@@ -156,7 +163,7 @@ class InterfaceDhcp implements Dhcp {
     if (this.#address?.equals(address) !== true) {
       this.#address = address;
       // Already claimed when it was checked; announced without probes otherwise.
-      void arp.claim(address, { probe: false });
+      void arp.claim(address, { probe: false, onLost: this.#onLost });
       log?.info("got an address with DHCP", {
         address: lease.address.toString(),
         gateway: lease.gateway?.toString(),

@@ -43,6 +43,8 @@ export type Ipv4Setting =
       readonly broadcast?: boolean;
       /** Looks for other users of the address first (RFC 5227), which takes about six seconds. Default true. */
       readonly probe?: boolean;
+      /** Gives the address up when another host goes on using it (RFC 5227 §2.4 b). Default false: it is defended. */
+      readonly yields?: boolean;
     }
   | {
       readonly kind: "static";
