@@ -68,12 +68,12 @@ describe("the statistics of a connection", () => {
     await flow.write(new Uint8Array(8000));
     t.takeAll();
     await t.advance(50);
-    t.receive({ flags: "A", seq: 1, ack: 1001, sack: [[t.iss + 3001, t.iss + 8001]] });
+    t.receive({ flags: "A", seq: 1, ack: 1001, sack: [[3001, 8001]] });
     expect(only(t)).toMatchObject({ sack: true, sacked: 5000, lost: 2000 });
     expect(t.takeAll()).toEqual(["A 1001:2001 ack 1", "A 2001:3001 ack 1"]);
     expect(only(t)).toMatchObject({ repeating: 2000, retransmits: 2, duplicatesReported: 0 });
     expect(formatConnection(only(t))).toContain("retrans:2/2 lost:2 sacked:5");
-    t.receive({ flags: "A", seq: 1, ack: 8001, sack: [[t.iss + 1001, t.iss + 2001]] });
+    t.receive({ flags: "A", seq: 1, ack: 8001, sack: [[1001, 2001]] });
     expect(only(t)).toMatchObject({ duplicatesReported: 1, sacked: 0, lost: 0, inFlight: 0 });
   });
 
