@@ -39,9 +39,8 @@ export function connectAny(options: ConnectAnyOptions): Promise<Flow> {
       signal?.removeEventListener("abort", aborted);
       for (const attempt of running) attempt.abort();
     };
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       finish();
-      // as: what connecting rejects with is an error
       reject(error);
     };
     const aborted = (): void => fail(new FlowError("aborted", "connecting was aborted", { cause: signal?.reason }));
@@ -65,7 +64,7 @@ export function connectAny(options: ConnectAnyOptions): Promise<Flow> {
           running.delete(controller);
           if (isOver) return;
           if (waiting.length > 0) attempt();
-          else if (running.size === 0) fail(error);
+          else if (running.size === 0) fail(error instanceof Error ? error : new FlowError("reset", String(error)));
         },
       );
     };

@@ -211,6 +211,37 @@ describe("questions", () => {
   });
 });
 
+describe("RFC 8305 §3: the resolution delay", () => {
+  const families = [6, 4] as const;
+  const onlyA: Say = ({ questions }) =>
+    questions[0]!.type === recordType.A ? { answers: [record("b.test", a("192.0.2.1"))] } : undefined;
+
+  test("an answer for one family is waited for 50 ms at most, once the other is there", async () => {
+    const { resolver, run, clock } = await world(onlyA, { families });
+    const before = clock.now();
+    expect((await run(resolver.resolve("b.test"))).map(String)).toEqual(["192.0.2.1"]);
+    // A question and its answer with ARP, those of DNS, and the delay.
+    expect(clock.now() - before).toBeLessThanOrEqual(60);
+  });
+
+  test("a family without addresses is no reason to hurry: the other one's answer is what counts", async () => {
+    const say: Say = ({ questions }) =>
+      questions[0]!.type === recordType.AAAA ? { answers: [] } : { answers: [record("b.test", a("192.0.2.1"))] };
+    const { resolver, run } = await world(say, { families });
+    expect((await run(resolver.resolve("b.test"))).map(String)).toEqual(["192.0.2.1"]);
+  });
+
+  test("what a host can reach is asked for anew each time", async () => {
+    let mine: readonly (4 | 6)[] = [4];
+    const { resolver, run, asked } = await world(onlyA, { families: () => mine });
+    await run(resolver.resolve("b.test"));
+    expect(asked.map(({ questions }) => questions[0]!.type)).toEqual([recordType.A]);
+    mine = [6, 4];
+    await run(resolver.resolve("c.test")).catch(() => undefined);
+    expect(new Set(asked.map(({ questions }) => questions[0]!.type))).toEqual(new Set([recordType.A, recordType.AAAA]));
+  });
+});
+
 describe("answers", () => {
   test("RFC 5452 §9.1: what does not fit the question is not heard", async () => {
     const say: Say = (question) => {

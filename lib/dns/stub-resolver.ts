@@ -140,13 +140,12 @@ class Stub implements StubResolver {
     return new Promise((resolve, reject) => {
       const delay = this.#options.timers.timer(() => resolve(come()));
       let left = asked.length;
-      let failure: unknown;
+      let failure: Error | undefined;
       const settle = (): void => {
         const hasAddresses = come().some(({ kind }) => kind === "answer");
         left--;
         if (left === 0) {
           delay.cancel();
-          // as: what a query rejects with is an error
           if (failure !== undefined && !hasAddresses) reject(failure);
           else resolve(come());
         } else if (hasAddresses && !delay.armed) delay.set(this.#options.timers.now() + resolutionDelay);
@@ -158,7 +157,7 @@ class Stub implements StubResolver {
             settle();
           },
           (error: unknown) => {
-            failure ??= error;
+            failure ??= error instanceof Error ? error : new Error(String(error));
             settle();
           },
         );

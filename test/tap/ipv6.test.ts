@@ -238,7 +238,7 @@ describe.skipIf(reason !== undefined)(`IPv6 on a tap device${reason === undefine
       const remote = IpAddress.parse("fd00:2::2");
       expect(await own.icmp6!.ping(remote)).toBeLessThan(5000);
       await expect(own.icmp6!.ping(remote, { size: 1400, timeout: 500 })).rejects.toMatchObject({
-        kind: expect.stringMatching(/timeout|unreachable/),
+        kind: expect.stringMatching(/timeout|unreachable/) as string,
       });
       expect(own.ipv6!.mtu(remote)).toBe(1300);
       expect(await own.icmp6!.ping(remote, { size: 1400 })).toBeLessThan(5000);

@@ -78,14 +78,14 @@ describe("RFC 8200 §4: extension headers", () => {
     [
       "RFC 8504 §5.3: nine options",
       60,
-      options(253, ...new Array(9).fill([0x1e, 0]).flat()),
+      options(253, ...new Array<number[]>(9).fill([0x1e, 0]).flat()),
       ["parameter-problem 9 at 58"],
     ],
     ["RFC 8504 §5.3: padding after padding", 60, [253, 1, 1, 4, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0], []],
     [
       "RFC 8504 §5.3: nine headers",
       60,
-      [...new Array(8).fill(options(60)).flat(), ...options(253)],
+      [...new Array<number[]>(8).fill(options(60)).flat(), ...options(253)],
       ["parameter-problem 8 at 96"],
     ],
     [

@@ -39,7 +39,10 @@ describe("RFC 4861 §7.2: address resolution", () => {
     expect(link.heard()).toEqual([question]);
     link.advertise("fd00::2", "fd00::1", "fd00::2", "SO");
     const [first, second, ...rest] = link.frames();
-    expect([first, second].map((frame) => MacAddress.read(frame!, 0).toString())).toEqual([`${peerMac}`, `${peerMac}`]);
+    expect([first, second].map((frame) => MacAddress.read(frame!, 0).toString())).toEqual([
+      peerMac.toString(),
+      peerMac.toString(),
+    ]);
     expect(rest).toEqual([]);
   });
 
