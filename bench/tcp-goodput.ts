@@ -1,6 +1,6 @@
 // The golden table: goodput of one TCP connection against loss, round trip and bandwidth. Ours to ours in the simulator,
 // in virtual time; and through emulated paths in real time, Linux and ours in all four pairings, in the same run.
-//   npm run bench -- tcp-goodput [--rounds N] [--only sim|path] [--cell TEXT] [--markdown FILE] [--svg FILE] [--json FILE]
+//   npm run bench -- tcp-goodput [--rounds N] [--only sim|path|fairness] [--cell TEXT] [--markdown FILE] [--svg FILE] [--json FILE]
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -9,19 +9,21 @@ import { capacity, cells, expectation, linkOf, nameOf, type Cell } from "../test
 import { PathNetwork } from "../test/path/path-network.ts";
 import { playRole } from "../test/path/roles.ts";
 import { ampleBuffers, simulateTransfer } from "../test/path/simulated-transfer.ts";
-import type { TransferLimits } from "../test/path/transfer.ts";
+import { jainIndex } from "../test/path/fairness.ts";
+import { goodput, type TransferLimits } from "../test/path/transfer.ts";
+import { median } from "./harness/race.ts";
 import { formatRate, markdownTable, Samples, svg, type Grid } from "./tcp/goodput-table.ts";
 import { pairingName, pairings, runRounds } from "./tcp/path-rounds.ts";
 
 const paths = 48;
-const duration = 10_000;
 /** What one transfer moves at most, so that the fast ones end. */
 const mostBytes = 268_435_456;
 /** Above it the emulated path, or the machine, is what is measured. */
 const emulatorCeiling = 1.2e9;
 
-function limitsOf(): TransferLimits {
-  return { bytes: mostBytes, milliseconds: duration };
+/** Long round trips need longer: what counts is how many there are. */
+function limitsOf({ roundTrip }: Cell): TransferLimits {
+  return { bytes: mostBytes, milliseconds: roundTrip >= 300 ? 30_000 : roundTrip >= 100 ? 15_000 : 10_000 };
 }
 
 /** Loss makes transfers differ: the more, the fewer losses there are in one. */
@@ -35,8 +37,8 @@ async function simulated(chosen: readonly Cell[], rounds: number): Promise<Sampl
     const start = performance.now();
     for (let round = 0; round < (cell.loss === 0 ? 1 : repeatsOf(cell, rounds)); round++) {
       const seed = `${nameOf(cell)} ${round}`;
-      const { goodput } = await simulateTransfer({ link: linkOf(cell), seed, tcp: ampleBuffers, ...limitsOf() });
-      samples.add(cell, goodput);
+      const result = await simulateTransfer({ link: linkOf(cell), seed, tcp: ampleBuffers, ...limitsOf(cell) });
+      samples.add(cell, result.goodput);
     }
     const took = ((performance.now() - start) / 1000).toFixed(1);
     process.stderr.write(
@@ -47,8 +49,49 @@ async function simulated(chosen: readonly Cell[], rounds: number): Promise<Sampl
   return samples;
 }
 
+async function openNetwork(): Promise<PathNetwork> {
+  const network = await PathNetwork.open({ program: process.argv[1] ?? "", paths, buffers: 67_108_864 });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      network.close();
+      process.exit(1);
+    });
+  }
+  return network;
+}
+
+/** Two flows at one bottleneck, for a minute each. @returns a Markdown table */
+async function fairness(): Promise<string> {
+  const link = { bandwidth: 2e7, delay: 20, queue: 100_000 };
+  const network = await openNetwork();
+  try {
+    const pairs = [
+      ["kernel", "kernel"],
+      ["own", "kernel"],
+      ["own", "own"],
+    ] as const;
+    const rows: string[] = [];
+    for (const pair of pairs) {
+      const runs = await Promise.all(
+        [0, 1, 2, 3].map(async (path) => {
+          await network.configure(path, link, "fairness");
+          const limits = { path, to: "kernel", bytes: 2 ** 40, milliseconds: 60_000 } as const;
+          return (await Promise.all(pair.map((from) => network.transfer({ ...limits, from })))).map(goodput);
+        }),
+      );
+      const index = median(runs.map(jainIndex));
+      const means = pair.map((_, flow) => runs.reduce((sum, shares) => sum + (shares[flow] ?? 0), 0) / runs.length);
+      const names = pair.map((kind) => (kind === "own" ? "ours" : "Linux"));
+      rows.push(`| ${names.join(" and ")} | ${means.map(formatRate).join(" and ")} | ${index.toFixed(3)} |`);
+    }
+    return ["| flows | bit/s | Jain's index |", "| --- | --- | --- |", ...rows].join("\n");
+  } finally {
+    network.close();
+  }
+}
+
 async function emulated(chosen: readonly Cell[], rounds: number): Promise<ReadonlyMap<string, Samples>> {
-  const network = await PathNetwork.open({ program: process.argv[1] ?? "", paths, buffers: 8_388_608 });
+  const network = await openNetwork();
   try {
     const start = performance.now();
     const samples = await runRounds(
@@ -89,7 +132,7 @@ async function main(): Promise<void> {
   const note = (name: string, samples: Samples): void => {
     figures[name] = Object.fromEntries(chosen.map((cell) => [nameOf(cell), Math.round(samples.of(cell))]));
   };
-  if (values.only !== "path") {
+  if (values.only === "" || values.only === "sim") {
     const samples = await simulated(chosen, rounds);
     note("simulator", samples);
     const text = (cell: Cell): string => formatRate(samples.of(cell));
@@ -98,7 +141,12 @@ async function main(): Promise<void> {
     grids.push({ title: "Ours to ours in the simulator: bit/s; colour: against theory", ratio, text });
   }
   const reason = values.only === "sim" ? "not asked for" : unavailable("ip", "chrt");
-  if (reason === undefined) {
+  if (reason === undefined && values.only !== "path") {
+    const what =
+      "Two flows from one end to Linux at the other: 20 Mb/s, 40 ms, a queue of 100 kB; a minute, from the start; four runs, means and the median index.";
+    sections.push(`### Fairness\n\n${what}\n\n${await fairness()}`);
+  }
+  if (reason === undefined && values.only !== "fairness") {
     const carried = chosen.filter((cell) => Math.min(capacity(cell), 2 * expectation(cell)) < emulatorCeiling);
     const samples = await emulated(carried, rounds);
     const rival = samples.get(pairingName(["kernel", "kernel"])) ?? new Samples();
@@ -114,7 +162,8 @@ async function main(): Promise<void> {
       sections.push(`### ${name} over the emulated path, ${what}\n\n${markdownTable(text)}`);
       grids.push({ title: `${name} over the emulated path, ${what}`, ratio: isRival ? () => 1 : ratio, text });
     }
-  } else console.log(`tcp-goodput: no emulated path: ${reason}`);
+  }
+  if (reason !== undefined) console.log(`tcp-goodput: no emulated path: ${reason}`);
   console.log(sections.join("\n\n"));
   if (values.markdown !== undefined) writeFileSync(values.markdown, `${sections.join("\n\n")}\n`);
   if (values.svg !== undefined) writeFileSync(values.svg, svg(grids));

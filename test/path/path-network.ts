@@ -85,7 +85,7 @@ export class PathNetwork {
       const buffers = this.#options.buffers ?? defaultBuffers;
       const tcp = { maxReceiveBuffer: buffers, maxSendBuffer: buffers, ...this.#options.tcp };
       const command = [
-        ...["ip", "netns", "exec", this[side].name, "chrt", "--rr", "5"],
+        ...["ip", "netns", "exec", this[side].name, "nice", "-n", "-19"],
         ...[process.execPath, this.#options.program],
       ];
       end = new Requests(this.#start(command, roleEnvironment(key, tcp)));
