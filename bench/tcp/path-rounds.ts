@@ -21,7 +21,7 @@ export function pairingName([from, to]: readonly [StackKind, StackKind]): string
 }
 
 /** Bits a second that all transfers under way may take together. */
-const budget = 2e8;
+const budget = 1.2e8;
 
 interface Job {
   readonly cell: Cell;

@@ -23,11 +23,30 @@ test("the table is whole, and expects more of better paths", () => {
 describe("goodput over a simulated path", () => {
   const lossless = cells.filter(({ loss, bandwidth }) => loss === 0 && bandwidth <= 1e8);
   test.each(lossless.map((cell) => [nameOf(cell), cell] as const))(
-    "%s: three quarters of what slow start and the link allow",
+    "%s: nine tenths of what slow start and the link allow",
     async (_name, cell) => {
       const { goodput, timeouts } = await run(cell, 20_000, 10_000_000);
-      expect(goodput).toBeGreaterThan(0.75 * losslessExpectation(cell, 10_000_000));
+      expect(goodput).toBeGreaterThan(0.9 * losslessExpectation(cell, 10_000_000));
       expect(timeouts).toBe(0);
     },
+    120_000,
   );
+
+  const lossy = cells.filter(
+    ({ loss, roundTrip, bandwidth }) =>
+      loss > 0 && loss !== 0.05 && (roundTrip === 20 || roundTrip === 100) && bandwidth <= 1e8,
+  );
+
+  // Exact, as a run follows from its seed. When TCP changes on purpose, `vitest -u` writes them anew: look at each.
+  test("under random loss: as before, and at least four fifths of what theory expects", async () => {
+    const lines: string[] = [];
+    for (const cell of lossy) {
+      let sum = 0;
+      for (const seed of ["a", "b", "c"]) sum += (await run(cell, 10_000, 100_000_000, seed)).goodput;
+      const mean = sum / 3;
+      lines.push(`${nameOf(cell)}: ${Math.round(mean / 1000)} kb/s`);
+      expect(mean, nameOf(cell)).toBeGreaterThan(0.8 * expectation(cell));
+    }
+    expect(lines).toMatchSnapshot();
+  }, 300_000);
 });

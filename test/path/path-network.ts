@@ -85,7 +85,7 @@ export class PathNetwork {
       const buffers = this.#options.buffers ?? defaultBuffers;
       const tcp = { maxReceiveBuffer: buffers, maxSendBuffer: buffers, ...this.#options.tcp };
       const command = [
-        ...["ip", "netns", "exec", this[side].name, "nice", "-n", "-19"],
+        ...["ip", "netns", "exec", this[side].name, "chrt", "--rr", "5"],
         ...[process.execPath, this.#options.program],
       ];
       end = new Requests(this.#start(command, roleEnvironment(key, tcp)));
@@ -96,10 +96,10 @@ export class PathNetwork {
 
   /** One connection from near to far over a path, until a limit is reached: see `receiveOne`. */
   async transfer(options: TransferOptions): Promise<Received> {
-    const { path, from, to, bytes, milliseconds } = options;
+    const { path, from, to, bytes, milliseconds, skip = 0 } = options;
     const port = firstPort + (this.#port++ % ports);
     const receiver = this.end("far", to);
-    const transfer = await receiver.ask("listen", { path, port, bytes, milliseconds });
+    const transfer = await receiver.ask("listen", { path, port, bytes, milliseconds, skip });
     const address = addressOn(path, "far", to);
     const sent = this.end("near", from).ask("send", { path, address, port, bytes });
     // A sender that cannot even connect is not waited for.

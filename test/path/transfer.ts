@@ -11,6 +11,8 @@ export interface TransferLimits {
   readonly bytes: number;
   /** From the moment the receiver has the connection. */
   readonly milliseconds: number;
+  /** What arrives in the first milliseconds does not count, nor do these themselves. Default 0. */
+  readonly skip?: number;
 }
 
 export interface Received {
@@ -64,8 +66,10 @@ async function drain(flow: Flow, timers: Timers, limits: TransferLimits): Promis
     flow.abort();
   });
   end.set(start + limits.milliseconds);
+  const { skip = 0 } = limits;
   const into = new Uint8Array(blockSize);
   let bytes = 0;
+  let skipped = 0;
   let last = start;
   try {
     while (bytes < limits.bytes) {
@@ -73,6 +77,7 @@ async function drain(flow: Flow, timers: Timers, limits: TransferLimits): Promis
       if (got === 0) break;
       bytes += got;
       last = timers.now();
+      if (last - start < skip) skipped = bytes;
     }
   } catch (error) {
     // That is what the end of the time makes of the read.
@@ -80,7 +85,8 @@ async function drain(flow: Flow, timers: Timers, limits: TransferLimits): Promis
   }
   end.cancel();
   flow.abort();
-  return { bytes, milliseconds: time.signal.aborted ? limits.milliseconds : last - start };
+  const milliseconds = time.signal.aborted ? limits.milliseconds : last - start;
+  return { bytes: bytes - skipped, milliseconds: milliseconds - skip };
 }
 
 /** Connects and writes until the receiver has had enough and resets the connection, or all `bytes` are written. */
