@@ -222,7 +222,7 @@ class SeedSearch {
       await this.#write({ seed, hash: again.hash, failure: signature });
       return;
     }
-    const best = { hash: again.hash, choices: undefined as string | undefined };
+    const best: { hash: string; choices?: string } = { hash: again.hash };
     let attempts = 0;
     const before = again.decisions.filter((each) => each.value !== each.least).length;
     const shrunk = await shrink(again.decisions, {
