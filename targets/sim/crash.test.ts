@@ -297,7 +297,7 @@ describe("a host's clock", () => {
 });
 
 describe("a partition", () => {
-  async function pings(world: World, pairs: readonly (readonly [Host, Host])[]): Promise<boolean[]> {
+  async function pings(pairs: readonly (readonly [Host, Host])[]): Promise<boolean[]> {
     return Promise.all(
       pairs.map(([from, to]) =>
         from.ownStack.icmp.ping(to.address, { timeout: 500 }).then(
@@ -320,17 +320,17 @@ describe("a partition", () => {
         [a, d],
         [d, c],
       ] as const;
-      expect(await pings(world, all)).toEqual([true, true, true, true, true]);
+      expect(await pings(all)).toEqual([true, true, true, true, true]);
       const partition = world.partition(["a", b], ["C"]);
-      expect(await pings(world, all)).toEqual([true, false, false, true, true]);
+      expect(await pings(all)).toEqual([true, false, false, true, true]);
       const second = world.partition([a], [d]);
       partition.heal();
-      expect(await pings(world, all)).toEqual([true, true, true, false, true]);
+      expect(await pings(all)).toEqual([true, true, true, false, true]);
       second.heal();
       world.partition([a], [b], [c], [d]);
-      expect(await pings(world, all)).toEqual([false, false, false, false, false]);
+      expect(await pings(all)).toEqual([false, false, false, false, false]);
       world.heal();
-      expect(await pings(world, all)).toEqual([true, true, true, true, true]);
+      expect(await pings(all)).toEqual([true, true, true, true, true]);
     });
     await world.run();
     await world.close();
@@ -343,7 +343,7 @@ describe("a partition", () => {
     const got: string[] = [];
     world.task("test", async () => {
       await Promise.all([a.ready, b.ready]);
-      expect(await pings(world, [[a, b]])).toEqual([true]);
+      expect(await pings([[a, b]])).toEqual([true]);
       const make = (host: Host) => host.stack.udp.bind({ port: 9 }, () => got.push(host.name));
       const [atA, atB] = await Promise.all([make(a), make(b)]);
       atA.send(new Uint8Array(1), 0, 1, b.address, 9);

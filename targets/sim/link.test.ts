@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { FrameEvent } from "./event.ts";
 import type { Host } from "./host.ts";
 import type { LinkSettings } from "./link-settings.ts";
+import type { QueueSettings } from "./queue.ts";
 import { createWorld, type World } from "./world.ts";
 
 const bare = { stack: false };
@@ -260,7 +261,7 @@ describe("a link", () => {
 
   test("every frame sent is delivered, dropped or on its way, whatever the settings", async () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
-    const queue = fc.constantFrom<LinkSettings["queue"]>(
+    const queue = fc.constantFrom<number | QueueSettings>(
       2000,
       { kind: "codel", target: 0.1, interval: 1 },
       { kind: "fq-codel", packets: 10 },
