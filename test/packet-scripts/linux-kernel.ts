@@ -22,7 +22,7 @@ const firstPeerPort = 40_000;
 const everything = 1 << 20;
 
 /**
- * What makes the kernel comparable: nothing is remembered from one connection to the next, and nothing that is not in
+ * What makes the kernel comparable, as far as this one knows it: nothing is remembered from one connection to the next, and nothing that is not in
  * an RFC and only waits (linear SYN timeouts, compressed SACKs) is on.
  */
 const baseline: Readonly<Record<string, string>> = {
@@ -82,7 +82,7 @@ class LinuxHost {
         return tun;
       });
       const sysctls = new Map([...Object.entries(baseline), ...settings.sysctls]);
-      namespace.run("sysctl", ["-qw", ...[...sysctls].map(([name, value]) => `net.ipv4.${name}=${value}`)]);
+      namespace.run("sysctl", ["-qew", ...[...sysctls].map(([name, value]) => `net.ipv4.${name}=${value}`)]);
       namespace.ip(`link set dev t0 mtu ${settings.mtu} txqueuelen 5000`);
       // The namespace comes without IPv6.
       namespace.run("sysctl", ["-qw", "net.ipv6.conf.t0.disable_ipv6=0"]);
