@@ -1,7 +1,7 @@
 /** Which of our addresses a packet comes from, and which of a host's to try first (RFC 6724). Pure. */
 
 import { IpAddress, Prefix } from "@tesserae/device/address";
-import { isLinkLocal, scopeOf } from "./scope.ts";
+import { scopeOf } from "./scope.ts";
 
 /** One row of the policy table (RFC 6724 §2.1). */
 interface Policy {
@@ -147,9 +147,4 @@ export function matchingBits(a: IpAddress, b: IpAddress, most: number): number {
   const w2 = a.w2 ^ b.w2;
   if (w2 !== 0) return Math.min(most, 64 + Math.clz32(w2));
   return Math.min(most, 96 + Math.clz32(a.w3 ^ b.w3));
-}
-
-/** Whether a socket may use it without being asked to: not link-local, not loopback. */
-export function isRoutable(address: IpAddress): boolean {
-  return !isLinkLocal(address) && !address.isLoopback;
 }

@@ -82,6 +82,44 @@ describe("createStack with IPv6", () => {
     expect(a.addresses.map(String)).toEqual(["10.0.0.1", "fd00::1"]);
   });
 
+  test("RFC 4007: with two interfaces a link-local address is of the one that is named", async () => {
+    const world = setup();
+    const { timers } = world;
+    const links = [createLink({ timers, delay: 1 }), createLink({ timers, delay: 1 })];
+    const ipv6 = (last: number) => ({ kind: "static", address: Prefix.parse(`fd00:${last}::1/64`) }) as const;
+    const middle = await world.drive(
+      createStack({
+        interfaces: links.map(({ a }, index) => ({ netif: a, ipv6: ipv6(index) })),
+        timers,
+        random: new SeededRandom(9),
+      }),
+    );
+    const ends = await Promise.all(
+      links.map(({ b }, index) =>
+        world.drive(
+          createStack({ interfaces: [{ netif: b, ipv6: ipv6(index + 5) }], timers, random: new SeededRandom(index) }),
+        ),
+      ),
+    );
+    for (const [index, end] of ends.entries()) {
+      const seen: string[] = [];
+      await end.tcp.listen({ port: 80 }, async (flow) => {
+        seen.push(flow.remote.address.toString());
+        await flow.close();
+      });
+      const address = end.ipv6!.addresses.at(-1)!;
+      const flow = await world.drive(middle.tcp.connect({ address, port: 80, interface: index + 1 }));
+      await world.drive(flow.close());
+      const own = middle
+        .ipv6!.interface(index + 1)
+        .addresses.at(-1)!
+        .address.toString();
+      expect(own).toMatch(/^fe80::/);
+      expect(seen).toEqual([own]);
+    }
+    await Promise.all([middle, ...ends].map((each) => world.drive(each.close())));
+  });
+
   test("a static address in use is refused when it is probed", async () => {
     const world = setup();
     const { timers } = world;

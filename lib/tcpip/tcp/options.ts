@@ -14,7 +14,13 @@ export interface OwnTcpOptions {
   readonly userTimeout?: number;
 }
 
-export interface OwnConnectOptions extends TcpConnectOptions, OwnTcpOptions {}
+export interface OwnConnectOptions extends TcpConnectOptions, OwnTcpOptions {
+  /**
+   * The interface to connect from, from 1; default: the route's. With several interfaces it says of which link a
+   * link-local address is (RFC 4007 §6).
+   */
+  readonly interface?: number;
+}
 export interface OwnListenOptions extends TcpListenOptions, OwnTcpOptions {}
 
 /** What a connection is opened with, by either side: all choices made. */

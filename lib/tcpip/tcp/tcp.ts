@@ -153,7 +153,8 @@ class OwnTcp implements TcpHost, TcpContext {
     const choices = connectionOptions(options, this.limits);
     if (signal?.aborted === true) throw new FlowError("aborted", "connecting was aborted");
     if (this.#isClosed) throw new FlowError("closed", "TCP is closed");
-    const local = address.isMulticast || address.isUnspecified ? undefined : this.ip.source(address);
+    const isHost = !address.isMulticast && !address.isUnspecified;
+    const local = isHost ? this.ip.source(address, options.interface ?? 0) : undefined;
     if (local === undefined) throw new FlowError("unreachable", `no route to ${address.toString()}`);
     const localPort = this.#freePort(local, address, port);
     const now = this.timers.now();
