@@ -2,12 +2,15 @@
 import { createHash } from "node:crypto";
 import { IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
+import type { FrameHandler, Netif } from "@tesserae/device/netif";
+import type { Page } from "@tesserae/device/page";
 import type { Tcp } from "@tesserae/device/tcp";
+import { NetifMiddleware } from "@tesserae/netif/middleware";
 import { afterEach, describe, expect, test } from "vitest";
-import { unavailable } from "../namespace/namespace.ts";
+import { Namespace, unavailable } from "../namespace/namespace.ts";
 import { GuardedStack, kernelAddress, ownAddress, type GuardedStackOptions } from "./guarded-stack.ts";
 
-const reason = unavailable("ip");
+const reason = unavailable("ip", "python3");
 const patience = 60_000;
 
 let guarded: GuardedStack | undefined;
@@ -104,4 +107,72 @@ describe.skipIf(reason !== undefined)(`between the kernel and us${reason === und
     },
     patience,
   );
+
+  test(
+    "a path that swallows packets above 1000 bytes, both ways: RFC 4821 finds out what passes",
+    async () => {
+      const { own, kernel, namespace } = await open({ wrap: (netif) => new NarrowNetif(netif, 1000) });
+      // The kernel looks for black holes only when it is told to.
+      namespace.run("sysctl", ["-qw", "net.ipv4.tcp_mtu_probing=1", "net.ipv4.tcp_base_mss=512"]);
+      await exchange(own.tcp, kernel.tcp, kernelAddress, 1, 300_000);
+    },
+    patience,
+  );
+
+  test(
+    "a hop with an MTU of 1000 that says so: RFC 1191",
+    async () => {
+      const { own, namespace } = await open();
+      const far = Namespace.create();
+      try {
+        namespace.run("sysctl", ["-qw", "net.ipv4.ip_forward=1"]);
+        namespace.ip(`link add name far0 type veth peer name near0 netns ${far.name}`);
+        namespace.ip("link set dev far0 mtu 1000 up");
+        namespace.ip("address add 10.2.0.1/24 dev far0");
+        far.ip("link set dev near0 up");
+        far.ip("address add 10.2.0.2/24 dev near0");
+        far.ip("route add default via 10.2.0.1");
+        const length = 500_000;
+        const source =
+          "import socket,sys; s=socket.create_server(('',9100)); print('ready',flush=True); c,_=s.accept()";
+        const sink = far.start("python3", [
+          "-c",
+          `${source}; n=0\nwhile (b:=c.recv(65536)): n+=len(b)\nprint(n,flush=True)`,
+        ]);
+        let said = "";
+        sink.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
+        while (!said.includes("ready")) await new Promise((resolve) => setTimeout(resolve, 20));
+        const flow = await own.tcp.connect({ address: IpAddress.parse("10.2.0.2"), port: 9100 });
+        await flow.write(new Uint8Array(length));
+        await flow.close();
+        while (!said.includes(String(length))) await new Promise((resolve) => setTimeout(resolve, 20));
+        expect(own.ip.mtu(IpAddress.parse("10.2.0.2"))).toBe(1000);
+      } finally {
+        far.destroy();
+      }
+    },
+    patience,
+  );
 });
+
+/** Swallows IP packets that are too long for it, both ways, and tells nobody. */
+class NarrowNetif extends NetifMiddleware {
+  readonly #most: number;
+
+  constructor(inner: Netif, mtu: number) {
+    super(inner);
+    this.#most = mtu + 14;
+  }
+
+  override listen(handler: FrameHandler): void {
+    super.listen((page, offset, length) => {
+      if (length <= this.#most) handler(page, offset, length);
+    });
+  }
+
+  override transmit(page: Page, offset: number, length: number): boolean {
+    if (length <= this.#most) return super.transmit(page, offset, length);
+    this.release(page);
+    return true;
+  }
+}

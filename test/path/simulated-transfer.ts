@@ -44,8 +44,7 @@ export async function simulateTransfer(options: SimulatedTransferOptions): Promi
   const world = createWorld({ seed: options.seed, ambient: false });
   options.prepare?.(world);
   // The bottleneck is not the sender's own link: a host notices what does not even leave it.
-  const { bandwidth: _bandwidth, queue: _queue, ...way } = options.link;
-  const sender = world.host("sender", { stack: false, link: way });
+  const sender = world.host("sender", { stack: false, link: { ...options.link, bandwidth: Infinity } });
   const receiver = world.host("receiver", { stack: false, link: options.link });
   let result: Received | undefined;
   let statistics: IpStack["tcp"]["statistics"] | undefined;
