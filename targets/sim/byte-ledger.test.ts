@@ -12,7 +12,7 @@ async function connection(): Promise<{
   readonly ledger: ByteLedger;
   readonly client: Flow;
   readonly server: Flow;
-  deliver(...bytes: number[]): void;
+  readonly deliver: (...bytes: number[]) => void;
 }> {
   const ledger = new ByteLedger();
   let incoming: number[] = [];

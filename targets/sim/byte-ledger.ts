@@ -1,6 +1,6 @@
 import { formatEndpoint, type Endpoint } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
-import type { Tcp } from "@tesserae/device/tcp";
+import type { Tcp, TcpConnectOptions } from "@tesserae/device/tcp";
 
 /** One direction of a flow: what was written at one end and not yet read at the other. */
 class Stream {
@@ -85,20 +85,18 @@ export class ByteLedger {
   watch(tcp: Tcp, host: string): void {
     const connect = tcp.connect.bind(tcp);
     const listen = tcp.listen.bind(tcp);
-    const watched: Tcp = {
-      connect: async (options) => {
-        const flow = await connect(options);
-        const pair = this.#connected(flow);
-        return new WatchedFlow(flow, this, host, pair, pair.out, pair.back);
-      },
-      listen: (options, accept) =>
-        listen(options, (flow) => {
-          const pair = this.#accepted(flow);
-          return accept(pair === undefined ? flow : new WatchedFlow(flow, this, host, pair, pair.back, pair.out));
-        }),
+    const watchedConnect = async (options: TcpConnectOptions): Promise<Flow> => {
+      const flow = await connect(options);
+      const pair = this.#connected(flow);
+      return new WatchedFlow(flow, this, host, pair, pair.out, pair.back);
     };
+    const watchedListen: Tcp["listen"] = (options, accept) =>
+      listen(options, (flow) => {
+        const pair = this.#accepted(flow);
+        return accept(pair === undefined ? flow : new WatchedFlow(flow, this, host, pair, pair.back, pair.out));
+      });
     // On the object itself, which has more to it than the signature says.
-    Object.defineProperties(tcp, { connect: { value: watched.connect }, listen: { value: watched.listen } });
+    Object.defineProperties(tcp, { connect: { value: watchedConnect }, listen: { value: watchedListen } });
   }
 
   /** What was read, or its end, is not what was written. */

@@ -1,5 +1,5 @@
-/** Looks at a world between two events. Throws, or gives a sentence that says what is wrong. Must change nothing. */
-export type Check = () => string | undefined | void;
+/** Looks at a world between two events. Throws, or gives a text that says what is wrong; anything else is well. Must change nothing. */
+export type Check = () => unknown;
 
 /** An invariant that does not hold. */
 export class InvariantError extends Error {

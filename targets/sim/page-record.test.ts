@@ -1,3 +1,4 @@
+import { Script } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { sleep } from "@tesserae/time/sleep";
 import { frameKinds, PageRecorder, type PageFrame } from "./page-record.ts";
@@ -43,7 +44,7 @@ describe("a page's record", () => {
     expect(syn).toMatchObject({ f: lanes.indexOf("client"), to: lanes.indexOf("server"), r: 0 });
     expect((syn?.a ?? 0) - (syn?.t ?? 0)).toBeCloseTo(10, 6);
     expect(notes.map((note) => note.x)).toContain("done </script>");
-    expect(bands).toEqual([{ x: "server is down", t: expect.any(Number), e: expect.any(Number) }]);
+    expect(bands.map((band) => band.x)).toEqual(["server is down"]);
     expect((bands[0]?.e ?? 0) - (bands[0]?.t ?? 0)).toBeCloseTo(5, 6);
     expect(left).toBe(0);
   });
@@ -69,6 +70,6 @@ describe("a page", () => {
     expect(JSON.parse(data)).toEqual({ ...record, failed: true });
     const [, script = ""] = /<script>([^]*)<\/script>/.exec(page) ?? [];
     // It is JavaScript: a browser would take it.
-    expect(() => new Function(script)).not.toThrow();
+    expect(() => new Script(script)).not.toThrow();
   });
 });

@@ -37,9 +37,8 @@ export interface SeedWorkerSettings {
  * @throws TypeError when there is no parent to ask.
  */
 export async function serveSeeds(plan: ImagePlan, settings: SeedWorkerSettings): Promise<void> {
-  const { send } = process;
-  if (send === undefined) throw new TypeError("--worker is for processes that tesserae sim swarm has started");
-  const report = send.bind(process);
+  if (process.send === undefined) throw new TypeError("--worker is for processes that tesserae sim swarm has started");
+  const report = process.send.bind(process);
   let before: Promise<void> = Promise.resolve();
   process.on("message", (message: unknown) => {
     // as: the parent is of the same version of Tesserae, and this is what it sends

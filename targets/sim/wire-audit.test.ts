@@ -13,7 +13,7 @@ interface Sent {
 }
 
 /** Two hosts whose segments are what the test says. */
-function wire(): { readonly audit: WireAudit; send(...segments: Sent[]): string | undefined } {
+function wire(): { readonly audit: WireAudit; readonly send: (...segments: Sent[]) => string | undefined } {
   const audit = new WireAudit(() => true);
   const events = new Events(() => 0);
   events.add(audit);
@@ -26,15 +26,15 @@ function wire(): { readonly audit: WireAudit; send(...segments: Sent[]): string 
       frame[14] = 0x45;
       view.setUint16(16, frame.length - 14);
       frame[23] = 6;
-      const [near, far] = from === "a" ? [1, 2] : [2, 1];
-      frame.set([10, 0, 0, near!, 10, 0, 0, far!], 26);
-      view.setUint16(34, near!);
-      view.setUint16(36, far!);
+      const [near, far] = from === "a" ? ([1, 2] as const) : ([2, 1] as const);
+      frame.set([10, 0, 0, near, 10, 0, 0, far], 26);
+      view.setUint16(34, near);
+      view.setUint16(36, far);
       view.setUint32(38, seq);
       view.setUint32(42, ack ?? 0);
       frame[46] = (5 + options.length / 4) << 4;
       const bits: Readonly<Record<string, number>> = { F: 1, S: 2, R: 4 };
-      frame[47] = [...flags].reduce((sum, flag) => sum | (bits[flag] ?? 0), ack === undefined ? 0 : 16);
+      frame[47] = flags.split("").reduce((sum, flag) => sum | (bits[flag] ?? 0), ack === undefined ? 0 : 16);
       view.setUint16(48, window);
       frame.set([...options, ...data], 54);
       events.frame("sent", from, from === "a" ? 0 : 1, events.nextFrame(), undefined, frame, 0, frame.length);
