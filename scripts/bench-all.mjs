@@ -96,7 +96,7 @@ for (const { name, title, text, args = [] } of chapters) {
     rmSync(file, { force: true });
     const run = spawnSync(
       process.execPath,
-      [path.join(root, "scripts/bench.mjs"), name, "--markdown", file, ...rounds],
+      [path.join(root, "scripts/bench.mjs"), name, "--markdown", file, ...args, ...rounds],
       { stdio: "inherit" },
     );
     if (run.status !== 0) process.exit(run.status ?? 1);
