@@ -15,7 +15,11 @@ import { MemoryIp } from "@tesserae/tcpip/tcp/memory-ip";
 import { createTcp, type TcpHost } from "@tesserae/tcpip/tcp/tcp";
 
 const { values } = parseArgs({
-  options: { connections: { type: "string", default: "100000" }, markdown: { type: "string" } },
+  options: {
+    connections: { type: "string", default: "100000" },
+    markdown: { type: "string" },
+    /* bytes are the same in every round */ rounds: { type: "string" },
+  },
 });
 const connections = Number(values.connections);
 /** Of each port of the listening host, so that local ports suffice. */

@@ -64,6 +64,11 @@ const chapters = [
     text: "The same two guests on q35 over a tap device, load from the host: `wrk` with 32 connections, and datagrams, 32 in flight.",
   },
   {
+    name: "tcp-memory",
+    title: "Memory of connections",
+    text: "A hundred thousand connections, both ends in one process: bytes of the engine's heap and of buffers for each end.",
+  },
+  {
     name: "wire",
     title: "Layouts and checksums",
     text:
