@@ -14,11 +14,12 @@ import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { MemoryIp } from "@tesserae/tcpip/tcp/memory-ip";
 import { createTcp, type TcpHost } from "@tesserae/tcpip/tcp/tcp";
 
+// Rounds: bytes are the same in every one.
 const { values } = parseArgs({
   options: {
     connections: { type: "string", default: "100000" },
     markdown: { type: "string" },
-    /* bytes are the same in every round */ rounds: { type: "string" },
+    rounds: { type: "string" },
   },
 });
 const connections = Number(values.connections);

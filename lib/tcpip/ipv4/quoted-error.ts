@@ -93,8 +93,12 @@ export class QuotedErrors {
       return;
     }
     const now = this.#timers.now();
-    const current = this.#output.mtu(this.#interned.get(target));
-    if (pathMtu.lower(target, mtu, field.totalLength.get(bytes, offset), current, now)) {
+    const destination = this.#interned.get(target);
+    const current = this.#output.mtu(destination);
+    // A router behind a device that cuts our segments may quote them uncut.
+    const mayBeUncut = (this.#output.interfaceTo(destination)?.link.ethernet.features.maxSegmentation ?? 0) > 0;
+    const quoted = field.totalLength.get(bytes, offset);
+    if (pathMtu.lower(target, mtu, mayBeUncut ? Math.min(quoted, current) : quoted, current, now)) {
       this.#statistics.pathMtuLowered++;
     }
   }

@@ -52,9 +52,10 @@ export class Connection extends DemuxEntry {
   #keepAlive: KeepAlive;
   readonly #challenges: ChallengeBudget = new ChallengeBudget();
   readonly #timestampOffset: number;
-  readonly #ackTimer: Timer;
+  /** Made when first needed, as the other: there may be many connections that never do. */
+  #ackTimer: Timer | null = null;
   /** Keep-alive, and the end of lingering. */
-  readonly #lifeTimer: Timer;
+  #lifeTimer: Timer | null = null;
   #heardAt: number;
   /** The flow is closed: nobody reads, and the peer has until then. `Infinity` before. */
   #lingerUntil = Infinity;
@@ -86,12 +87,6 @@ export class Connection extends DemuxEntry {
     this.receiver = new Receiver(context);
     this.receiver.mss = this.ownMss;
     this.flow = new TcpFlow(this);
-    this.#ackTimer = context.timers.timer(() => {
-      this.#delayedAck();
-    });
-    this.#lifeTimer = context.timers.timer(() => {
-      this.#life();
-    });
   }
 
   // ---- opening
@@ -415,7 +410,7 @@ export class Connection extends DemuxEntry {
       ecn?.sent(allFlags);
       this.traffic.sent(length, sender.mss);
       receiver.acked();
-      this.#ackTimer.cancel();
+      this.#ackTimer?.cancel();
     } else {
       // Perhaps the path has become narrower.
       this.path.told(0);
@@ -442,7 +437,10 @@ export class Connection extends DemuxEntry {
   /** Sets the timer of an ACK that is owed: delayed, or there was no page for it. */
   #armAck(): void {
     const { receiver } = this;
-    if ((receiver.ackNow || receiver.ackLater) && !this.#ackTimer.armed) {
+    if ((receiver.ackNow || receiver.ackLater) && this.#ackTimer?.armed !== true) {
+      this.#ackTimer ??= this.#context.timers.timer(() => {
+        this.#delayedAck();
+      });
       this.#ackTimer.set(this.#context.timers.now() + ackDelay);
     }
   }
@@ -511,7 +509,15 @@ export class Connection extends DemuxEntry {
   }
 
   #setLifeTimer(): void {
-    this.#lifeTimer.set(Math.min(this.#lingerDeadline(), this.#keepAliveDeadline()));
+    const deadline = Math.min(this.#lingerDeadline(), this.#keepAliveDeadline());
+    if (deadline === Infinity) {
+      this.#lifeTimer?.cancel();
+      return;
+    }
+    this.#lifeTimer ??= this.#context.timers.timer(() => {
+      this.#life();
+    });
+    this.#lifeTimer.set(deadline);
   }
 
   #keepAliveDeadline(): number {
@@ -648,8 +654,8 @@ export class Connection extends DemuxEntry {
     this.state = states.closed;
     if (!isOpen) return;
     this.sender.stop();
-    this.#ackTimer.cancel();
-    this.#lifeTimer.cancel();
+    this.#ackTimer?.cancel();
+    this.#lifeTimer?.cancel();
     this.#context.forget(this);
     this.flow.over();
     this.receiver.buffer.dropEarly();
@@ -662,7 +668,7 @@ export class Connection extends DemuxEntry {
 
   /** Whether any of its timers is armed. */
   get armed(): boolean {
-    return this.sender.armed || this.#ackTimer.armed || this.#lifeTimer.armed;
+    return this.sender.armed || this.#ackTimer?.armed === true || this.#lifeTimer?.armed === true;
   }
 
   get inFlight(): number {

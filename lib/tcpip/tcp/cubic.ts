@@ -54,7 +54,7 @@ export class Cubic implements CongestionControl {
   #wasLimited = false;
   /** Smoothed, milliseconds. */
   #roundTrip = 0;
-  readonly #before: CubicMemory = new CubicMemory();
+  #before: CubicMemory | null = null;
   #canUndo = false;
 
   /** @param marksCountLess whether a mark reduces the window less than a loss does (RFC 8511) */
@@ -174,7 +174,7 @@ export class Cubic implements CongestionControl {
   }
 
   undo(): void {
-    if (!this.#canUndo) return;
+    if (!this.#canUndo || this.#before === null) return;
     this.#canUndo = false;
     const { window, threshold, maximum, prior, epoch, origin, inflection, estimate, isRestart } = this.#before;
     this.window = Math.max(this.window, window);
@@ -190,7 +190,7 @@ export class Cubic implements CongestionControl {
 
   #remember(): void {
     this.#canUndo = true;
-    const before = this.#before;
+    const before = (this.#before ??= new CubicMemory());
     before.window = this.window;
     before.threshold = this.threshold;
     before.maximum = this.#maximum;

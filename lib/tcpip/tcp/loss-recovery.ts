@@ -153,7 +153,9 @@ export class LossRecovery {
     else if (this.phase === phaseRecovery) restart = this.#recovering(isNew, now);
     if (this.probe.state !== probeNone) this.#endProbe(segment, duplicate, flight, now);
     const found = this.#detect(now);
-    if (found > 0 && this.phase === phaseOpen && !this.#isOnlyPathProbe()) this.#enterRecovery(flight, unreported, now);
+    // What was lost after the recovery that has just ended began is a loss of its own (RFC 6675 §5, step 4).
+    const isLost = found > 0 || board.lost > board.repeating;
+    if (isLost && this.phase === phaseOpen && !this.#isOnlyPathProbe()) this.#enterRecovery(flight, unreported, now);
     if (this.phase === phaseRecovery) {
       // RFC 6582 §3.2, step 3: after a partial ACK without SACK the next segment leaves in any case.
       this.#reduceEvenly(delivery.bytes, isNew && found === 0, isNew && !this.selective ? this.mss : 0);

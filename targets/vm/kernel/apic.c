@@ -42,8 +42,7 @@ static void find_ioapics(void) {
 		ioapic->registers = device_map(ioapic_addresses[i], PAGE);
 		if (!ioapic->registers) continue;
 		ioapic->registers[0] = IOAPIC_VERSION;
-		u32 version = ioapic->registers[4];
-		u32 lines = (version >> 16 & 0xff) + 1;
+		u32 version = ioapic->registers[4], lines = (version >> 16 & 0xff) + 1;
 		if (version == 0 || version == ~0u || lines > MAX_LINES) continue;
 		ioapic->first = first;
 		ioapic->lines = lines;

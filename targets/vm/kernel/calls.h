@@ -51,7 +51,7 @@
 	/* The network is the program's own: see the device window. */ \
 	ANSWER(41, socket, -EAFNOSUPPORT) \
 	/* Tried by runtimes that do without. */ \
-	ANSWER(40, sendfile, -ENOSYS) ANSWER(53, socketpair, -ENOSYS) ANSWER(57, fork, -ENOSYS) \
+	ANSWER(25, mremap, -ENOSYS) ANSWER(40, sendfile, -ENOSYS) ANSWER(53, socketpair, -ENOSYS) ANSWER(57, fork, -ENOSYS) \
 	ANSWER(58, vfork, -ENOSYS) ANSWER(125, capget, -ENOSYS) ANSWER(137, statfs, -ENOSYS) \
 	ANSWER(294, inotify_init1, -ENOSYS) ANSWER(324, membarrier, -ENOSYS) ANSWER(326, copy_file_range, -ENOSYS) \
 	ANSWER(330, pkey_alloc, -ENOSYS) ANSWER(334, rseq, -ENOSYS) ANSWER(425, io_uring_setup, -ENOSYS) \

@@ -142,7 +142,8 @@ extern const char *clock_source;
 
 /* random.c: ChaCha20, fast key erasure. Usable after random_init(), which comes before the first program runs. */
 void random_init(void), random_bytes(void *to, size_t n), random_add(const void *entropy, size_t n);
-void random_stir(void); /* from trap.c: an interrupt came now */
+/* Stir: from trap.c, an interrupt came now. Wipe: forgets a secret in a way that the compiler keeps. */
+void random_stir(void), wipe(void *secret, size_t n);
 u64 random_u64(void);
 extern const char *random_seed_source;
 

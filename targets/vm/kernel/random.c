@@ -44,7 +44,7 @@ static void chacha_block(const u32 with[8], u64 counter, u64 nonce, u32 out[16])
 }
 
 /* Forgets a secret in a way that the compiler must keep. */
-static void wipe(void *secret, size_t n) {
+void wipe(void *secret, size_t n) {
 	memset(secret, 0, n);
 	asm volatile("" ::"r"(secret) : "memory");
 }

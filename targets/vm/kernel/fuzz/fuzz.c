@@ -711,15 +711,15 @@ static u64 option(const char *line, const char *key, u64 otherwise) {
 static void prepare(void) {
 	struct worker *self = (struct worker *)blocks[0];
 	/* Files of our own lie where random numbers rarely lead. */
-	while (CALL_N(2, (u64) "/dev/null", O_RDWR) < 1000)
+	while (CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/null", O_RDWR) < 1000)
 		;
-	console = (int)CALL_N(2, (u64) "/dev/console", O_WRONLY);
-	memory_file = CALL_N(2, (u64) "/dev/window/memory", O_RDWR);
-	port_file = CALL_N(2, (u64) "/dev/window/port", O_RDWR);
-	dma_file = CALL_N(2, (u64) "/dev/window/dma", O_RDWR);
-	power_file = CALL_N(2, (u64) "/dev/window/power", O_WRONLY);
+	console = (int)CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/console", O_WRONLY);
+	memory_file = CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/window/memory", O_RDWR);
+	port_file = CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/window/port", O_RDWR);
+	dma_file = CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/window/dma", O_RDWR);
+	power_file = CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/window/power", O_WRONLY);
 	for (u64 file = 0; file < 1000; file++) CALL_N(3, file);
-	for (u64 file = 0; file < 3; file++) CALL_N(2, (u64) "/dev/null", O_RDWR);
+	for (u64 file = 0; file < 3; file++) CALL_N(257, (u64)AT_FDCWD, (u64) "/dev/null", O_RDWR);
 	first_break = (u64)CALL_N(SYS_brk, 0);
 	self->self = self;
 	CALL_N(SYS_arch_prctl, ARCH_SET_FS, (u64)self);
@@ -773,7 +773,7 @@ static u64 run(u64 seed, u64 calls, u32 threads) {
 
 void __attribute__((used)) fuzz_main(void) {
 	static char line[4096];
-	i64 file = CALL_N(2, (u64) "/proc/cmdline", O_RDONLY);
+	i64 file = CALL_N(257, (u64)AT_FDCWD, (u64) "/proc/cmdline", O_RDONLY);
 	u64 seed, calls, total;
 	u32 threads;
 	CALL_N(0, (u64)file, (u64)line, sizeof line - 1);
