@@ -30,14 +30,12 @@ async function connection(): Promise<{
   });
   let accepted: Flow | undefined;
   let accept: (flow: Flow) => void | Promise<void> = () => undefined;
-  const server: Tcp = {
-    connect: async () => flow(there, here),
-    listen: async (_options, take) => {
-      accept = take;
-      return { local: there, close: async () => undefined };
-    },
+  const listen: Tcp["listen"] = async (_options, take) => {
+    accept = take;
+    return { local: there, close: async () => undefined };
   };
-  const client: Tcp = { connect: async () => flow(here, there), listen: server.listen };
+  const server: Tcp = { connect: async () => flow(there, here), listen };
+  const client: Tcp = { connect: async () => flow(here, there), listen };
   ledger.watch(server, "b");
   ledger.watch(client, "a");
   await server.listen({ port: 7 }, (made) => {

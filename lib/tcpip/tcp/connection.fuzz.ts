@@ -76,7 +76,8 @@ function check(t: Transcript): void {
     if (each.mss < 1) throw new Error("no segment size");
     const { sacked, lost, repeating } = each;
     if (Math.min(sacked, lost, repeating) < 0) throw new Error("a count of bytes is negative");
-    if (sacked + lost > inFlight) throw new Error(`of ${String(inFlight)} bytes ${String(sacked + lost)} SACKed or lost`);
+    if (sacked + lost > inFlight)
+      throw new Error(`of ${String(inFlight)} bytes ${String(sacked + lost)} SACKed or lost`);
     if (repeating > inFlight) throw new Error("more is sent again than is out");
     if (each.congestionWindow < each.mss && each.recovery !== "recovery") throw new Error("a window of no segment");
   }
