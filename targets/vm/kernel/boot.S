@@ -71,10 +71,14 @@ boot_gdt_pointer:
 long_mode:
 	movabsq $1f, %rax                       /* from the identity map to the kernel's addresses */
 	jmp *%rax
-1:	xorl %eax, %eax                         /* long mode needs no selectors of data */
-	movl %eax, %ds
-	movl %eax, %es
+	/*
+	 * Long mode needs no selectors of data. One that the loader left in fs or gs would be taken from the program at its
+	 * first return, with the base of its threads' storage; ds and es have none to lose.
+	 */
+1:	xorl %eax, %eax
 	movl %eax, %ss
+	movl %eax, %fs
+	movl %eax, %gs
 	lldt %ax
 	movq $boot_stack_top, %rsp
 	movl %ebp, %edi
