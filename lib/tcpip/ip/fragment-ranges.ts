@@ -20,6 +20,11 @@ export class FragmentRanges {
     return this.count > 0 && this.#starts[0] === 0 ? (this.#ends[0] ?? 0) : 0;
   }
 
+  /** Behind the first range that is there. */
+  get firstEnd(): number {
+    return this.count === 0 ? 0 : (this.#ends[0] ?? 0);
+  }
+
   /** Behind the last byte that is there. */
   get end(): number {
     return this.count === 0 ? 0 : (this.#ends[this.count - 1] ?? 0);

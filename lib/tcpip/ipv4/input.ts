@@ -5,7 +5,8 @@ import { ReceivedPacket } from "../ip/received-packet.ts";
 import type { Ipv4Interface } from "./interface.ts";
 import type { Interfaces } from "./interfaces.ts";
 import type { InternedAddresses } from "./interned-address.ts";
-import { type ReassembledDatagram, Reassembler, type ReassemblyOptions } from "./reassembly.ts";
+import type { ReassemblyOptions } from "../ip/reassembly-slots.ts";
+import { type ReassembledDatagram, Reassembler } from "./reassembly.ts";
 import type { Ipv4Statistics } from "./statistics.ts";
 import { checkHeader, ipv4 } from "./wire.ts";
 
@@ -269,7 +270,7 @@ export class Ipv4Input {
       // RFC 1122 §3.3.2: the sender is told, if the fragment that shows the transport header came.
       const owner = this.#interfaces.owner(late.destination);
       if (late.condemned || !late.hasFirst || owner === undefined) continue;
-      const length = Math.max(0, late.ends[0] ?? 0);
+      const length = late.ranges.firstEnd;
       this.reject(late.page, late.headerOffset, late.offset, length, owner, "reassembly-time", 0);
     }
     this.#expiry.set(this.reassembly.nextDeadline());

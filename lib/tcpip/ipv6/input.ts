@@ -5,7 +5,7 @@ import { checksumVerified, type Page } from "@tesserae/device/page";
 import { icmpParameterProblem, icmpTimeExceeded, icmpUnreachable } from "../icmpv6/wire.ts";
 import { ReceivedPacket } from "../ip/received-packet.ts";
 import type { Undeliverable } from "../ipv4/input.ts";
-import type { ReassemblyOptions } from "../ipv4/reassembly.ts";
+import type { ReassemblyOptions } from "../ip/reassembly-slots.ts";
 import type { Destinations } from "./destinations.ts";
 import { ChainReader, codeFirstFragment, codeHeaderField, codeNextHeader } from "./extension-headers.ts";
 import type { Ipv6Interface } from "./interface.ts";

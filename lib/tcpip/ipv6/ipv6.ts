@@ -8,7 +8,7 @@ import { etherTypeIpv6 } from "../ethernet/wire.ts";
 import { Links } from "../ip/link.ts";
 import type { Undeliverable } from "../ipv4/input.ts";
 import { Loopback } from "../ipv4/loopback.ts";
-import type { ReassemblyOptions } from "../ipv4/reassembly.ts";
+import type { ReassemblyOptions } from "../ip/reassembly-slots.ts";
 import { Destinations } from "./destinations.ts";
 import { Ipv6Input, type RejectionHandler } from "./input.ts";
 import { Ipv6Interface, type Ipv6InterfaceOptions } from "./interface.ts";
