@@ -5,22 +5,19 @@ import type { Ethernet } from "@tesserae/device/ethernet";
 import { headroom, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { etherTypeArp, etherTypeIpv4 } from "../ethernet/wire.ts";
+import { type WaitingOptions, WaitingPackets } from "../ip/waiting-packets.ts";
 import type { NextHopSender } from "../ipv4/interface.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import { type Neighbour, NeighbourCache } from "./cache.ts";
 import { AddressClaim, claimTiming } from "./probe.ts";
 import { arp, arpReply, arpRequest, isArp } from "./wire.ts";
 
-export interface ArpOptions {
+export interface ArpOptions extends WaitingOptions {
   readonly ethernet: Ethernet;
   readonly timers: Timers;
   readonly random: Random;
   /** Neighbours remembered, at least 8. Default 512. */
   readonly capacity?: number;
-  /** Packets that may wait for one neighbour; the oldest makes room. Default 8. */
-  readonly waitingOfOne?: number;
-  /** Packets that may wait in all; the oldest makes room. Each holds a page of the device. Default 64. */
-  readonly waitingInAll?: number;
   /** Milliseconds for which an answer is believed without asking again. Default 30,000. */
   readonly reachableTime?: number;
   /** Told when another host uses an address of ours (RFC 5227 §2.4). */
@@ -73,13 +70,6 @@ export function createArp(options: ArpOptions): ArpService {
   return new HostArp(options);
 }
 
-interface Waiting {
-  readonly ip: number;
-  readonly page: Page;
-  readonly offset: number;
-  readonly length: number;
-}
-
 interface Query {
   readonly ip: number;
   readonly resolve: (mac: MacAddress) => void;
@@ -104,15 +94,11 @@ class HostArp implements ArpService {
   readonly #timers: Timers;
   readonly #random: Random;
   readonly #timer: Timer;
-  readonly #waitingOfOne: number;
-  readonly #waitingInAll: number;
+  readonly #waiting: WaitingPackets<number>;
   readonly #reachableTime: number;
   readonly #onConflict: ((ip: IpAddress, mac: MacAddress) => void) | undefined;
   readonly #replies: TokenBucket;
   readonly #owned: Owned[] = [];
-  #waiting: Waiting[] = [];
-  /** Given up while somebody was sending: reported when the timer runs, and never from inside their call. */
-  #givenUp: Waiting[] = [];
   #queries: Query[] = [];
   #link: Prefix | undefined;
   #unreachable: (page: Page, offset: number, length: number) => void = () => undefined;
@@ -126,8 +112,10 @@ class HostArp implements ArpService {
     this.#timers = options.timers;
     this.#random = options.random;
     this.cache = new NeighbourCache(options.capacity ?? 512);
-    this.#waitingOfOne = options.waitingOfOne ?? 8;
-    this.#waitingInAll = options.waitingInAll ?? 64;
+    this.#waiting = new WaitingPackets<number>(options, (a, b) => a === b, this.statistics, {
+      release: (page) => this.#ethernet.release(page),
+      gaveUp: () => this.#arm(this.#timers.now()),
+    });
     this.#reachableTime = options.reachableTime ?? 30_000;
     this.#onConflict = options.onConflict;
     this.#replies = new TokenBucket(options.timers, 200, 100);
@@ -205,9 +193,7 @@ class HostArp implements ArpService {
   close(): void {
     this.#closed = true;
     this.#timer.cancel();
-    for (const waiting of [...this.#waiting, ...this.#givenUp]) this.#ethernet.release(waiting.page);
-    this.#waiting = [];
-    this.#givenUp = [];
+    this.#waiting.close();
     for (const query of this.#queries) query.reject(new ArpTimeoutError(IpAddress.v4(query.ip)));
     this.#queries = [];
     for (const owned of this.#owned) owned.settle(false);
@@ -227,33 +213,11 @@ class HostArp implements ArpService {
 
   #wait(ip: number, page: Page, offset: number, length: number): boolean {
     if (this.#closed || !this.#ask(ip)) {
-      this.#giveUp({ ip, page, offset, length });
+      this.#waiting.giveUp(ip, page, offset, length);
       return false;
     }
-    let ofThis = 0;
-    for (const each of this.#waiting) if (each.ip === ip) ofThis++;
-    const full = this.#waiting.length >= this.#waitingInAll;
-    if (ofThis >= this.#waitingOfOne || full) {
-      // The oldest to the same neighbour makes room, or the oldest of all: a neighbour that is there answers within
-      // moments, so what has waited longest waits for one that is not.
-      const oldest = ofThis >= this.#waitingOfOne ? this.#waiting.findIndex((each) => each.ip === ip) : 0;
-      const [gone] = this.#waiting.splice(oldest, 1);
-      this.statistics.waitingDropped++;
-      if (gone !== undefined) this.#ethernet.release(gone.page);
-    }
-    this.#waiting.push({ ip, page, offset, length });
+    this.#waiting.add(ip, page, offset, length);
     return true;
-  }
-
-  /** Drops a packet; the timer reports it. */
-  #giveUp(packet: Waiting): void {
-    this.statistics.waitingDropped++;
-    if (this.#closed || this.#givenUp.length >= this.#waitingInAll) {
-      this.#ethernet.release(packet.page);
-      return;
-    }
-    this.#givenUp.push(packet);
-    this.#arm(this.#timers.now());
   }
 
   /** Sees to it that a question for `ip` is open. False when there is no room for it, or it has just failed. */
@@ -320,10 +284,10 @@ class HostArp implements ArpService {
     for (const owned of [...this.#owned]) this.#step(owned);
     // Removing entries of a Map while walking it is safe; what is added is looked at too, and not yet due.
     for (const neighbour of this.cache.entries()) if (neighbour.deadline <= now) this.#late(neighbour);
-    this.#reportGivenUp();
+    this.#waiting.report(this.#unreachable);
     // Who was told of it may have closed us, or have sent again in vain.
     if (this.#closed) return;
-    let next = this.#givenUp.length > 0 ? now : Infinity;
+    let next = this.#waiting.hasGivenUp ? now : Infinity;
     for (const owned of this.#owned) next = Math.min(next, owned.claim.deadline);
     for (const neighbour of this.cache.entries()) next = Math.min(next, neighbour.deadline);
     this.#timer.set(next);
@@ -340,10 +304,8 @@ class HostArp implements ArpService {
         this.statistics.failed++;
         neighbour.state = "failed";
         neighbour.deadline = now + failedTime;
-        {
-          this.#drop(neighbour.ip);
-          return;
-        }
+        this.#drop(neighbour.ip);
+        return;
       case "confirming":
         if (neighbour.attempts < unicastAttempts) {
           this.#unicast(neighbour);
@@ -353,10 +315,8 @@ class HostArp implements ArpService {
         neighbour.mac = undefined;
         neighbour.state = "incomplete";
         neighbour.attempts = 0;
-        {
-          this.#broadcast(neighbour);
-          return;
-        }
+        this.#broadcast(neighbour);
+        return;
       case "reachable":
         neighbour.state = "stale";
         neighbour.deadline = now + staleTime;
@@ -369,16 +329,6 @@ class HostArp implements ArpService {
     }
   }
 
-  #reportGivenUp(): void {
-    const packets = this.#givenUp;
-    if (packets.length === 0) return;
-    this.#givenUp = [];
-    for (const { page, offset, length } of packets) {
-      if (!this.#closed) this.#unreachable(page, offset, length);
-      this.#ethernet.release(page);
-    }
-  }
-
   /** An entry has left the table. */
   #forget(neighbour: Neighbour): void {
     if (this.#last === neighbour) this.#last = undefined;
@@ -387,9 +337,7 @@ class HostArp implements ArpService {
 
   /** Gives up what waits for `ip`. */
   #drop(ip: number): void {
-    const packets = this.#waiting.filter((each) => each.ip === ip);
-    if (packets.length > 0) this.#waiting = this.#waiting.filter((each) => each.ip !== ip);
-    for (const packet of packets) this.#giveUp(packet);
+    this.#waiting.drop(ip);
     const queries = this.#queries.filter((each) => each.ip === ip);
     if (queries.length > 0) this.#queries = this.#queries.filter((each) => each.ip !== ip);
     for (const query of queries) query.reject(new ArpTimeoutError(IpAddress.v4(ip)));
@@ -400,16 +348,12 @@ class HostArp implements ArpService {
       case "probe":
         // RFC 5227 §1.1: a probe has no sender address, so that it spoils nobody's cache.
         this.statistics.requestsSent++;
-        {
-          this.#send(arpRequest, MacAddress.broadcast, 0, MacAddress.zero, owned.ip);
-          return;
-        }
+        this.#send(arpRequest, MacAddress.broadcast, 0, MacAddress.zero, owned.ip);
+        return;
       case "own":
         this.#announce(owned.ip);
-        {
-          owned.settle(true);
-          return;
-        }
+        owned.settle(true);
+        return;
       case "announce": {
         this.#announce(owned.ip);
         return;
@@ -516,9 +460,9 @@ class HostArp implements ArpService {
     // RFC 4861 §6.3.2 does so for IPv6: neighbours that were met together are not all asked again together.
     neighbour.deadline = now + this.#reachableTime * (0.5 + this.#random.uint32() / 0x1_0000_0000);
     this.#arm(neighbour.deadline);
-    const packets = this.#waiting.filter((each) => each.ip === neighbour.ip);
-    if (packets.length > 0) this.#waiting = this.#waiting.filter((each) => each.ip !== neighbour.ip);
-    for (const { page, offset, length } of packets) this.#ethernet.send(mac, etherTypeIpv4, page, offset, length);
+    for (const { page, offset, length } of this.#waiting.take(neighbour.ip)) {
+      this.#ethernet.send(mac, etherTypeIpv4, page, offset, length);
+    }
     const queries = this.#queries.filter((each) => each.ip === neighbour.ip);
     if (queries.length > 0) this.#queries = this.#queries.filter((each) => each.ip !== neighbour.ip);
     for (const query of queries) query.resolve(mac);

@@ -2,6 +2,7 @@ import type { IpAddress, MacAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import type { Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
+import { type WaitingOptions, WaitingPackets } from "../ip/waiting-packets.ts";
 import { type Neighbour6, NeighbourCache6 } from "./neighbour-cache.ts";
 
 /** What address resolution does to the link and to the layer above. */
@@ -17,16 +18,12 @@ export interface NeighbourEvents {
   changed(neighbour: IpAddress, isThere: boolean): void;
 }
 
-export interface NeighbourOptions {
+export interface NeighbourOptions extends WaitingOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly events: NeighbourEvents;
   /** Neighbours remembered, at least 8. Default 512. */
   readonly capacity?: number;
-  /** Packets that may wait for one neighbour; the oldest makes room. Default 8. */
-  readonly waitingOfOne?: number;
-  /** Packets that may wait in all; the oldest makes room. Each holds a page of the device. Default 64. */
-  readonly waitingInAll?: number;
 }
 
 export class NeighbourStatistics {
@@ -51,13 +48,6 @@ const failedTime = 1000;
 /** A stale neighbour that nobody uses is forgotten. */
 const staleTime = 1_200_000;
 
-interface Waiting {
-  readonly address: IpAddress;
-  readonly page: Page;
-  readonly offset: number;
-  readonly length: number;
-}
-
 /** Address resolution and neighbour unreachability detection on one link (RFC 4861 §7.2, §7.3). */
 export class Neighbours {
   readonly statistics = new NeighbourStatistics();
@@ -70,11 +60,7 @@ export class Neighbours {
   readonly #random: Random;
   readonly #events: NeighbourEvents;
   readonly #timer: Timer;
-  readonly #waitingOfOne: number;
-  readonly #waitingInAll: number;
-  #waiting: Waiting[] = [];
-  /** Given up while somebody was sending: reported when the timer runs, and never from inside their call. */
-  #givenUp: Waiting[] = [];
+  readonly #waiting: WaitingPackets<IpAddress>;
   /** The neighbour sent to last: most packets go where the one before went. */
   #last: Neighbour6 | undefined;
   #uses = 0;
@@ -85,9 +71,11 @@ export class Neighbours {
     this.#random = options.random;
     this.#events = options.events;
     this.cache = new NeighbourCache6(options.capacity ?? 512, options.random);
-    this.#waitingOfOne = options.waitingOfOne ?? 8;
-    this.#waitingInAll = options.waitingInAll ?? 64;
     this.#timer = options.timers.timer(() => this.#run());
+    this.#waiting = new WaitingPackets<IpAddress>(options, isSameAddress, this.statistics, {
+      release: (page) => this.#events.release(page),
+      gaveUp: () => this.#wake(this.#timers.now()),
+    });
   }
 
   /** Sends a packet to a neighbour, or keeps it while the neighbour is asked for. Takes the page. */
@@ -185,9 +173,7 @@ export class Neighbours {
 
   /** Forgets all that is known of the link. */
   clear(): void {
-    for (const { page } of [...this.#waiting, ...this.#givenUp]) this.#events.release(page);
-    this.#waiting = [];
-    this.#givenUp = [];
+    this.#waiting.clear();
     this.#last = undefined;
     this.cache.clear();
     this.#timer.cancel();
@@ -195,12 +181,17 @@ export class Neighbours {
 
   close(): void {
     this.#isClosed = true;
+    this.#waiting.close();
     this.clear();
   }
 
   #until(neighbour: Neighbour6, time: number): void {
     neighbour.deadline = this.#timers.now() + time;
-    if (neighbour.deadline < this.#timer.deadline) this.#timer.set(neighbour.deadline);
+    this.#wake(neighbour.deadline);
+  }
+
+  #wake(deadline: number): void {
+    if (deadline < this.#timer.deadline) this.#timer.set(deadline);
   }
 
   #reached(neighbour: Neighbour6): void {
@@ -217,34 +208,11 @@ export class Neighbours {
 
   #wait(address: IpAddress, page: Page, offset: number, length: number): boolean {
     if (this.#isClosed || !this.#ask(address)) {
-      this.#giveUp({ address, page, offset, length });
+      this.#waiting.giveUp(address, page, offset, length);
       return false;
     }
-    let ofThis = 0;
-    for (const each of this.#waiting) if (each.address.equals(address)) ofThis++;
-    const isFull = this.#waiting.length >= this.#waitingInAll;
-    if (ofThis >= this.#waitingOfOne || isFull) {
-      // The oldest to the same neighbour makes room, or the oldest of all: a neighbour that is there answers within
-      // moments, so what has waited longest waits for one that is not.
-      const oldest = ofThis >= this.#waitingOfOne ? this.#waiting.findIndex((each) => each.address.equals(address)) : 0;
-      const [gone] = this.#waiting.splice(oldest, 1);
-      this.statistics.waitingDropped++;
-      if (gone !== undefined) this.#events.release(gone.page);
-    }
-    this.#waiting.push({ address, page, offset, length });
+    this.#waiting.add(address, page, offset, length);
     return true;
-  }
-
-  /** Drops a packet; the timer reports it. */
-  #giveUp(packet: Waiting): void {
-    this.statistics.waitingDropped++;
-    if (this.#isClosed || this.#givenUp.length >= this.#waitingInAll) {
-      this.#events.release(packet.page);
-      return;
-    }
-    this.#givenUp.push(packet);
-    const now = this.#timers.now();
-    if (now < this.#timer.deadline) this.#timer.set(now);
   }
 
   /** Sees to it that a question for `address` is open. False when there is no room for it, or it has just failed. */
@@ -266,9 +234,8 @@ export class Neighbours {
 
   /** Sends what waits for a neighbour. */
   #flush(neighbour: Neighbour6, mac: MacAddress): void {
-    const packets = this.#waiting.filter((each) => each.address.equals(neighbour.address));
+    const packets = this.#waiting.take(neighbour.address);
     if (packets.length === 0) return;
-    this.#waiting = this.#waiting.filter((each) => !each.address.equals(neighbour.address));
     neighbour.used = ++this.#uses;
     if (neighbour.state === "stale") {
       neighbour.state = "delay";
@@ -282,10 +249,10 @@ export class Neighbours {
   #run(): void {
     const now = this.#timers.now();
     for (const neighbour of this.cache.entries()) if (neighbour.deadline <= now) this.#late(neighbour);
-    this.#reportGivenUp();
+    this.#waiting.report((page, offset, length) => this.#events.unreachable(page, offset, length));
     // Who was told of it may have closed us, or have sent again in vain.
     if (this.#isClosed) return;
-    let next = this.#givenUp.length > 0 ? now : Infinity;
+    let next = this.#waiting.hasGivenUp ? now : Infinity;
     for (const neighbour of this.cache.entries()) next = Math.min(next, neighbour.deadline);
     this.#timer.set(next);
   }
@@ -300,7 +267,7 @@ export class Neighbours {
         this.statistics.failed++;
         neighbour.state = "failed";
         this.#until(neighbour, failedTime);
-        this.#drop(neighbour.address);
+        this.#waiting.drop(neighbour.address);
         this.#events.changed(neighbour.address, false);
         return;
       case "reachable":
@@ -330,26 +297,13 @@ export class Neighbours {
     }
   }
 
-  #reportGivenUp(): void {
-    const packets = this.#givenUp;
-    if (packets.length === 0) return;
-    this.#givenUp = [];
-    for (const { page, offset, length } of packets) {
-      if (!this.#isClosed) this.#events.unreachable(page, offset, length);
-      this.#events.release(page);
-    }
-  }
-
   /** An entry has left the table. */
   #forget(neighbour: Neighbour6): void {
     if (this.#last === neighbour) this.#last = undefined;
-    this.#drop(neighbour.address);
+    this.#waiting.drop(neighbour.address);
   }
+}
 
-  /** Gives up what waits for `address`. */
-  #drop(address: IpAddress): void {
-    const packets = this.#waiting.filter((each) => each.address.equals(address));
-    if (packets.length > 0) this.#waiting = this.#waiting.filter((each) => !each.address.equals(address));
-    for (const packet of packets) this.#giveUp(packet);
-  }
+function isSameAddress(a: IpAddress, b: IpAddress): boolean {
+  return a.equals(b);
 }
