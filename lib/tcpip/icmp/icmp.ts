@@ -1,6 +1,5 @@
 import type { IpAddress } from "@tesserae/device/address";
-import type { Timer, Timers } from "@tesserae/device/clock";
-import { FlowError } from "@tesserae/device/flow";
+import type { Timers } from "@tesserae/device/clock";
 import { type IpPacket, type IpSendOptions, protocolIcmp } from "@tesserae/device/ip";
 import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
@@ -10,6 +9,7 @@ import type { Undeliverable } from "../ipv4/input.ts";
 import type { Ipv4 } from "../ipv4/ipv4.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import { ipv4 } from "../ipv4/wire.ts";
+import { type PingOptions, Pings } from "./pings.ts";
 import {
   errorKind,
   icmp,
@@ -37,21 +37,13 @@ export class IcmpStatistics {
   echoReplies = 0;
   /** Echo requests not answered, as they came too fast. */
   echoSuppressed = 0;
-  /** Echo requests to a broadcast address. */
+  /** Echo requests to a broadcast address or a group. */
   echoIgnored = 0;
   errorsReceived = 0;
   errorsSent = 0;
   errorsSuppressed = 0;
-  /** Types that mean nothing to a host, redirects among them. */
+  /** Types that mean nothing to a host, IPv4 redirects among them. */
   ignored = 0;
-}
-
-export interface PingOptions {
-  /** Payload bytes, 0–65,507. Default 56. */
-  readonly size?: number;
-  /** Milliseconds until it is given up. Default 5000. */
-  readonly timeout?: number;
-  readonly signal?: AbortSignal;
 }
 
 /** ICMP: answers echo requests, tells senders what cannot be delivered, hands on what others tell us. */
@@ -75,26 +67,15 @@ export function createIcmp(options: IcmpOptions): Icmp {
   return new HostIcmp(options);
 }
 
-const mostPings = 256;
 /** RFC 1812 §4.3.2.3: as much of the packet as fits a message of 576 bytes. */
 const mostQuoted = 576 - 20 - 8;
-
-interface Ping {
-  readonly address: IpAddress;
-  readonly key: number;
-  readonly sent: number;
-  readonly timer: Timer;
-  readonly settle: (result: number | FlowError) => void;
-}
 
 class HostIcmp implements Icmp {
   readonly statistics = new IcmpStatistics();
   readonly #ip: Ipv4;
-  readonly #timers: Timers;
-  readonly #random: Random;
   readonly #echoes: TokenBucket;
   readonly #errors: TokenBucket;
-  readonly #pings = new Map<number, Ping>();
+  readonly #pings: Pings;
   /** Reused for each reply: it goes out from the address that was asked. */
   readonly #from: { source: IpAddress; hopLimit: number };
   #message: Uint8Array | undefined;
@@ -102,8 +83,7 @@ class HostIcmp implements Icmp {
   constructor(options: IcmpOptions) {
     const { ip, timers, random } = options;
     this.#ip = ip;
-    this.#timers = timers;
-    this.#random = random;
+    this.#pings = new Pings(timers, random);
     const echoRate = options.echoRate ?? 1000;
     const errorRate = options.errorRate ?? 100;
     this.#echoes = new TokenBucket(timers, echoRate, Math.max(1, echoRate / 4));
@@ -113,59 +93,25 @@ class HostIcmp implements Icmp {
     ip.listen(protocolIcmp, (packet) => this.#receive(packet));
     ip.listenErrors(protocolIcmp, (error) => {
       if (error.bytes[error.offset] !== icmpEchoRequest) return;
-      const ping = this.#pings.get(icmpKey(error.bytes, error.offset));
-      if (ping?.address.equals(error.destination) !== true) return;
-      ping.settle(new FlowError("unreachable", `${error.kind}, says ${error.reporter.toString()}`));
+      this.#pings.failed(icmpKey(error.bytes, error.offset), error);
     });
     ip.listenUndeliverable((packet, reason, mtu) => this.#reject(packet, reason, mtu));
   }
 
   ping(address: IpAddress, options: PingOptions = {}): Promise<number> {
-    const { size = 56, timeout = 5000, signal } = options;
-    if (!Number.isInteger(size) || size < 0 || size > 65_507) {
-      throw new RangeError(`size ${size} is not an integer from 0 to 65507`);
-    }
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) {
-        reject(new FlowError("aborted", "ping aborted", { cause: signal.reason }));
-        return;
-      }
-      if (this.#pings.size >= mostPings) {
-        reject(new FlowError("exhausted", `${mostPings} pings are waiting`));
-        return;
-      }
-      let key = this.#random.uint32();
-      while (this.#pings.has(key)) key = this.#random.uint32();
-      const aborted = (): void => settle(new FlowError("aborted", "ping aborted", { cause: signal?.reason }));
-      const settle = (result: number | FlowError): void => {
-        timer.cancel();
-        signal?.removeEventListener("abort", aborted);
-        this.#pings.delete(key);
-        if (typeof result === "number") resolve(result);
-        else reject(result);
-      };
-      const timer = this.#timers.timer(() =>
-        settle(new FlowError("timeout", `no echo from ${address.toString()} within ${timeout} ms`)),
-      );
-      const now = this.#timers.now();
-      this.#pings.set(key, { address, key, sent: now, timer, settle });
-      timer.set(now + timeout);
-      signal?.addEventListener("abort", aborted);
-      const total = icmp.size + size;
+    return this.#pings.ping(address, options, (key, size) => {
       const bytes = this.#buffer();
       for (let index = 0; index < size; index++) bytes[icmp.size + index] = index;
       icmp.field.type.set(bytes, 0, icmpEchoRequest);
       icmp.field.code.set(bytes, 0, 0);
       icmp.field.identifier.set(bytes, 0, key >>> 16);
       icmp.field.sequence.set(bytes, 0, key & 0xffff);
-      if (!this.#finish(address, bytes, total)) {
-        settle(new FlowError("unreachable", `no way to ${address.toString()}`));
-      }
+      return this.#finish(address, bytes, icmp.size + size);
     });
   }
 
   close(): void {
-    for (const ping of [...this.#pings.values()]) ping.settle(new FlowError("aborted", "the stack was closed"));
+    this.#pings.close();
   }
 
   #buffer(): Uint8Array {
@@ -231,12 +177,8 @@ class HostIcmp implements Icmp {
   }
 
   #reply(packet: IpPacket): void {
-    const ping = this.#pings.get(icmpKey(packet.page.bytes, packet.offset));
-    if (ping?.address.equals(packet.source) !== true) {
-      this.statistics.ignored++;
-      return;
-    }
-    ping.settle(this.#timers.now() - ping.sent);
+    const isAwaited = this.#pings.answered(icmpKey(packet.page.bytes, packet.offset), packet.source);
+    if (!isAwaited) this.statistics.ignored++;
   }
 
   #error(packet: IpPacket, type: number): void {

@@ -1,11 +1,11 @@
 import type { IpAddress } from "@tesserae/device/address";
-import type { Timer, Timers } from "@tesserae/device/clock";
-import { FlowError } from "@tesserae/device/flow";
+import type { Timers } from "@tesserae/device/clock";
 import { type IpPacket, type IpSendOptions, protocolIcmp6 } from "@tesserae/device/ip";
 import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
-import type { PingOptions } from "../icmp/icmp.ts";
+import { IcmpStatistics } from "../icmp/icmp.ts";
+import { type PingOptions, Pings } from "../icmp/pings.ts";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import type { Ipv6 } from "../ipv6/ipv6.ts";
@@ -34,25 +34,9 @@ export interface Icmp6Options {
   readonly errorRate?: number;
 }
 
-export class Icmp6Statistics {
-  received = 0;
-  malformed = 0;
-  badChecksum = 0;
-  echoReplies = 0;
-  /** Echo requests not answered, as they came too fast. */
-  echoSuppressed = 0;
-  /** Echo requests to a group. */
-  echoIgnored = 0;
-  errorsReceived = 0;
-  errorsSent = 0;
-  errorsSuppressed = 0;
-  /** Types that mean nothing to a host. */
-  ignored = 0;
-}
-
 /** ICMPv6: answers echo requests, tells senders what cannot be delivered, hands on what others tell us. */
 export interface Icmp6 {
-  readonly statistics: Icmp6Statistics;
+  readonly statistics: IcmpStatistics;
 
   /**
    * Sends an echo request.
@@ -71,24 +55,15 @@ export function createIcmp6(options: Icmp6Options): Icmp6 {
   return new HostIcmp6(options);
 }
 
-const mostPings = 256;
 /** RFC 4443 §2.4 c: as much of the packet as fits the smallest MTU. */
 const mostQuoted = leastMtu - ipv6.size - icmp6.size;
 
-interface Ping {
-  readonly address: IpAddress;
-  readonly sent: number;
-  readonly settle: (result: number | FlowError) => void;
-}
-
 class HostIcmp6 implements Icmp6 {
-  readonly statistics = new Icmp6Statistics();
+  readonly statistics = new IcmpStatistics();
   readonly #ip: Ipv6;
-  readonly #timers: Timers;
-  readonly #random: Random;
   readonly #echoes: TokenBucket;
   readonly #errors: TokenBucket;
-  readonly #pings = new Map<number, Ping>();
+  readonly #pings: Pings;
   /** Reused for each reply: it goes out from the address that was asked, by the interface that it was asked on. */
   readonly #from: { source: IpAddress | undefined; interface: number } = { source: undefined, interface: 0 };
   #message: Uint8Array | undefined;
@@ -96,8 +71,7 @@ class HostIcmp6 implements Icmp6 {
   constructor(options: Icmp6Options) {
     const { ip, timers, random } = options;
     this.#ip = ip;
-    this.#timers = timers;
-    this.#random = random;
+    this.#pings = new Pings(timers, random);
     const echoRate = options.echoRate ?? 1000;
     const errorRate = options.errorRate ?? 100;
     this.#echoes = new TokenBucket(timers, echoRate, Math.max(1, echoRate / 4));
@@ -106,9 +80,7 @@ class HostIcmp6 implements Icmp6 {
     ip.listen(protocolIcmp6, (packet) => this.#receive(packet));
     ip.listenErrors(protocolIcmp6, (error) => {
       if (error.bytes[error.offset] !== icmpEchoRequest) return;
-      const ping = this.#pings.get(icmpKey(error.bytes, error.offset));
-      if (ping?.address.equals(error.destination) !== true) return;
-      ping.settle(new FlowError("unreachable", `${error.kind}, says ${error.reporter.toString()}`));
+      this.#pings.failed(icmpKey(error.bytes, error.offset), error);
     });
     ip.listenRejected((packet, type, code, parameter, evenToGroup) =>
       this.#reject(packet, type, code, parameter, evenToGroup),
@@ -116,36 +88,7 @@ class HostIcmp6 implements Icmp6 {
   }
 
   ping(address: IpAddress, options: PingOptions = {}): Promise<number> {
-    const { size = 56, timeout = 5000, signal } = options;
-    if (!Number.isInteger(size) || size < 0 || size > 65_507) {
-      throw new RangeError(`size ${size} is not an integer from 0 to 65507`);
-    }
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) {
-        reject(new FlowError("aborted", "ping aborted", { cause: signal.reason }));
-        return;
-      }
-      if (this.#pings.size >= mostPings) {
-        reject(new FlowError("exhausted", `${mostPings} pings are waiting`));
-        return;
-      }
-      let key = this.#random.uint32();
-      while (this.#pings.has(key)) key = this.#random.uint32();
-      const aborted = (): void => settle(new FlowError("aborted", "ping aborted", { cause: signal?.reason }));
-      const settle = (result: number | FlowError): void => {
-        timer.cancel();
-        signal?.removeEventListener("abort", aborted);
-        this.#pings.delete(key);
-        if (typeof result === "number") resolve(result);
-        else reject(result);
-      };
-      const timer: Timer = this.#timers.timer(() =>
-        settle(new FlowError("timeout", `no echo from ${address.toString()} within ${timeout} ms`)),
-      );
-      const now = this.#timers.now();
-      this.#pings.set(key, { address, sent: now, settle });
-      timer.set(now + timeout);
-      signal?.addEventListener("abort", aborted);
+    return this.#pings.ping(address, options, (key, size) => {
       const bytes = this.#buffer();
       for (let index = 0; index < size; index++) bytes[icmp6.size + index] = index;
       icmp6.field.type.set(bytes, 0, icmpEchoRequest);
@@ -153,14 +96,12 @@ class HostIcmp6 implements Icmp6 {
       icmp6.field.identifier.set(bytes, 0, key >>> 16);
       icmp6.field.sequence.set(bytes, 0, key & 0xffff);
       const source = this.#ip.source(address);
-      if (source === undefined || !this.#finish(source, address, bytes, icmp6.size + size, { source })) {
-        settle(new FlowError("unreachable", `no way to ${address.toString()}`));
-      }
+      return source !== undefined && this.#finish(source, address, bytes, icmp6.size + size, { source });
     });
   }
 
   close(): void {
-    for (const ping of [...this.#pings.values()]) ping.settle(new FlowError("aborted", "the stack was closed"));
+    this.#pings.close();
   }
 
   #buffer(): Uint8Array {
@@ -242,14 +183,9 @@ class HostIcmp6 implements Icmp6 {
   }
 
   #reply(packet: IpPacket): void {
-    const ping = this.#pings.get(icmpKey(packet.page.bytes, packet.offset));
-    // A group answers from the addresses of its members.
-    if (ping === undefined || (!ping.address.isMulticast && !ping.address.equals(packet.source))) {
-      this.statistics.ignored++;
-      return;
-    }
-    this.#ip.confirm(packet.source);
-    ping.settle(this.#timers.now() - ping.sent);
+    const isAwaited = this.#pings.answered(icmpKey(packet.page.bytes, packet.offset), packet.source);
+    if (isAwaited) this.#ip.confirm(packet.source);
+    else this.statistics.ignored++;
   }
 
   #error(packet: IpPacket, type: number): void {

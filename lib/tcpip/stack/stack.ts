@@ -11,14 +11,14 @@ import { isHost } from "../dhcp/lease.ts";
 import { createDhcp, type Dhcp } from "../dhcp/dhcp.ts";
 import type { DhcpStatistics } from "../dhcp/client.ts";
 import { createIcmp, type Icmp, type IcmpStatistics } from "../icmp/icmp.ts";
-import { createIcmp6, type Icmp6, type Icmp6Statistics } from "../icmpv6/icmpv6.ts";
+import { createIcmp6, type Icmp6 } from "../icmpv6/icmpv6.ts";
 import { createDualStack } from "../ip/dual-stack.ts";
 import type { HostIp } from "../ip/host-ip.ts";
 import { Link } from "../ip/link.ts";
 import type { Ipv4Interface } from "../ipv4/interface.ts";
 import { createIgmp, type Igmp, type IgmpStatistics } from "../igmp/igmp.ts";
 import { createIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
-import type { ReassemblyOptions, ReassemblyStatistics } from "../ipv4/reassembly.ts";
+import type { ReassemblyOptions, ReassemblyStatistics } from "../ip/reassembly-slots.ts";
 import type { Route } from "../ipv4/route.ts";
 import type { Ipv4Statistics } from "../ipv4/statistics.ts";
 import type { Ipv6Interface, Ipv6InterfaceOptions } from "../ipv6/interface.ts";
@@ -121,7 +121,7 @@ export interface StackStatistics extends InterfaceStatistics {
   /** These are absent where IPv6 is off on every interface. */
   readonly ipv6?: Ipv6Statistics;
   readonly reassembly6?: ReassemblyStatistics;
-  readonly icmp6?: Icmp6Statistics;
+  readonly icmp6?: IcmpStatistics;
   readonly udp: UdpStatistics;
   readonly tcp: TcpStatistics;
 }
