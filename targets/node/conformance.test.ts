@@ -5,6 +5,7 @@ import { PassThrough } from "node:stream";
 import { IpAddress } from "@tesserae/device/address";
 import { blockSuite, readOnlyBlockSuite } from "@tesserae/conformance/block";
 import { consoleSuite } from "@tesserae/conformance/console";
+import { cryptoSuite, repeatableCryptoSuite } from "@tesserae/conformance/crypto";
 import { kvSuite } from "@tesserae/conformance/kv";
 import { randomSuite } from "@tesserae/conformance/random";
 import { resolverSuite } from "@tesserae/conformance/resolver";
@@ -12,6 +13,7 @@ import { Skipped, type Suite } from "@tesserae/conformance/suite";
 import { timersSuite } from "@tesserae/conformance/timers";
 import { afterEach, describe, test } from "vitest";
 import { createConsole } from "./console.ts";
+import { createCrypto, createRepeatableCrypto } from "./crypto.ts";
 import { createDirectory } from "./directory.ts";
 import { createFileBlock } from "./file-block.ts";
 import { createKernelResolver } from "./kernel-resolver.ts";
@@ -47,6 +49,8 @@ function holds<Subject>(what: string, suite: Suite<Subject>, make: () => Subject
 // What timers' callbacks throw on purpose is of no interest.
 holds("timers", timersSuite, () => createTimers({ onError: () => undefined }));
 holds("random", randomSuite, () => createRandom());
+holds("crypto", cryptoSuite, () => createCrypto());
+holds("repeatable crypto", [...cryptoSuite, ...repeatableCryptoSuite], () => createRepeatableCrypto());
 holds("kernel resolver", resolverSuite, () => ({
   resolver: createKernelResolver(),
   known: { name: "localhost", address: IpAddress.loopback4 },

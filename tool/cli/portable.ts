@@ -25,7 +25,7 @@ const instead: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [/^(http|http2|https)$/, "use @tesserae/http/server and @tesserae/http/client over device.stack()"],
   [/^dns(\/|$)/, "take device.resolver() from main's argument"],
   [/^(timers|perf_hooks)(\/|$)/, "take device.timers() from main's argument, and @tesserae/time/sleep"],
-  [/^crypto$/, "take device.random() from main's argument, and hashes from @noble/hashes"],
+  [/^crypto$/, "take device.random() and device.crypto() from main's argument"],
   [/^(process|readline|console|tty)(\/|$)/, "take device.console() and keys from main's argument"],
   [/^(buffer|string_decoder|util)(\/|$)/, "use Uint8Array, TextEncoder and TextDecoder"],
   [/^stream(\/|$)/, "use ReadableStream, WritableStream and TransformStream"],

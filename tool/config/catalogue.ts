@@ -172,6 +172,21 @@ export const catalogue: readonly Implementation[] = [
   { name: "disk", kind: "block", targets: ["sim"], provides: ["persistent"] },
   { name: "disk", kind: "kv", targets: ["sim"], provides: ["persistent"] },
   {
+    name: "node",
+    kind: "crypto",
+    module: "@tesserae/node/crypto",
+    export: "createCrypto",
+    targets: ["node", "tap", "vm"],
+  },
+  // A run of the simulator repeats itself, signatures too.
+  {
+    name: "repeatable",
+    kind: "crypto",
+    module: "@tesserae/node/crypto",
+    export: "createRepeatableCrypto",
+    targets: ["sim"],
+  },
+  {
     name: "console",
     kind: "log",
     module: "@tesserae/log/log",

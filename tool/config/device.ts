@@ -1,6 +1,7 @@
 import type { Block } from "@tesserae/device/block";
 import type { Clock, Timers } from "@tesserae/device/clock";
 import type { Console } from "@tesserae/device/console";
+import type { Crypto } from "@tesserae/device/crypto";
 import type { Kv, WritableKv } from "@tesserae/device/kv";
 import type { Log, LogLevel } from "@tesserae/device/log";
 import type { Metrics } from "@tesserae/device/metrics";
@@ -109,6 +110,10 @@ export const device = {
   /** Random bytes. */
   random(options: Choice = {}): Slot<Random> {
     return declare("random", options);
+  },
+  /** Hashes, message authentication codes and signatures. Keys are made of `random`'s bytes. */
+  crypto(options: Choice = {}): Slot<Crypto> {
+    return declare("crypto", options);
   },
   /** The operator's terminal. */
   console(options: Choice = {}): Slot<Console> {
