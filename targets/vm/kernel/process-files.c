@@ -63,18 +63,16 @@ static const struct file_operations null_operations = {
 static const struct file_operations random_operations = {
 	.read = random_read, .write = random_write, .positioned = true, .mode = S_IFCHR | 0666};
 
-/* What the program has taken of the memory that was free for it. */
-static u64 pages_used(void) { return pages_usable - pages_free; }
-
 static size_t write_meminfo(char *to, size_t size) {
 	return format(to, size, "MemTotal: %8lu kB\nMemFree: %8lu kB\nMemAvailable: %8lu kB\n", KIB_OF(pages_usable),
 		      KIB_OF(pages_free), KIB_OF(pages_free));
 }
 
-/* Field 10 counts faults, 14 is the time used, 23 and 24 the memory, virtual and real. */
+/* Field 10 counts faults, 14 is the time used, 23 and 24 the memory taken of what was free, virtual and real. */
 static size_t write_process_stat(char *to, size_t size) {
+	u64 used = pages_usable - pages_free;
 	return format(to, size, "1 (program) R 0 1 1 0 -1 0 %lu 0 0 0 %lu 0 0 0 20 0 1 0 0 %lu %lu 0\n", fault_count,
-		      process_time() / CLOCK_TICK, pages_used() * PAGE, pages_used());
+		      process_time() / CLOCK_TICK, used * PAGE, used);
 }
 
 /* In hundredths: what Node.js tells in seconds otherwise is behind the time since its own start. */

@@ -47,11 +47,10 @@ i64 sys_statx(const u64 *a) {
 	struct stat stat;
 	i64 result = stat_path(a[0], a[1], a[2], &stat);
 	if (result < 0) return result;
-	struct statx statx = {.mask = STATX_BASIC_STATS, .blksize = PAGE, .nlink = 1, .dev_minor = DEVICE};
-	statx.mode = stat.mode;
-	statx.ino = stat.ino;
-	statx.size = stat.size;
+	struct statx statx = {.mask = STATX_BASIC_STATS, .mode = stat.mode, .nlink = 1, .ino = stat.ino, .size = stat.size};
 	statx.blocks = stat.blocks;
+	statx.blksize = PAGE;
+	statx.dev_minor = DEVICE;
 	statx.atime.seconds = statx.mtime.seconds = statx.ctime.seconds = statx.btime.seconds = stat.mtime;
 	return put_user(statx, a[4]);
 }

@@ -90,13 +90,18 @@ static i64 port_write(struct file *file, u64 from, size_t n, i64 at) {
 static i64 dma_read(struct file *file, u64 to, size_t n, i64 at) {
 	u64 device = at < 0 ? 0 : (u64)at, start = ALIGN_UP(to + sizeof(struct window_binding), PAGE);
 	struct window_binding binding = {start - to, device, ALIGN_DOWN(to + n, PAGE) - start};
-	if (n < sizeof binding || device % PAGE || device >= PHYSICAL_END) return -EINVAL;
+	if ((i64)binding.length <= 0 || device % PAGE || device >= PHYSICAL_END) return -EINVAL;
 	if (!user_range(to, n) || put_user(binding, to) < 0) return -EFAULT;
-	if ((i64)binding.length <= 0) return -EINVAL;
 	if (device && (bootinfo_is_ram(device, binding.length) || is_kernels(device, binding.length))) return -EFAULT;
 	i64 result = user_bind(start, binding.length, &binding.physical);
 	if (result < 0) return result;
 	return put_user(binding, to) < 0 ? -EFAULT : (i64)sizeof binding;
+}
+
+static i64 dma_write(struct file *file, u64 from, size_t n, i64 at) {
+	u64 start = ALIGN_UP(from + sizeof(struct window_binding), PAGE), end = ALIGN_DOWN(from + n, PAGE);
+	u32 protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+	return MIN(user_mmap(start, end - start, protection, flags, NULL, 0), 0);
 }
 
 static i64 power_write(struct file *file, u64 from, size_t n, i64 at) {
@@ -159,18 +164,14 @@ static i64 interrupt_claim(struct file *file, const struct window_interrupt_requ
 static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 at) {
 	struct interrupt *interrupt = file->state;
 	struct window_interrupt_request request;
-	i64 result = 0;
 	if (n < sizeof request) return -EINVAL;
 	if (get_user(request, from) < 0) return -EFAULT;
 	if (request.line < -1 || request.flags & ~(WINDOW_INTERRUPT_LEVEL | WINDOW_INTERRUPT_ACTIVE_LOW) ||
 	    (request.line < 0 && request.flags))
 		return -EINVAL;
-	if (!interrupt)
-		result = interrupt_claim(file, &request);
-	else if (memcmp(&request, &interrupt->request, sizeof request) != 0)
-		result = -EINVAL;
-	else
-		route(interrupt, false);
+	if (interrupt && memcmp(&request, &interrupt->request, sizeof request) != 0) return -EINVAL;
+	if (interrupt) route(interrupt, false);
+	i64 result = interrupt ? 0 : interrupt_claim(file, &request);
 	return result < 0 ? result : (i64)sizeof request;
 }
 
@@ -210,7 +211,7 @@ static void interrupt_close(struct file *file) {
 
 WINDOW_FILE(memory, S_IFCHR, .read = memory_read, .write = memory_write);
 WINDOW_FILE(port, S_IFCHR, .read = port_read, .write = port_write);
-WINDOW_FILE(dma, S_IFCHR, .read = dma_read);
+WINDOW_FILE(dma, S_IFCHR, .read = dma_read, .write = dma_write);
 WINDOW_FILE(power, S_IFCHR, .write = power_write);
 WINDOW_FILE(interrupt, S_IFIFO, .read = interrupt_read, .write = interrupt_write, .poll = interrupt_poll,
 	    .close = interrupt_close);

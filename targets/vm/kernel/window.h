@@ -18,8 +18,10 @@
  *                          inside buffer[32 … n): the same addresses now are memory that a device can reach.
  *                          pread(fd, buffer, n, address), address not 0 and page-aligned, puts device registers there
  *                          instead, uncached: those at the physical address, which must not be usable RAM.
- *                          buffer[0 … 24) receives struct window_binding. The buffer must never be freed: the pages
- *                          stay bound until the machine ends. ENOMEM when there is no such run of free pages.
+ *                          buffer[0 … 24) receives struct window_binding. ENOMEM when there is no such run of free
+ *                          pages. The buffer must not be freed while it is bound, not even by a runtime that ends:
+ *                          an allocator would use the pages. write(fd, buffer, n) puts ordinary memory there
+ *                          instead, empty, and gives 0; RAM that was bound is not used again: a device may know it.
  *
  *   /dev/window/interrupt  One open file is one interrupt. write(struct window_interrupt_request) claims a vector and,
  *                          for a line of the I/O APIC, routes it; written again it re-arms a level-triggered line,

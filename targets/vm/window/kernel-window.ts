@@ -29,6 +29,7 @@ export class KernelWindow implements Window {
   readonly memory: MemoryAccess;
   readonly ports: MemoryAccess;
   readonly #binder: number;
+  readonly #bound: Uint8Array[] = [];
   readonly #mapped = new Map<string, Uint8Array>();
   readonly #lines = new Map<number, SharedLine>();
   /** Released memory by its length. */
@@ -40,7 +41,7 @@ export class KernelWindow implements Window {
       this.commandLine = readFileSync("/proc/cmdline", "latin1").replace(/[\0\n]+$/, "");
       this.memory = new FileAccess(`${folder}/memory`, "physical address");
       this.ports = new FileAccess(`${folder}/port`, "I/O port");
-      this.#binder = openSync(`${folder}/dma`, "r");
+      this.#binder = openSync(`${folder}/dma`, "r+");
     } catch (error) {
       throw new WindowError(`there is no device window: ${reason(error)}`, { cause: error });
     }
@@ -113,12 +114,24 @@ export class KernelWindow implements Window {
     });
   }
 
+  /**
+   * The pages of `buffer` are no longer the allocator's, so it must not be freed while they are bound. The runtime
+   * frees all buffers when it ends, and goes on allocating: before that they become ordinary memory again.
+   */
+  #keep(buffer: Uint8Array): void {
+    if (this.#bound.length === 0) {
+      process.once("exit", () => {
+        for (const each of this.#bound) writeSync(this.#binder, each);
+      });
+    }
+    this.#bound.push(buffer);
+  }
+
   /** Has the kernel put RAM (at 0) or registers behind the pages of a new buffer. */
   #bind(length: number, at: number, what: string): { bytes: Uint8Array; physical: number } {
     const buffer = new Uint8Array(new ArrayBuffer(bindingSize + pageSize - 1 + length));
     attempt(what, () => readSync(this.#binder, buffer, 0, buffer.length, at === 0 ? null : at));
-    // The pages are no longer the allocator's: the buffer must never be freed.
-    bound.push(buffer);
+    this.#keep(buffer);
     const view = new DataView(buffer.buffer);
     const offset = Number(view.getBigUint64(0, true));
     const physical = Number(view.getBigUint64(8, true));
@@ -128,9 +141,6 @@ export class KernelWindow implements Window {
     return { bytes: buffer.subarray(offset, offset + length), physical };
   }
 }
-
-/** Every buffer whose pages were replaced. */
-const bound: Uint8Array[] = [];
 
 class KernelMemory implements DmaMemory {
   readonly bytes: Uint8Array;
