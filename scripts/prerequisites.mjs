@@ -30,6 +30,14 @@ export const prerequisites = [
   { command: "sfdisk", debian: "fdisk", suites: "disks that boot: tool/vm-image" },
   { command: "virt-xml-validate", debian: "libvirt-clients", suites: "libvirt's XML: tool/vm-image" },
   { command: "xmllint", debian: "libxml2-utils", suites: "libvirt's XML: tool/vm-image" },
+  { command: "nsd", debian: "nsd", suites: "name servers: test/dns, bench" },
+  { command: "knotd", debian: "knot", suites: "name servers: test/dns, bench" },
+  { command: "kdig", debian: "knot-dnsutils", suites: "DNS clients: test/dns" },
+  { command: "named", debian: "bind9", suites: "name servers: test/dns, bench" },
+  { command: "dig", debian: "bind9-dnsutils", suites: "DNS clients: test/dns, bench" },
+  { command: "dnssec-signzone", debian: "bind9-utils", suites: "signed zones: test/dns, bench" },
+  { command: "ldns-verify-zone", debian: "ldnsutils", suites: "signed zones: test/dns" },
+  { command: "dnsperf", debian: "dnsperf", suites: "DNS load: bench" },
   { command: "mdir", debian: "mtools", suites: "disks that boot by UEFI: tool/vm-image" },
 ];
 

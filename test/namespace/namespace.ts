@@ -30,6 +30,18 @@ const packages: Readonly<Record<string, string>> = {
   taskset: "util-linux",
   setpriv: "util-linux",
   chrt: "util-linux",
+  gcc: "gcc",
+  nsd: "nsd",
+  knotd: "knot",
+  kdig: "knot-dnsutils",
+  named: "bind9",
+  dig: "bind9-dnsutils",
+  delv: "bind9-dnsutils",
+  "named-checkzone": "bind9-utils",
+  "dnssec-keygen": "bind9-utils",
+  "dnssec-signzone": "bind9-utils",
+  "ldns-verify-zone": "ldnsutils",
+  dnsperf: "dnsperf",
 };
 
 /**

@@ -1,0 +1,157 @@
+// Zones of a given number of names, and queries about them, the same ones every time.
+import { execFileSync } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import path from "node:path";
+
+export const apex = "bench.test.";
+
+/** Letters of the first label that the load generator changes where it is told to. */
+const nonceLength = 7;
+
+const typeA = 1;
+const optType = 41;
+
+/** The name of the `index`th host: eight characters before the apex. */
+export function hostName(index: number): string {
+  return `r${String(index).padStart(7, "0")}.${apex}`;
+}
+
+/** Writes the zone's master file into the folder unless it is there. @returns its path */
+export function zoneFile(folder: string, names: number): string {
+  const file = path.join(folder, `bench-${names}.zone`);
+  if (existsSync(file)) return file;
+  mkdirSync(folder, { recursive: true });
+  const partial = `${file}.partial`;
+  const output = openSync(partial, "w");
+  writeSync(
+    output,
+    `$ORIGIN ${apex}
+$TTL 3600
+@ SOA ns1 hostmaster 2026010101 7200 3600 1209600 300
+@ NS ns1
+@ NS ns2
+ns1 A 192.0.2.1
+ns2 A 192.0.2.2
+`,
+  );
+  let text = "";
+  for (let index = 0; index < names; index++) {
+    text += `${hostName(index)} A 10.${(index >>> 16) & 255}.${(index >>> 8) & 255}.${index & 255}\n`;
+    if (text.length > 1 << 16) {
+      writeSync(output, text);
+      text = "";
+    }
+  }
+  writeSync(output, text);
+  closeSync(output);
+  renameSync(partial, file);
+  return file;
+}
+
+/** Signs a zone file with ECDSA P-256 and NSEC, valid for ten years, unless it is signed. @returns the path */
+export function signedZoneFile(folder: string, names: number): string {
+  const plain = zoneFile(folder, names);
+  const file = `${plain}.signed`;
+  if (existsSync(file)) return file;
+  const keys = path.join(folder, `keys-${names}`);
+  rmSync(keys, { recursive: true, force: true });
+  mkdirSync(keys);
+  const zone = apex.slice(0, -1);
+  for (const flags of [[], ["-f", "KSK"]]) {
+    execFileSync("dnssec-keygen", ["-q", "-K", keys, "-a", "ECDSAP256SHA256", ...flags, zone], { stdio: "ignore" });
+  }
+  const dates = ["-s", "20260101000000", "-e", "20360101000000"];
+  execFileSync(
+    "dnssec-signzone",
+    ["-q", "-S", "-K", keys, "-d", keys, "-o", zone, ...dates, "-f", `${file}.partial`, plain],
+    {
+      stdio: "ignore",
+    },
+  );
+  renameSync(`${file}.partial`, file);
+  return file;
+}
+
+export interface QueryMix {
+  readonly name: string;
+  /** The share of names that are there; the others get random letters each time that they are asked. */
+  readonly existing: number;
+  /** Whether EDNS with DO is sent, to a signed zone. */
+  readonly dnssec: boolean;
+  /** The share of packets that are malformed. */
+  readonly malformed?: number;
+}
+
+/** Numbers that look random, the same ones for the same seed. */
+export function pseudoRandom(seed: number): () => number {
+  let state = seed | 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 0;
+  };
+}
+
+/**
+ * Writes a file of queries as bench/dns/load/load.c reads them.
+ *
+ * @param count how many; the generator begins again at the end
+ * @returns its path
+ */
+export function queryFile(folder: string, names: number, mix: QueryMix, count = Math.min(names * 4, 1 << 20)): string {
+  const file = path.join(folder, `${mix.name.replaceAll(/\W+/g, "-")}-${names}.queries`);
+  const random = pseudoRandom(names + 77);
+  const bytes = Buffer.alloc(count * 64);
+  let length = 0;
+  for (let index = 0; index < count; index++) {
+    const there = random() / 2 ** 32 < mix.existing;
+    const malformed = random() / 2 ** 32 < (mix.malformed ?? 0);
+    const name = there ? hostName(random() % names) : `${"x".repeat(nonceLength)}-.${apex}`;
+    const query = message(name, mix.dnssec);
+    const question = query.length - (mix.dnssec ? 11 : 0) - 12;
+    if (malformed) spoil(query, random());
+    const flags = malformed ? loose : there ? 0 : randomLabel;
+    // With DO: the record and its signature. Without the name: nothing in the answer section.
+    const answers = there ? (mix.dnssec ? 2 : 1) : 0;
+    length = bytes.writeUInt16BE(query.length, length);
+    length = bytes.writeUInt16BE(question, length);
+    length = bytes.writeUInt8((flags << 4) | (there ? 0 : nameError), length);
+    length = bytes.writeUInt8(answers, length);
+    length += query.copy(bytes, length);
+  }
+  writeFileSync(file, bytes.subarray(0, length));
+  return file;
+}
+
+const randomLabel = 1;
+const loose = 2;
+const nameError = 3;
+
+function message(name: string, dnssec: boolean): Buffer {
+  const labels = name
+    .slice(0, -1)
+    .split(".")
+    .map((label) => Buffer.concat([Buffer.of(label.length), Buffer.from(label, "latin1")]));
+  const header = Buffer.from([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, dnssec ? 1 : 0]);
+  const opt = Buffer.from([0, 0, optType, 1232 >> 8, 1232 & 255, 0, 0, 0x80, 0, 0, 0]);
+  return Buffer.concat([header, ...labels, Buffer.from([0, 0, typeA, 0, 1]), ...(dnssec ? [opt] : [])]);
+}
+
+/** Breaks a query in one of the ways that a server must bear. The id stays. */
+function spoil(query: Buffer, draw: number): void {
+  const where = 2 + (((draw >>> 8) & 0xffff) % (query.length - 2));
+  switch (draw & 3) {
+    case 0: // Another octet somewhere.
+      query[where] = draw >>> 24;
+      break;
+    case 1: // More questions or records than there are.
+      query.writeUInt16BE(draw >>> 16, 4 + 2 * ((draw >>> 8) & 3));
+      break;
+    case 2: // A pointer to itself as the name.
+      query.writeUInt16BE(0xc00c, 12);
+      break;
+    default: // A label that is longer than the message.
+      query[12] = 63;
+  }
+}
