@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import type { Prefix } from "@tesserae/device/address";
-import type { Libc } from "./libc.ts";
+import type { SystemCalls } from "@tesserae/node/native/system-calls";
 import { InterfaceControl, TapError, type InterfaceState } from "./tun.ts";
 
 /** The kernel counts a tap's Ethernet header into the 65,535 bytes that it allows. */
@@ -40,7 +40,7 @@ export function setupAdvice(setup: TapSetup): string {
  *
  * @throws RangeError for a bad MTU; TapError `EPERM` with {@link setupAdvice} when a change is needed but not allowed.
  */
-export function prepareInterface(libc: Libc, setup: TapSetup): InterfaceState {
+export function prepareInterface(calls: SystemCalls, setup: TapSetup): InterfaceState {
   const { name, mtu, hostAddress } = setup;
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 576 && mtu <= largestMtu)) {
     throw new RangeError(`mtu ${String(mtu)} is not an integer from 576 to ${String(largestMtu)}`);
@@ -48,7 +48,7 @@ export function prepareInterface(libc: Libc, setup: TapSetup): InterfaceState {
   if (hostAddress !== undefined && hostAddress.address.family !== 4) {
     throw new RangeError(`hostAddress ${hostAddress.toString()} is not an IPv4 address`);
   }
-  const control = new InterfaceControl(libc);
+  const control = new InterfaceControl(calls);
   try {
     const before = control.state(name);
     if (mtu !== undefined && before.mtu !== mtu) control.setMtu(name, mtu);

@@ -1,6 +1,6 @@
 import { constants, openSync, closeSync } from "node:fs";
 import { IpAddress, MacAddress, type Prefix } from "@tesserae/device/address";
-import { describeErrno, errnoName, type Libc } from "./libc.ts";
+import { describeErrno, errnoName, type SystemCalls } from "@tesserae/node/native/system-calls";
 
 // <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>
 const TUNSETIFF = 0x400454ca;
@@ -66,7 +66,7 @@ export function checkInterfaceName(name: string): void {
  * @returns a non-blocking descriptor, the caller's to close
  * @throws RangeError for a bad name; TapError, in words, when it cannot be.
  */
-export function openTap(libc: Libc, name: string, offload: boolean): number {
+export function openTap(calls: SystemCalls, name: string, offload: boolean): number {
   checkInterfaceName(name);
   let fd: number;
   try {
@@ -83,10 +83,10 @@ export function openTap(libc: Libc, name: string, offload: boolean): number {
   }
   const request = interfaceRequest(name);
   request.writeUInt16LE(IFF_TAP | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0), 16);
-  if (libc.ioctl(fd, TUNSETIFF, request) < 0) {
-    const errno = libc.errno();
+  const refused = calls.ioctl(fd, TUNSETIFF, request);
+  if (refused < 0) {
     closeSync(fd);
-    const code = errnoName(errno);
+    const code = errnoName(refused);
     const why =
       code === "EPERM"
         ? `no permission for tap device "${name}": it does not exist, or belongs to another user`
@@ -94,24 +94,24 @@ export function openTap(libc: Libc, name: string, offload: boolean): number {
           ? `tap device "${name}" is in use by another process`
           : code === "EINVAL"
             ? `"${name}" is an interface, but no tap device`
-            : `tap device "${name}": ${describeErrno(errno)}`;
+            : `tap device "${name}": ${describeErrno(refused)}`;
     throw new TapError(code, why);
   }
   // A device that stays may have been left with other settings. A kernel that refuses sends plain frames: no harm.
-  libc.ioctlNumber(fd, TUNSETOFFLOAD, offload ? TUN_F_CSUM | TUN_F_TSO4 : 0);
+  calls.ioctlNumber(fd, TUNSETOFFLOAD, offload ? TUN_F_CSUM | TUN_F_TSO4 : 0);
   return fd;
 }
 
 /** Reads and changes interfaces of the network namespace that the thread is in. */
 export class InterfaceControl {
-  readonly #libc: Libc;
+  readonly #calls: SystemCalls;
   readonly #socket: number;
 
   /** @throws TapError */
-  constructor(libc: Libc) {
-    this.#libc = libc;
-    this.#socket = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (this.#socket < 0) throw this.#failure("opening a socket");
+  constructor(calls: SystemCalls) {
+    this.#calls = calls;
+    this.#socket = calls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (this.#socket < 0) throw failure(this.#socket, "opening a socket");
   }
 
   /** @throws TapError `ENODEV` when there is no such interface. */
@@ -123,7 +123,7 @@ export class InterfaceControl {
     const mtu = request.readInt32LE(16);
     this.#call(SIOCGIFHWADDR, request, `reading the address of "${name}"`);
     const mac = MacAddress.read(request, 18);
-    const hasAddress = this.#libc.ioctl(this.#socket, SIOCGIFADDR, request) >= 0;
+    const hasAddress = this.#calls.ioctl(this.#socket, SIOCGIFADDR, request) >= 0;
     return { up, mtu, mac, address: hasAddress ? IpAddress.v4(request.readInt32BE(20)) : undefined };
   }
 
@@ -156,13 +156,13 @@ export class InterfaceControl {
   }
 
   #call(request: number, argument: Buffer, doing: string): void {
-    if (this.#libc.ioctl(this.#socket, request, argument) < 0) throw this.#failure(doing);
+    const said = this.#calls.ioctl(this.#socket, request, argument);
+    if (said < 0) throw failure(said, doing);
   }
+}
 
-  #failure(doing: string): TapError {
-    const errno = this.#libc.errno();
-    return new TapError(errnoName(errno), `${doing}: ${describeErrno(errno)}`);
-  }
+function failure(errno: number, doing: string): TapError {
+  return new TapError(errnoName(errno), `${doing}: ${describeErrno(errno)}`);
 }
 
 /** A `struct ifreq`: the name, then 24 bytes whose meaning depends on the request. */

@@ -3,7 +3,7 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { loadLibc } from "@tesserae/tap/libc";
+import { loadCalls } from "@tesserae/tap/libc";
 
 const CLONE_NEWNET = 0x40000000;
 
@@ -239,10 +239,10 @@ export class Namespace {
    * what is returned, by calling it.
    */
   async enter(): Promise<() => void> {
-    const libc = await loadLibc();
+    const calls = await loadCalls();
     const own = openSync("/proc/thread-self/ns/net", "r");
     const there = openSync(`/run/netns/${this.name}`, "r");
-    const status = libc.setns(there, CLONE_NEWNET);
+    const status = calls.setns(there, CLONE_NEWNET);
     closeSync(there);
     if (status !== 0) {
       closeSync(own);
@@ -250,7 +250,7 @@ export class Namespace {
     }
     return () => {
       // Nothing sensible can follow in the wrong namespace.
-      if (libc.setns(own, CLONE_NEWNET) !== 0) process.abort();
+      if (calls.setns(own, CLONE_NEWNET) !== 0) process.abort();
       closeSync(own);
     };
   }

@@ -8,7 +8,7 @@ import { FrameStore } from "@tesserae/sim/frame-store";
 import { Channel, type FrameSink, type LinkEngine } from "@tesserae/sim/link";
 import { completeLinkSettings, type LinkSettings } from "@tesserae/sim/link-settings";
 import { SeededRandom } from "@tesserae/sim/random";
-import type { Libc } from "@tesserae/tap/libc";
+import type { SystemCalls } from "@tesserae/node/native/system-calls";
 import { openTap } from "@tesserae/tap/tun";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { ReadinessQueue } from "./readiness-queue.ts";
@@ -37,26 +37,26 @@ export interface Lateness {
 
 class Port implements FrameSink {
   readonly fd: number;
-  readonly #libc: Libc;
+  readonly #calls: SystemCalls;
   readonly #addresses: number[];
   channel: Channel | undefined = undefined;
   refused = 0;
 
-  constructor(libc: Libc, fd: number, addresses: number[]) {
-    this.#libc = libc;
+  constructor(calls: SystemCalls, fd: number, addresses: number[]) {
+    this.#calls = calls;
     this.fd = fd;
     this.#addresses = addresses;
   }
 
   deliver(page: Page, offset: number, length: number): void {
-    const address = (this.#addresses[page.index] ??= this.#libc.addressOf(page.bytes));
-    if (this.#libc.write(this.fd, address + offset, length) !== length) this.refused++;
+    const address = (this.#addresses[page.index] ??= this.#calls.addressOf(page.bytes));
+    if (this.#calls.write(this.fd, address + offset, length) !== length) this.refused++;
   }
 }
 
 /** Pairs of tap devices with a link between them. */
 export class PathEmulator {
-  readonly #libc: Libc;
+  readonly #calls: SystemCalls;
   readonly #queue = new ReadinessQueue();
   readonly #scheduler: Scheduler;
   readonly #engine: LinkEngine;
@@ -70,13 +70,13 @@ export class PathEmulator {
   #lateWorst = 0;
   #running = false;
 
-  constructor(libc: Libc) {
-    this.#libc = libc;
+  constructor(calls: SystemCalls) {
+    this.#calls = calls;
     const clock: Clock = { now: () => performance.now(), wall: () => Date.now() };
     this.#scheduler = new Scheduler(clock);
     const events = new Events(() => performance.now());
     this.#engine = { timers: this.#scheduler, store: new FrameStore(), events, flights: [] };
-    this.#frameAddress = libc.addressOf(this.#frame);
+    this.#frameAddress = calls.addressOf(this.#frame);
   }
 
   /**
@@ -87,9 +87,9 @@ export class PathEmulator {
   add(near: string, far: string, device: string): number {
     const index = this.#ports.length >> 1;
     for (const namespace of [near, far]) {
-      const fd = this.#inside(namespace, () => openTap(this.#libc, device, false));
+      const fd = this.#inside(namespace, () => openTap(this.#calls, device, false));
       this.#queue.add(fd, this.#ports.length);
-      this.#ports.push(new Port(this.#libc, fd, this.#addresses));
+      this.#ports.push(new Port(this.#calls, fd, this.#addresses));
     }
     this.configure(index, {}, "0");
     return index;
@@ -162,7 +162,7 @@ export class PathEmulator {
     const { channel } = port;
     if (channel === undefined) return;
     for (let count = 0; count < batch; count++) {
-      const length = this.#libc.read(port.fd, this.#frameAddress, longestFrame);
+      const length = this.#calls.read(port.fd, this.#frameAddress, longestFrame);
       if (length <= 0) return;
       channel.send(this.#frame, 0, length, 0);
     }
@@ -178,10 +178,10 @@ export class PathEmulator {
     const own = openSync("/proc/thread-self/ns/net", "r");
     const there = openSync(`/run/netns/${namespace}`, "r");
     try {
-      if (this.#libc.setns(there, CLONE_NEWNET) !== 0) throw new Error(`cannot enter namespace ${namespace}`);
+      if (this.#calls.setns(there, CLONE_NEWNET) !== 0) throw new Error(`cannot enter namespace ${namespace}`);
       return act();
     } finally {
-      if (this.#libc.setns(own, CLONE_NEWNET) !== 0) process.abort();
+      if (this.#calls.setns(own, CLONE_NEWNET) !== 0) process.abort();
       closeSync(there);
       closeSync(own);
     }

@@ -9,7 +9,7 @@ import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
 import type { LinkSettings } from "@tesserae/sim/link-settings";
-import { loadLibc } from "@tesserae/tap/libc";
+import { loadCalls } from "@tesserae/tap/libc";
 import { createTap } from "@tesserae/tap/netif";
 import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
 import type { ConnectionStatistics } from "@tesserae/tcpip/tcp/statistics";
@@ -82,7 +82,7 @@ export function addressOn(path: number, side: Side, kind: StackKind): string {
 }
 
 async function emulate(): Promise<void> {
-  const emulator = new PathEmulator(await loadLibc());
+  const emulator = new PathEmulator(await loadCalls());
   const chunk = Buffer.alloc(65_536);
   let text = "";
   const act = (request: Asked<EmulatorRequests>): unknown => {

@@ -3,7 +3,7 @@ import { headroom } from "@tesserae/device/page";
 import { Prefix } from "@tesserae/device/address";
 import { netifSuite } from "@tesserae/conformance/netif";
 import { createTimers } from "@tesserae/node/timers";
-import { loadLibc } from "@tesserae/tap/libc";
+import { loadCalls } from "@tesserae/tap/libc";
 import { openNetif, type TapOptions } from "@tesserae/tap/netif";
 import { afterEach, describe, expect, test } from "vitest";
 import { Namespace, unavailable } from "../namespace/namespace.ts";
@@ -22,8 +22,8 @@ function namespace(): Namespace {
 }
 
 async function tap(within: Namespace, options: TapOptions): Promise<Netif> {
-  const libc = await loadLibc();
-  const netif = await within.inside(() => openNetif(libc, options));
+  const calls = await loadCalls();
+  const netif = await within.inside(() => openNetif(calls, options));
   open.push(netif);
   return netif;
 }
@@ -100,7 +100,7 @@ describe.skipIf(reason !== undefined)(`tap devices${reason === undefined ? "" : 
     const netif = await tap(inside, { name: "t0", onDead: (error) => void reported.push(error.message) });
     inside.ip("link delete dev t0");
     await new Promise((resolve) => void setTimeout(resolve, 50));
-    expect(reported).toEqual(['tap device "t0" is gone: no frame comes any more']);
+    expect(reported).toEqual(['"t0" is gone: no frame comes any more']);
     const page = netif.allocate()!;
     expect(netif.transmit(page, headroom, 60)).toBe(false);
   });
