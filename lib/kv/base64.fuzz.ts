@@ -1,5 +1,5 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "@tesserae/wire/base64";
 import { createCompiledKv } from "./compiled.ts";
 
 /** What the store accepts must decode, to the size that it told. */

@@ -1,5 +1,5 @@
 import { type Kv, type KvEntry, KvError } from "@tesserae/device/kv";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "@tesserae/wire/base64";
 import { keysBelow, requireCount, requireKey } from "./key.ts";
 
 /** One file of a generated module. */

@@ -3,7 +3,7 @@ import { kvSuite, writableKvSuite } from "@tesserae/conformance/kv";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "@tesserae/wire/base64";
 import { type CompiledFile, createCompiledKv } from "./compiled.ts";
 import { compareBytes } from "./key.ts";
 import { createMemoryKv } from "./memory.ts";
