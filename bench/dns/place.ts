@@ -8,6 +8,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { descendants, killTree } from "../../test/dns/servers/running.ts";
 import { Namespace } from "../../test/namespace/namespace.ts";
 import type { Command } from "../../test/dns/servers/name-server.ts";
 import { loadArguments, parseLoad, type Load, type LoadOptions } from "./generator.ts";
@@ -148,33 +149,6 @@ function joinControlGroup(pid: number): void {
 /** The words that run a program on a core. */
 function onCore(core: number): string[] {
   return ["taskset", "-c", String(core)];
-}
-
-/** Kills a process and what it started: NSD's children outlive it else. */
-function killTree({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  for (const each of [...descendants(pid), pid]) {
-    try {
-      process.kill(each, "SIGKILL");
-    } catch {
-      // It ended by itself.
-    }
-  }
-}
-
-/** The processes that descend from this one. */
-export function descendants(pid: number): number[] {
-  let children: string;
-  try {
-    children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
-  } catch {
-    return [];
-  }
-  return children
-    .trim()
-    .split(" ")
-    .filter((word) => word !== "")
-    .flatMap((word) => [Number(word), ...descendants(Number(word))]);
 }
 
 /** Bytes that the process and its descendants occupy, each page shared among them counted once. */
