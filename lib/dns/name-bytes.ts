@@ -301,7 +301,7 @@ export function nameFromText(text: string): Uint8Array {
 }
 
 /** Characters that mean something in a master file, and are written `\X` (RFC 1035 §5.1). */
-const special = "\\.\"();@$";
+const special = '\\."();@$';
 
 /** How each byte is written inside a label. */
 const labelText: readonly string[] = Array.from({ length: 256 }, (_, byte) => {

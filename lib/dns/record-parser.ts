@@ -1,10 +1,11 @@
-import { IpAddress } from "@tesserae/device/address";
 import { readInt32 } from "@tesserae/wire/field";
 import type { ParseError } from "@tesserae/wire/parse-error";
 import { failed } from "@tesserae/wire/parse-error";
+import { expandName, expandedLength, expandedNext, longestName } from "./name-bytes.ts";
 import { readName } from "./name.ts";
 import type { Question, RecordData, ResourceRecord } from "./record.ts";
-import { recordType } from "./wire.ts";
+import { formatOf } from "./record/registry.ts";
+import { recordClass as classes, recordType } from "./wire.ts";
 
 /**
  * Reads a message from front to back. The first thing wrong stays in `fault`; what is read after it is zeros and empty
@@ -42,6 +43,18 @@ export class RecordParser {
     }
     this.at = read.next;
     return read.name;
+  }
+
+  /** A name's bytes, not compressed. */
+  plainName(field: string): Uint8Array {
+    const out = new Uint8Array(longestName);
+    const at = this.at;
+    // `name` finds out what is wrong, and where.
+    this.name(field);
+    if (this.fault !== undefined) return new Uint8Array(1);
+    const expanded = expandName(this.#data, at, this.#start, this.#end, out, 0);
+    this.at = expandedNext(expanded);
+    return out.slice(0, expandedLength(expanded));
   }
 
   u8(field: string): number {
@@ -92,80 +105,20 @@ export class RecordParser {
       return undefined;
     }
     this.#end = dataEnd;
-    const data = this.#recordData(type, length);
+    const data = this.#recordData(type, recordClass, length);
     if (this.at !== dataEnd) this.fail("length", "data", "the data is longer than its type");
     this.#end = messageEnd;
     // RFC 2181 §8: a TTL with the top bit set is 0.
     return { name, class: recordClass, ttl: ttl > 0x7fffffff ? 0 : ttl, data };
   }
 
-  #recordData(type: number, length: number): RecordData {
-    switch (type) {
-      case recordType.A:
-        return { type: "A", address: IpAddress.v4(this.u32("address") | 0) };
-      case recordType.AAAA: {
-        const [w0, w1, w2, w3] = [this.u32("address"), this.u32("address"), this.u32("address"), this.u32("address")];
-        return { type: "AAAA", address: new IpAddress(6, w0, w1, w2, w3) };
-      }
-      case recordType.CNAME:
-        return { type: "CNAME", name: this.name("cname") };
-      case recordType.NS:
-        return { type: "NS", name: this.name("ns") };
-      case recordType.PTR:
-        return { type: "PTR", name: this.name("ptr") };
-      case recordType.MX:
-        return { type: "MX", preference: this.u16("preference"), exchange: this.name("exchange") };
-      case recordType.TXT: {
-        const strings: Uint8Array[] = [];
-        do strings.push(this.string("text"));
-        while (this.fault === undefined && this.rest > 0);
-        return { type: "TXT", strings };
-      }
-      case recordType.SRV:
-        return {
-          type: "SRV",
-          priority: this.u16("priority"),
-          weight: this.u16("weight"),
-          port: this.u16("port"),
-          target: this.name("target"),
-        };
-      case recordType.SOA:
-        return {
-          type: "SOA",
-          primary: this.name("primary"),
-          mailbox: this.name("mailbox"),
-          serial: this.u32("serial"),
-          refresh: this.u32("refresh"),
-          retry: this.u32("retry"),
-          expire: this.u32("expire"),
-          minimum: this.u32("minimum"),
-        };
-      case recordType.CAA: {
-        const flags = this.u8("flags");
-        const tag = latin1(this.string("tag"));
-        return { type: "CAA", flags, tag, value: this.bytes(this.rest, "value") };
-      }
-      case recordType.NAPTR:
-        return {
-          type: "NAPTR",
-          order: this.u16("order"),
-          preference: this.u16("preference"),
-          flags: latin1(this.string("flags")),
-          services: latin1(this.string("services")),
-          regexp: latin1(this.string("regexp")),
-          replacement: this.name("replacement"),
-        };
-      case recordType.TLSA:
-        return {
-          type: "TLSA",
-          usage: this.u8("usage"),
-          selector: this.u8("selector"),
-          matching: this.u8("matching"),
-          data: this.bytes(this.rest, "data"),
-        };
-      default:
-        return { type: "unknown", code: type, bytes: this.bytes(length, "data") };
-    }
+  #recordData(type: number, recordClass: number, length: number): RecordData {
+    // Records of these classes may do without data (RFC 2136 §2.4).
+    const isBare = length === 0 && (recordClass === classes.NONE || recordClass === classes.ANY);
+    const format = isBare ? undefined : formatOf(type);
+    // as: what a format of the registry reads is one of its data
+    if (format !== undefined) return format.read(this) as RecordData;
+    return { type: "unknown", code: type, bytes: this.bytes(length, "data") };
   }
 
   /** Moves on by `length`. False at a fault. */
@@ -178,11 +131,4 @@ export class RecordParser {
     this.at += length;
     return true;
   }
-}
-
-/** Bytes as characters of the same numbers: text of any encoding survives it. */
-export function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }

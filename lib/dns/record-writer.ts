@@ -1,6 +1,7 @@
 import { writeInt32 } from "@tesserae/wire/field";
 import { labelsOf } from "./name.ts";
 import type { Question, RecordData, ResourceRecord } from "./record.ts";
+import { formatOf } from "./record/registry.ts";
 import { recordType } from "./wire.ts";
 
 /** Pointers reach no further. */
@@ -91,57 +92,9 @@ export class RecordWriter {
   }
 
   #recordData(data: RecordData): void {
-    switch (data.type) {
-      case "A":
-        this.u32(data.address.w3 >>> 0);
-        return;
-      case "AAAA":
-        for (const word of [data.address.w0, data.address.w1, data.address.w2, data.address.w3]) this.u32(word >>> 0);
-        return;
-      case "CNAME":
-      case "NS":
-      case "PTR":
-        this.name(data.name);
-        return;
-      case "MX":
-        this.u16(data.preference);
-        this.name(data.exchange);
-        return;
-      case "TXT":
-        if (data.strings.length === 0) throw new RangeError("a TXT record has at least one string");
-        for (const string of data.strings) this.string(string);
-        return;
-      case "SRV":
-        this.u16(data.priority);
-        this.u16(data.weight);
-        this.u16(data.port);
-        this.name(data.target, false);
-        return;
-      case "SOA":
-        this.name(data.primary);
-        this.name(data.mailbox);
-        for (const value of [data.serial, data.refresh, data.retry, data.expire, data.minimum]) this.u32(value);
-        return;
-      case "CAA":
-        this.u8(data.flags);
-        this.string(latin1Bytes(data.tag));
-        this.bytes(data.value);
-        return;
-      case "NAPTR":
-        this.u16(data.order);
-        this.u16(data.preference);
-        for (const text of [data.flags, data.services, data.regexp]) this.string(latin1Bytes(text));
-        this.name(data.replacement, false);
-        return;
-      case "TLSA":
-        this.u8(data.usage);
-        this.u8(data.selector);
-        this.u8(data.matching);
-        this.bytes(data.data);
-        return;
-      case "unknown":
-        this.bytes(data.bytes);
-    }
+    if (data.type === "unknown") this.bytes(data.bytes);
+    // as: the fields are looked up by name
+    else formatOf(recordType[data.type])?.write(this, data as unknown as Readonly<Record<string, unknown>>);
   }
 
   #room(length: number): void {
@@ -155,8 +108,4 @@ function check(value: number, most: number): number {
     throw new RangeError(`${value} is not an integer from 0 to ${most}`);
   }
   return value;
-}
-
-function latin1Bytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => check(character.charCodeAt(0), 255));
 }

@@ -95,7 +95,7 @@ function showAny({ data, ttl }: ResourceRecord): unknown[] {
       return [{ ...show.NAPTR(data), type: "NAPTR" }];
     case "TLSA":
       return [{ ...show.TLSA(data), type: "TLSA" }];
-    case "unknown":
+    default:
       return [];
   }
 }
