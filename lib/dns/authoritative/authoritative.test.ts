@@ -93,7 +93,7 @@ describe("answers (RFC 1034 §4.3.2)", () => {
     });
     expect(shown(ask("www.old.example", recordType.A))).toEqual({
       ...{ ...nothing, rcode: 0, aa: true },
-      answers: ["old.example unknown", "www.old.example CNAME", "www.example A"],
+      answers: ["old.example DNAME", "www.old.example CNAME", "www.example A"],
     });
   });
   it("refers to who knows, with glue", () => {
