@@ -208,6 +208,10 @@ describe("questions", () => {
     });
     const { resolver, run } = await world(say, { families: [6, 4] });
     expect((await run(resolver.resolve("b.test"))).map(String)).toEqual(["2001:db8::1", "192.0.2.1"]);
+    // RFC 6724 §6: who knows our own addresses knows better.
+    const order = (addresses: readonly IpAddress[]) => addresses.toReversed();
+    const sorted = await world(say, { families: [6, 4], order });
+    expect((await sorted.run(sorted.resolver.resolve("b.test"))).map(String)).toEqual(["192.0.2.1", "2001:db8::1"]);
   });
 });
 

@@ -23,6 +23,11 @@ export interface StubResolverOptions extends Transport {
    * Default IPv4 only.
    */
   readonly families?: readonly (4 | 6)[] | (() => readonly (4 | 6)[]);
+  /**
+   * Puts the addresses that servers told in order, the best first (RFC 6724 §6). Default: they stay as they were told,
+   * the preferred family's first.
+   */
+  readonly order?: (addresses: readonly IpAddress[]) => readonly IpAddress[];
   /** Milliseconds that a server has for the first try; each round doubles it. Default 2000. */
   readonly timeout?: number;
   /** Rounds over all servers, 1–10. Default 3. */
@@ -118,8 +123,10 @@ class Stub implements StubResolver {
         families.map((family) => this.#addressQuery(candidate, family, signal, name)),
       );
       const found = answers.flatMap((each) => (each.kind === "answer" ? each.records.flatMap(addressOf) : []));
-      if (found.length > 0)
-        return found.filter((each, index) => found.findIndex((other) => other.equals(each)) === index);
+      if (found.length > 0) {
+        const all = found.filter((each, index) => found.findIndex((other) => other.equals(each)) === index);
+        return this.#options.order?.(all) ?? all;
+      }
       for (const each of answers) if (each.kind === "failed") failure ??= each.rcode;
     }
     if (failure !== undefined) {

@@ -14,7 +14,8 @@ export interface HostInterface {
   readonly ipv4?: string;
   /**
    * `on`: of a host's first interface the next address of fd00::/64; `fd00::1/64`; `auto`: what routers tell; `off`.
-   * Default `off`.
+   * Default: of a host's first interface what the world says, which is `on` (`off` where the MTU
+   * is below IPv6's 1280), else `off`.
    */
   readonly ipv6?: string;
   /** Where packets for other networks go. */

@@ -6,6 +6,8 @@ import type { Resolver } from "@tesserae/device/resolver";
 import type { Stack } from "@tesserae/device/stack";
 import type { ForwardStatistics } from "@tesserae/tcpip/forward/statistics";
 import type { Nat } from "@tesserae/tcpip/nat/nat";
+import { leastMtu } from "@tesserae/tcpip/ipv6/wire";
+import { orderDestinations } from "@tesserae/tcpip/stack/destination-order";
 import type { IpStack } from "@tesserae/tcpip/stack/stack";
 import { SimConsole } from "./console.ts";
 import { Disk, type DiskOptions } from "./disk.ts";
@@ -14,6 +16,7 @@ import { createHostStack, type HostForwarding, type HostInterface, type HostStac
 import { HostTimers, type ClockSkew } from "./host-timers.ts";
 import type { Nic } from "./nic.ts";
 import type { SeededRandom } from "./random.ts";
+import type { WorldNames } from "./world-names.ts";
 
 export interface HostOptions extends HostInterface {
   /** Its interfaces, when there are several; then what the host's options say of one does not count. */
@@ -63,7 +66,9 @@ export interface HostWorld {
   /** The host has the addresses that it has now. */
   addressed(host: Host): void;
   makeNic(host: Host): Nic;
-  readonly resolver: Resolver;
+  readonly names: WorldNames;
+  /** What of IPv6 a host's first interface has that does not say. */
+  readonly ipv6: "on" | "off";
 }
 
 /** One simulated computer. Made by `World.host` and `World.image`. */
@@ -74,7 +79,7 @@ export class Host {
   readonly options: HostOptions;
   /** What is known of its interfaces, in their order. */
   readonly interfaces: readonly HostInterface[];
-  /** Knows the names of all hosts. */
+  /** Knows the names of all hosts, and which of their addresses to try first from here. */
   readonly resolver: Resolver;
   readonly #world: HostWorld;
   readonly #random: SeededRandom;
@@ -104,7 +109,9 @@ export class Host {
     this.name = name;
     this.index = index;
     this.options = options;
-    this.resolver = world.resolver;
+    this.resolver = world.names.ordered((addresses) =>
+      this.#stack === undefined ? addresses : orderDestinations(this.#stack, addresses),
+    );
     this.#random = random;
     this.#lifeRandom = random;
     this.#timers = new HostTimers(world.timers, options.clock ?? {}, (error) => world.report(name, error));
@@ -115,8 +122,10 @@ export class Host {
     if (first === undefined) throw new RangeError(`host "${name}" has no interface`);
     this.#configured =
       first.ipv4 === "dhcp" ? undefined : first.ipv4 === undefined ? automatic(index) : Prefix.parse(first.ipv4);
-    this.ipv6 = automatic6(first.ipv6, index);
-    const ipv6 = this.ipv6?.toString() ?? first.ipv6 ?? "off";
+    // RFC 8200 §5: no link of IPv6 takes less.
+    const wanted6 = first.ipv6 ?? ((first.mtu ?? 1500) < leastMtu ? "off" : world.ipv6);
+    this.ipv6 = automatic6(wanted6, index);
+    const ipv6 = this.ipv6?.toString() ?? wanted6;
     this.interfaces = [{ ...first, ipv4: this.#configured?.toString() ?? "dhcp", ipv6 }, ...given.slice(1)];
   }
 
@@ -194,10 +203,10 @@ export class Host {
     return this.#configured;
   }
 
-  /** Its addresses now: those of its stack, before that the configured one. */
+  /** Its addresses now: those of its stack, before that the configured ones. */
   get addresses(): readonly IpAddress[] {
     if (this.#stack !== undefined) return this.#stack.addresses;
-    return this.#configured === undefined ? [] : [this.#configured.address];
+    return [this.#configured, this.ipv6].flatMap((each) => each?.address ?? []);
   }
 
   /** @throws TypeError before the host is ready. */
@@ -394,9 +403,9 @@ export class Host {
 }
 
 /** fd00::1 for the first host, and so on, where IPv6 is on. */
-function automatic6(text: string | undefined, index: number): Prefix | undefined {
+function automatic6(text: string, index: number): Prefix | undefined {
   if (text === "on") return new Prefix(new IpAddress(6, 0xfd000000, 0, 0, index + 1), 64);
-  return text === undefined || text === "off" || text === "auto" ? undefined : Prefix.parse(text);
+  return text === "off" || text === "auto" ? undefined : Prefix.parse(text);
 }
 
 /** 10.0.0.1 for the first host, and so on. */

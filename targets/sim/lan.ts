@@ -8,13 +8,13 @@ import { Switch } from "./switch.ts";
 /** A LAN's settings: the paths of its hosts, where they do not say otherwise, and its switch. */
 export interface LanSettings extends PathSettings {
   /**
-   * `flood`: everybody hears what ARP asks, as on a plain switch. `snoop`: only those whom it can concern, as on the
-   * switches of big networks. Default `auto`: snoop with more than 128 hosts: n of them would hear n² frames.
+   * `flood`: everybody hears what ARP and Neighbour Discovery ask, as on a plain switch. `snoop`: only those whom it
+   * can concern, as on the switches of big networks. Default `auto`: snoop with more than 128 hosts: n of them would hear n² frames.
    */
   readonly arp?: "flood" | "snoop" | "auto";
 }
 
-/** Ports, or hosts behind them, up to which ARP is flooded. */
+/** Ports, or hosts behind them, up to which they are flooded. */
 const mostFlooded = { flood: Infinity, snoop: 0, auto: 128 } as const;
 
 /**

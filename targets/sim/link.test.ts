@@ -399,7 +399,7 @@ describe("a switch", () => {
     world.task("test", async () => {
       await Promise.all(hosts.map((host) => host.ready));
       await settle(world);
-      // Announcements concern nobody yet.
+      // Announcements concern nobody yet, and reports no host.
       expect(heard()).toBe(0);
       expect(await a.ownStack.icmp.ping(b.address)).toBe(4);
       await settle(world);

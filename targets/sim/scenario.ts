@@ -10,6 +10,8 @@ export type Scenario = (world: World) => void | Promise<void>;
 export interface ScenarioOptions {
   /** Print the ladder of the run, as `--timeline` does. */
   readonly timeline?: boolean;
+  /** Whether hosts have IPv6 that are not told otherwise. Default `on`. */
+  readonly ipv6?: "on" | "off";
 }
 
 /** What runs without a scenario: the application alone, on one host. */

@@ -3,7 +3,7 @@ import type { Decision } from "./choices.ts";
 import type { Observer } from "./event.ts";
 import { InvariantError } from "./invariants.ts";
 import type { PathSettings } from "./link-settings.ts";
-import { aloneScenario, scenarioOf } from "./scenario.ts";
+import { aloneScenario, optionsOf, scenarioOf } from "./scenario.ts";
 import { createWorld, StuckError, type RunSummary, type World } from "./world.ts";
 
 /** The wall clock of every run begins here: 2026-01-01T00:00:00Z. */
@@ -48,7 +48,8 @@ export interface RunOutcome {
  */
 export async function simulate(request: RunRequest): Promise<RunOutcome> {
   const { plan, keys, seed, choices, link, until } = request;
-  const world = createWorld({ seed, link, plan, keys, epoch, ...(choices === undefined ? {} : { choices }) });
+  const { ipv6 = "on" } = optionsOf(plan.scenario);
+  const world = createWorld({ seed, link, plan, keys, epoch, ipv6, ...(choices === undefined ? {} : { choices }) });
   let end: RunSummary["end"] | undefined;
   let failure: RunFailure | undefined;
   const fail = (error: unknown): void => {

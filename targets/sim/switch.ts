@@ -3,6 +3,7 @@ import { headroom, type Page } from "@tesserae/device/page";
 import { ArpSnooping } from "./arp-snooping.ts";
 import type { FrameStore } from "./frame-store.ts";
 import type { Channel, FrameSink } from "./link.ts";
+import { MldSnooping } from "./mld-snooping.ts";
 
 /** Addresses remembered for one port: a host that makes them up evicts its own only. */
 const addressesAPort = 64;
@@ -19,16 +20,17 @@ export class Switch {
   readonly #ports: SwitchPort[] = [];
   readonly #places = new Map<number, Place>();
   readonly #snooping: ArpSnooping | undefined;
+  readonly #groups: MldSnooping | undefined;
   readonly #mostFlooded: number;
 
-  /** Frames sent to one port, and to all but the one they came from, or to those whom ARP can concern. */
+  /** Frames sent to one port, and to all but the one they came from, or to those whom it can concern. */
   forwarded = 0;
   flooded = 0;
 
   /**
    * @param store lends the pages for the copies of a flooded frame
-   * @param mostFlooded with more ports or known addresses than that, ARP's broadcasts go to those only whom they can
-   * concern
+   * @param mostFlooded with more ports or known addresses than that, ARP's broadcasts and what is sent to IPv6 groups
+   * go to those only whom they can concern
    */
   constructor(name: string, clock: Clock, store: FrameStore, mostFlooded = Infinity) {
     this.name = name;
@@ -36,6 +38,7 @@ export class Switch {
     this.#store = store;
     this.#mostFlooded = mostFlooded;
     this.#snooping = mostFlooded === Infinity ? undefined : new ArpSnooping();
+    this.#groups = mostFlooded === Infinity ? undefined : new MldSnooping();
   }
 
   /** How many addresses it knows. */
@@ -76,7 +79,7 @@ export class Switch {
     }
     this.flooded++;
     const ports = this.#ports;
-    const learned = isGroup ? this.#snooping?.recipients(bytes, offset, length, from) : undefined;
+    const learned = isGroup ? this.#whom(bytes, offset, length, from) : undefined;
     // Hosts behind other switches count as well.
     const concerned = Math.max(ports.length, this.#places.size) > this.#mostFlooded ? learned : undefined;
     // One page for all receivers. One may write into what it is lent, and the others are to get what was sent.
@@ -98,6 +101,13 @@ export class Switch {
       channel.pass(copy, headroom, length, frame);
     }
     if (copy !== undefined) this.#store.release(copy);
+  }
+
+  /** Those whom a frame to a group concerns; undefined: all. */
+  #whom(bytes: Uint8Array, offset: number, length: number, from: SwitchPort): ReadonlySet<SwitchPort> | undefined {
+    return (
+      this.#snooping?.recipients(bytes, offset, length, from) ?? this.#groups?.recipients(bytes, offset, length, from)
+    );
   }
 
   #learn(port: SwitchPort, address: number, now: number): void {

@@ -7,12 +7,22 @@ export interface NamedHost {
   readonly addresses: readonly IpAddress[];
 }
 
+/** Which of a host's addresses to try first. */
+export type Order = (addresses: readonly IpAddress[]) => readonly IpAddress[];
+
 /** Resolves the names of a world's hosts, now and later. */
 export class WorldNames implements Resolver {
   readonly #find: (name: string) => NamedHost | undefined;
+  readonly #order: Order;
 
-  constructor(find: (name: string) => NamedHost | undefined) {
+  constructor(find: (name: string) => NamedHost | undefined, order: Order = (addresses) => addresses) {
     this.#find = find;
+    this.#order = order;
+  }
+
+  /** The same names for one host, which has an order of its own (RFC 6724). */
+  ordered(order: Order): WorldNames {
+    return new WorldNames(this.#find, order);
   }
 
   resolve(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<readonly IpAddress[]> {
@@ -26,6 +36,6 @@ export class WorldNames implements Resolver {
       const why = addresses === undefined ? "no host of the simulation has that name" : "it has no address yet";
       return Promise.reject(new ResolveError("not-found", name, `"${name}" does not resolve: ${why}`));
     }
-    return Promise.resolve(addresses);
+    return Promise.resolve(this.#order(addresses));
   }
 }

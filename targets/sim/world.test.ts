@@ -135,8 +135,8 @@ describe("hosts", () => {
     world.host("a");
     const b = world.host("b", { ipv4: "10.9.0.1/24" });
     b.run(async () => {
-      expect(String(await b.resolver.resolve("a"))).toBe("10.0.0.1");
-      expect(String(await b.resolver.resolve("b"))).toBe("10.9.0.1");
+      expect(String(await b.resolver.resolve("a"))).toBe("fd00::1,10.0.0.1");
+      expect(String(await b.resolver.resolve("b"))).toBe("10.9.0.1,fd00::2");
       expect(String(await b.resolver.resolve("192.0.2.7"))).toBe("192.0.2.7");
       await expect(b.resolver.resolve("c")).rejects.toMatchObject({ kind: "not-found", host: "c" });
       await expect(b.resolver.resolve("a", { signal: AbortSignal.abort() })).rejects.toMatchObject({ kind: "aborted" });

@@ -11,6 +11,7 @@ import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
 import { FaultSchedule, type FaultOptions, type FaultWorld } from "./faults.ts";
 import { FrameStore } from "./frame-store.ts";
+import { Grace } from "./grace.ts";
 import { Host, HostCrashedError, type HostOptions } from "./host.ts";
 import type { HostInterface } from "./host-stack.ts";
 import { ImageRun } from "./image-run.ts";
@@ -37,6 +38,8 @@ export interface WorldOptions {
   readonly plan?: ImagePlan;
   /** Texts of run-time keys for every image. */
   readonly keys?: Readonly<Record<string, string>>;
+  /** Whether hosts have IPv6 that are not told otherwise. Default `on`. */
+  readonly ipv6?: "on" | "off";
   /** The decisions of an earlier run, to be taken again: see `parseChoices`. Default: they follow from the seed. */
   readonly choices?: ReadonlyMap<string, number>;
   /** Whether ambient time and randomness are virtual while it runs: see `installAmbient`. Default true. */
@@ -96,11 +99,6 @@ interface Task {
 
 type End = RunSummary["end"] | "time-limit" | "event-limit" | "failed";
 
-/** Turns of the real event loop, once nothing is left to happen, before a run is said to be over; and real milliseconds. */
-const mostGraceTurns = 50;
-const longestGrace = 150;
-/** Taken before a simulation replaces the global one. */
-const realNow = performance.now.bind(performance);
 /** Milliseconds that closing may take. */
 const closingLimit = 600_000;
 const defaultEventLimit = 100_000_000;
@@ -114,6 +112,7 @@ export class World {
   /** Timers on the world's own time. */
   readonly timers: Timers;
   readonly resolver: Resolver;
+  readonly #names: WorldNames;
   readonly #options: WorldOptions;
   readonly #clock: VirtualClock;
   readonly #scheduler: Scheduler;
@@ -159,7 +158,8 @@ export class World {
     this.#events.add(this.#hash);
     const store = new FrameStore();
     this.#engine = { timers: this.#scheduler, store, events: this.#events, flights: [], clock: this.#clock };
-    this.resolver = new WorldNames((name) => this.#hosts.get(name.toLowerCase()));
+    this.#names = new WorldNames((name) => this.#hosts.get(name.toLowerCase()));
+    this.resolver = this.#names;
     completeLinkSettings(options.link ?? {});
   }
 
@@ -472,8 +472,7 @@ export class World {
     const scheduler = this.#scheduler;
     const clock = this.#clock;
     let end: End = "idle";
-    let graceTurns = 0;
-    let graceEnd = 0;
+    const grace = new Grace();
     const step = (): Step => {
       this.#lookAtInvariants();
       if (this.#failure !== undefined) {
@@ -493,13 +492,11 @@ export class World {
       }
       const next = scheduler.nextDeadline();
       if (next === Infinity || scheduler.pending === this.#background) {
-        // Somebody may wait for work outside that nobody told us of: a file, say.
-        if (graceTurns === 0) graceEnd = realNow() + longestGrace;
-        if (this.#tasks.size > 0 && (++graceTurns <= mostGraceTurns || realNow() < graceEnd)) return "fresh";
+        if (this.#tasks.size > 0 && !grace.isOver()) return "fresh";
         end = "idle";
         return "end";
       }
-      graceTurns = 0;
+      grace.reset();
       if (next > until) {
         if (until > clock.now()) clock.advanceTo(until);
         end = "until";
@@ -551,7 +548,8 @@ export class World {
     if (this.#hosts.has(name.toLowerCase())) throw new RangeError(`there is a host "${name}" already`);
     const hostWorld = {
       timers: this.#scheduler,
-      resolver: this.resolver,
+      names: this.#names,
+      ipv6: this.#options.ipv6 ?? "on",
       report: (host: string, error: unknown) => this.#report(host, error),
       note: (host: string, text: string) => this.#events.note(host, text),
       adopted: (owner: Host, stack: Stack) => this.#audit?.watch(owner, stack),

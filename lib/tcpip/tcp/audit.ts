@@ -2,11 +2,19 @@ import { Connection } from "./connection.ts";
 import type { TcpLimits } from "./context.ts";
 import type { Demux } from "./demux.ts";
 import { add, distance, isAfter, isBefore } from "./sequence.ts";
-import type { TcpStatistics } from "./statistics.ts";
 import * as states from "./state.ts";
 
 /** The largest window there can be (RFC 7323 §2.3). */
 const largestWindow = 65_535 * 2 ** 14;
+
+/** How full the tables of a TCP are: what {@link TcpAudit} is told. One object is filled again and again. */
+export class TableSizes {
+  /** Connections, half-open ones and those in TIME-WAIT included. */
+  all = 0;
+  halfOpen = 0;
+  timeWait = 0;
+  bufferBytes = 0;
+}
 
 /** Looks for what must never be, some connections at a time. For simulations and tests: between two events only. */
 export class TcpAudit {
@@ -20,9 +28,9 @@ export class TcpAudit {
   }
 
   /** @returns what is wrong with one of the next `count` connections, or with the tables. */
-  look(count: number, limits: TcpLimits, statistics: () => TcpStatistics): string | undefined {
+  look(count: number, limits: TcpLimits, sizes: TableSizes): string | undefined {
     if (this.#next >= this.#list.length) {
-      const problem = auditTables(limits, statistics());
+      const problem = auditTables(limits, sizes);
       if (problem !== undefined) return problem;
       this.#list = [];
       for (const entry of this.#demux.entries()) if (entry instanceof Connection) this.#list.push(entry);
@@ -41,10 +49,9 @@ export class TcpAudit {
   }
 }
 
-function auditTables(limits: TcpLimits, statistics: TcpStatistics): string | undefined {
-  const { connections, halfOpen, timeWait, bufferBytes } = statistics;
-  const all = connections + halfOpen + timeWait;
-  if (connections < 0 || all > limits.maxConnections) return `${all} connections of ${limits.maxConnections}`;
+function auditTables(limits: TcpLimits, sizes: TableSizes): string | undefined {
+  const { all, halfOpen, timeWait, bufferBytes } = sizes;
+  if (all < halfOpen + timeWait || all > limits.maxConnections) return `${all} connections of ${limits.maxConnections}`;
   if (halfOpen < 0 || halfOpen > limits.maxHalfOpen) return `${halfOpen} half-open of ${limits.maxHalfOpen}`;
   if (timeWait < 0 || timeWait > limits.maxTimeWait) return `${timeWait} in TIME-WAIT of ${limits.maxTimeWait}`;
   if (bufferBytes < 0) return `buffers of ${bufferBytes} bytes`;

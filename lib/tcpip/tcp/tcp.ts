@@ -8,7 +8,7 @@ import type { Random } from "@tesserae/device/random";
 import type { Tcp, TcpListener } from "@tesserae/device/tcp";
 import { checksum } from "@tesserae/wire/checksum";
 import { readInt32 } from "@tesserae/wire/field";
-import { TcpAudit } from "./audit.ts";
+import { TableSizes, TcpAudit } from "./audit.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { ResponseLimiter } from "./challenge-ack.ts";
 import { Connection } from "./connection.ts";
@@ -110,6 +110,7 @@ class OwnTcp implements TcpHost, TcpContext {
   readonly #flushLater: () => void;
   #isClosed = false;
   #audit: TcpAudit | undefined = undefined;
+  readonly #sizes = new TableSizes();
 
   constructor(needs: TcpNeeds) {
     this.ip = needs.ip;
@@ -235,7 +236,12 @@ class OwnTcp implements TcpHost, TcpContext {
   audit(count: number): string | undefined {
     if (this.#pending.length > 0) return "a connection was not flushed";
     this.#audit ??= new TcpAudit(this.#demux);
-    return this.#audit.look(count, this.limits, () => this.statistics);
+    const sizes = this.#sizes;
+    sizes.all = this.#demux.size;
+    sizes.halfOpen = this.#passive.halfOpen.size;
+    sizes.timeWait = this.#timeWait.size;
+    sizes.bufferBytes = this.pool.used;
+    return this.#audit.look(count, this.limits, sizes);
   }
 
   // ---- what a connection asks for

@@ -1,3 +1,4 @@
+import type { IpAddress } from "@tesserae/device/address";
 import { FlowError } from "@tesserae/device/flow";
 import { HostCrashedError, type Host } from "@tesserae/sim/host";
 import type { World } from "@tesserae/sim/world";
@@ -30,7 +31,11 @@ export async function scenario(world: World): Promise<void> {
     const others = hosts.filter((host) => host !== client);
     const server = choices.pick(`${name}.to`, others);
     const at = choices.integer(`${name}.at`, 0, until);
-    running.push(connection(world, client, server, at, drawExchange(choices, name)));
+    const has6 = client.ipv6 !== undefined && server.ipv6 !== undefined;
+    const to =
+      choices.pick(`${name}.family`, has6 ? ([4, 6] as const) : ([4] as const)) === 6 ? server.ipv6 : server.ipv4;
+    if (to === undefined) throw new TypeError("every host has an address");
+    running.push(connection(world, client, to.address, at, drawExchange(choices, name)));
   }
   for (const each of running) await each;
   await faults.over;
@@ -68,7 +73,7 @@ function serve(world: World): (host: Host) => Promise<void> {
   };
 }
 
-async function connection(world: World, client: Host, server: Host, at: number, what: Exchange): Promise<void> {
+async function connection(world: World, client: Host, to: IpAddress, at: number, what: Exchange): Promise<void> {
   await sleep(world.timers, at);
   const { up } = client;
   if (!up) {
@@ -78,10 +83,8 @@ async function connection(world: World, client: Host, server: Host, at: number, 
   world.count("connections");
   try {
     await client.run(async ({ stack, timers }) => {
-      const address = server.ipv4?.address;
-      if (address === undefined) throw new TypeError("every host has an address");
       try {
-        await exchange(stack.tcp, timers, address, what, () => world.count("established"));
+        await exchange(stack.tcp, timers, to, what, () => world.count("established"));
         world.count("good");
       } catch (error) {
         if (!(error instanceof FlowError)) throw error;
