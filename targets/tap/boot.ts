@@ -10,9 +10,11 @@ import { createRandom } from "@tesserae/node/random";
 import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
 import { createTimers } from "@tesserae/node/timers";
 import { readFlags, type TapDevice, tapFlags, type TapFlags } from "./flags.ts";
-import { UnsupportedError } from "./libc.ts";
+import { loadLibc, UnsupportedError } from "./libc.ts";
 import { createTap } from "./netif.ts";
+import { RingNetif } from "./ring-netif.ts";
 import { TapError } from "./tun.ts";
+import { createXdp } from "./xdp/netif.ts";
 
 /**
  * Runs an image on our own stack over a Linux tap device. See {@link tapFlags} for its flags, and `runProcess` for
@@ -31,7 +33,9 @@ async function open(plan: ImagePlan, flags: TapFlags): Promise<OpenTarget> {
   const random = createRandom();
   const wanted = plan.devices.filter((device) => device.base === true && device.kind === "netif").length;
   if (wanted > flags.devices.length) {
-    throw new StartError(`this image has ${wanted} interfaces: give --tap as many devices, with commas between them`);
+    throw new StartError(
+      `this image has ${wanted} interfaces: give --tap or --xdp as many devices, with commas between them`,
+    );
   }
   const netifs: Netif[] = [];
   const closeAll = async (): Promise<void> => {
@@ -83,17 +87,20 @@ function openCapture(path: string): CaptureFile {
 }
 
 async function openDevice(
-  { name, hostAddress }: TapDevice,
+  { kind, name, hostAddress }: TapDevice,
   { devices, mtu, pcap, faults, trace }: TapFlags,
 ): Promise<Netif> {
   try {
-    return await createTap({
+    const { notice } = await loadLibc();
+    if (kind === "xdp") return tell(await createXdp({ name }), notice);
+    const netif = await createTap({
       name,
       // A frame that is shown, or damaged, is to be as on a wire; so is one that goes on to another device.
       offload: pcap === undefined && faults === undefined && !trace && devices.length === 1,
       ...(mtu === undefined ? {} : { mtu }),
       ...(hostAddress === undefined ? {} : { hostAddress }),
     });
+    return tell(netif, notice);
   } catch (error) {
     // These say all in words: what is wrong and what would help.
     if (error instanceof TapError || error instanceof UnsupportedError || error instanceof RangeError) {
@@ -101,4 +108,11 @@ async function openDevice(
     }
     throw error;
   }
+}
+
+/** One line that says how frames come and go, and why not faster. */
+function tell(netif: Netif, notice: string | undefined): Netif {
+  const how = netif instanceof RingNetif ? netif.how : "frames one by one";
+  process.stderr.write(`${netif.name}: ${how}${notice === undefined ? "" : `; ${notice}`}\n`);
+  return netif;
 }

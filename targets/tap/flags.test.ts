@@ -38,6 +38,13 @@ describe("the kernel's address", () => {
   });
 });
 
+test("--xdp takes interfaces over, beside tap devices where those are named, too", () => {
+  const kinds = (flags: Record<string, string>): string[] =>
+    readFlags(flags, [key], {}).devices.map(({ kind, name }) => `${kind} ${name}`);
+  expect(kinds({ xdp: "eth1, eth2" })).toEqual(["xdp eth1", "xdp eth2"]);
+  expect(kinds({ xdp: "eth1", tap: "t7" })).toEqual(["tap t7", "xdp eth1"]);
+});
+
 describe("the stack's address", () => {
   test("is left to its key when no flag says more", () => {
     expect(readFlags({}, [key], {}).ipv4).toBeUndefined();
@@ -48,7 +55,7 @@ describe("the stack's address", () => {
     expect(readFlags({ gateway: "10.1.0.9" }, [key], { ipv4: "10.1.0.2/24" }).ipv4).toBe("10.1.0.2/24 via 10.1.0.9");
     expect(readFlags({ dhcp: "" }, [key], {})).toMatchObject({
       ipv4: "dhcp",
-      devices: [{ name: "tap0", hostAddress: undefined }],
+      devices: [{ kind: "tap", name: "tap0", hostAddress: undefined }],
     });
   });
 });
@@ -63,6 +70,8 @@ test("faults are shares and durations", () => {
 test.each([
   [{ tap: "a/b" }, '--tap: "a/b" is no interface name'],
   [{ tap: "a,a" }, '--tap: "a,a" has one device twice'],
+  [{ xdp: "a/b" }, '--xdp: "a/b" is no interface name'],
+  [{ xdp: "a,b", tap: "b" }, '--xdp: "b" is a tap device here'],
   [{ "host-address": "10.0.0.1/24,10.0.1.1/24" }, "--host-address: more addresses than tap devices"],
   [{ mtu: "100" }, '--mtu: "100" is not an integer from 576 to 65521'],
   [{ mtu: "1e9x" }, "--mtu"],

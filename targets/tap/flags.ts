@@ -14,6 +14,11 @@ export const tapFlags: readonly FlagPlan[] = [
     doc: "tap device to run on (default tap0), or several with commas between them; made when that is allowed",
   },
   {
+    name: "xdp",
+    value: "NAME",
+    doc: "interface to take over from the kernel (AF_XDP; needs root) instead of a tap device, or several",
+  },
+  {
     name: "host-address",
     value: "PREFIX",
     doc: "the kernel's address on it, unless it has one (default: our gateway); of several devices, several",
@@ -31,8 +36,9 @@ export const tapFlags: readonly FlagPlan[] = [
   { name: "jitter", value: "DURATION", doc: "delay by up to this much more" },
 ];
 
-/** One tap device. */
+/** One device: a tap device, or an interface that is taken over. */
 export interface TapDevice {
+  readonly kind: "tap" | "xdp";
   readonly name: string;
   readonly hostAddress: Prefix | undefined;
 }
@@ -62,9 +68,10 @@ export function readFlags(
   keys: readonly KeyPlan[],
   given: Readonly<Record<string, string>>,
 ): TapFlags {
-  const names = (flags["tap"] ?? "tap0").split(",").map((name) => name.trim());
-  for (const name of names) read("tap", () => checkInterfaceName(name));
-  if (new Set(names).size < names.length) throw new StartError(`--tap: "${names.join(",")}" has one device twice`);
+  const taken = flags["xdp"] === undefined ? [] : readNames("xdp", flags["xdp"]);
+  const names = flags["tap"] === undefined && taken.length > 0 ? [] : readNames("tap", flags["tap"] ?? "tap0");
+  const both = names.find((name) => taken.includes(name));
+  if (both !== undefined) throw new StartError(`--xdp: "${both}" is a tap device here`);
   const mtu = flags["mtu"] === undefined ? undefined : Number(flags["mtu"]);
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 576 && mtu <= 65_521)) {
     throw new StartError(`--mtu: "${flags["mtu"] ?? ""}" is not an integer from 576 to 65521`);
@@ -77,11 +84,17 @@ export function readFlags(
   }
   const hostTexts = flags["host-address"]?.split(",") ?? [];
   if (hostTexts.length > names.length) throw new StartError("--host-address: more addresses than tap devices");
-  const devices = names.map((name, index) => {
+  const taps = names.map((name, index): TapDevice => {
     const text = hostTexts[index]?.trim();
-    if (text !== undefined && text !== "") return { name, hostAddress: read("host-address", () => prefix4(text)) };
-    return { name, hostAddress: index === 0 ? kernelSide(ipv4 ?? before) : undefined };
+    const hostAddress =
+      text !== undefined && text !== ""
+        ? read("host-address", () => prefix4(text))
+        : index === 0
+          ? kernelSide(ipv4 ?? before)
+          : undefined;
+    return { kind: "tap", name, hostAddress };
   });
+  const devices = [...taps, ...taken.map((name): TapDevice => ({ kind: "xdp", name, hostAddress: undefined }))];
   return {
     devices,
     mtu,
@@ -90,6 +103,13 @@ export function readFlags(
     trace: "trace" in flags,
     faults: readFaults(flags),
   };
+}
+
+function readNames(flag: string, text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names) read(flag, () => checkInterfaceName(name));
+  if (new Set(names).size < names.length) throw new StartError(`--${flag}: "${names.join(",")}" has one device twice`);
+  return names;
 }
 
 /** The kernel's address that suits ours: our router, when it is on the link, else the first one free. */

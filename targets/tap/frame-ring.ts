@@ -40,6 +40,9 @@ export interface FrameRing {
    */
   receive(handler: FrameHandler | undefined, most: number): number;
 
+  /** After a wake-up without a frame: 0, or −errno when the device has failed. */
+  fault(): number;
+
   /** A page to build a frame in, unless all are out. @param long for a frame that the device is to cut */
   take(long: boolean): Page | undefined;
 

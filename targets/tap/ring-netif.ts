@@ -138,7 +138,8 @@ export class RingNetif implements Netif {
     const ring = this.#ring;
     for (let left = batch; left > 0 && !this.#isClosed();) {
       const count = ring.receive(this.#handler, left);
-      if (count <= 0) return left === batch ? count : 0;
+      // What failed after a frame fails again at the next wake-up.
+      if (count <= 0) return left < batch ? 0 : count === 0 ? ring.fault() : count;
       left -= count;
       if (!this.#isClosed()) ring.flush();
     }

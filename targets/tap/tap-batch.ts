@@ -80,6 +80,10 @@ export class TapBatch implements FrameRing {
     return count;
   }
 
+  fault(): number {
+    return 0;
+  }
+
   take(long: boolean): Page | undefined {
     return this.#out.take(long);
   }

@@ -18,6 +18,11 @@ const SIOCSIFNETMASK = 0x891c;
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const SIOCGIFHWADDR = 0x8927;
+const SIOCGIFINDEX = 0x8933;
+const SIOCETHTOOL = 0x8946;
+// <linux/ethtool.h>
+const ETHTOOL_GDRVINFO = 3;
+const ETHTOOL_GCHANNELS = 0x3c;
 const IFF_UP = 1;
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
@@ -125,6 +130,36 @@ export class InterfaceControl {
     const mac = MacAddress.read(request, 18);
     const hasAddress = this.#calls.ioctl(this.#socket, SIOCGIFADDR, request) >= 0;
     return { up, mtu, mac, address: hasAddress ? IpAddress.v4(request.readInt32BE(20)) : undefined };
+  }
+
+  /** The number of an interface. @throws TapError */
+  index(name: string): number {
+    const request = interfaceRequest(name);
+    this.#call(SIOCGIFINDEX, request, `finding "${name}"`);
+    return request.readInt32LE(16);
+  }
+
+  /** The name of its driver: `veth`. Empty where it has none. */
+  driver(name: string): string {
+    // struct ethtool_drvinfo: the command, then the name in 32 bytes.
+    const information = this.#ethtool(name, ETHTOOL_GDRVINFO, 196);
+    return information?.toString("latin1", 4, 36).replace(/\0.*/s, "") ?? "";
+  }
+
+  /** How many receive queues it has in use. */
+  queues(name: string): number {
+    // struct ethtool_channels: the command, four maxima, then how many of each kind there are.
+    const channels = this.#ethtool(name, ETHTOOL_GCHANNELS, 36);
+    return Math.max(1, channels === undefined ? 1 : channels.readUInt32LE(20) + channels.readUInt32LE(32));
+  }
+
+  #ethtool(name: string, command: number, length: number): Buffer | undefined {
+    const { bytes, address } = this.#calls.memory(length);
+    const answer = Buffer.from(bytes.buffer, bytes.byteOffset, length);
+    answer.writeUInt32LE(command, 0);
+    const request = interfaceRequest(name);
+    request.writeBigUInt64LE(BigInt(address), 16);
+    return this.#calls.ioctl(this.#socket, SIOCETHTOOL, request) < 0 ? undefined : answer;
   }
 
   /** @throws TapError */

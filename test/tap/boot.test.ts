@@ -83,7 +83,7 @@ describe.skipIf(reason !== undefined)(`an image on a tap device${reason === unde
     await running.says("listening on 10.2.0.2");
     expect(await curl("http://10.2.0.2/")).toBe(body);
     await stopped(running);
-    expect(running.stderr).toBe("");
+    expect(running.stderr).toMatch(/^tap0: [^\n]+\n$/);
     expect(namespace.attempt("ip", ["link", "show", "dev", "tap0"]).status).not.toBe(0);
   });
 
@@ -112,8 +112,43 @@ describe.skipIf(reason !== undefined)(`an image on a tap device${reason === unde
     await running.says("listening on 10.2.0.2");
     expect(await curl("http://10.2.0.2/")).toBe(body);
     await stopped(running);
-    expect(running.stderr).toBe("");
+    expect(running.stderr).toMatch(/^tap0: [^\n]+\n$/);
     namespace.ip("link show dev tap0");
+  });
+
+  test("without a compiler it goes through koffi, and says so", async () => {
+    const running = run();
+    await running.says("listening on 10.2.0.2");
+    await stopped(running);
+    expect(running.stderr).not.toContain("koffi");
+    const slower = new Running([
+      ...["ip", "netns", "exec", namespace.name, "env", "CC=/nonexistent", `XDG_CACHE_HOME=${image.file}.cache`],
+      ...[process.execPath, image.file],
+    ]);
+    started.push(slower);
+    await slower.says("listening on 10.2.0.2");
+    expect(await curl("http://10.2.0.2/")).toBe(body);
+    await stopped(slower);
+    expect(slower.stderr).toMatch(/^tap0: .*koffi, which is slower: .*no C compiler "\/nonexistent"/);
+  });
+
+  test("takes an interface over from the kernel, and without the privilege says what it needs", async () => {
+    const kernel = Namespace.create();
+    try {
+      namespace.ip(`link add name eth7 type veth peer name eth7 netns ${kernel.name}`);
+      kernel.ip("address add 10.2.0.1/24 dev eth7");
+      kernel.ip("link set dev eth7 up");
+      const running = run("--xdp", "eth7");
+      await running.says("listening on 10.2.0.2");
+      expect(await kernel.succeeds("curl", ["-sS", "-m", "20", "http://10.2.0.2/"])).toBe(body);
+      await stopped(running);
+      expect(running.stderr).toBe("eth7: AF_XDP, copied by the kernel\n");
+      const refused = runUnprivileged("--xdp", "eth7");
+      expect(await refused.ended()).toBe(1);
+      expect(refused.stderr).toMatch(/operation not permitted.*\nAF_XDP needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF/);
+    } finally {
+      kernel.destroy();
+    }
   });
 
   test("without the privilege to make a device it prints the commands that would", async () => {

@@ -58,6 +58,7 @@ export const targets: readonly Target[] = [
     external: ["koffi"],
     flags: {
       tap: "NAME",
+      xdp: "NAME",
       "host-address": "PREFIX",
       mtu: "BYTES",
       gateway: "ADDRESS",

@@ -5,11 +5,11 @@ import type { Addon } from "./addon.ts";
 const isX64 = process.arch === "x64";
 const numbers = isX64
   ? {
-      ...{ read: 0, write: 1, ioctl: 16, sendto: 44, recvfrom: 45, socket: 41, bind: 49, getsockname: 51 },
+      ...{ read: 0, write: 1, mmap: 9, ioctl: 16, sendto: 44, recvfrom: 45, socket: 41, bind: 49, getsockname: 51 },
       ...{ setsockopt: 54, getsockopt: 55, recvmmsg: 299, sendmmsg: 307, setns: 308, bpf: 321 },
     }
   : {
-      ...{ read: 63, write: 64, ioctl: 29, sendto: 206, recvfrom: 207, socket: 198, bind: 200 },
+      ...{ read: 63, write: 64, mmap: 222, ioctl: 29, sendto: 206, recvfrom: 207, socket: 198, bind: 200 },
       ...{ getsockname: 204, setsockopt: 208, getsockopt: 209, recvmmsg: 243, sendmmsg: 269, setns: 268, bpf: 280 },
     };
 const ioUringSetup = 425;
@@ -48,6 +48,15 @@ export class SystemCalls {
   addressOf(bytes: Uint8Array): number {
     // as: whatever is shared between threads is no ArrayBuffer, and none of it comes here.
     return this.native.addressOf(bytes.buffer as ArrayBuffer) + bytes.byteOffset;
+  }
+
+  /**
+   * Puts fresh pages in place of memory of the kernel's that `native.map` gave: a mapping keeps its descriptor's device
+   * open until the buffer is collected. Whoever still has the buffer reads zeros.
+   */
+  forget(mapped: ArrayBuffer): void {
+    const address = this.native.addressOf(mapped);
+    this.native.call(numbers.mmap, address, mapped.byteLength, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_FIXED, -1, 0);
   }
 
   read(fd: number, address: number, length: number): number {
@@ -144,6 +153,8 @@ export class SystemCalls {
 }
 
 const MSG_DONTWAIT = 0x40;
+const PROT_READ_WRITE = 3;
+const MAP_PRIVATE_ANONYMOUS_FIXED = 0x32;
 
 /** `EPERM`. @param errno positive or, as the calls give it, negative */
 export function errnoName(errno: number): string {
