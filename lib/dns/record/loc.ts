@@ -1,6 +1,7 @@
 import type { RecordParser } from "../record-parser.ts";
 import type { RecordWriter } from "../record-writer.ts";
 import { FieldKind, RecordFormat } from "./format.ts";
+import { printGeneric } from "./generic.ts";
 import type { RecordScanner } from "./scanner.ts";
 
 /** RFC 1876 §2. */
@@ -59,7 +60,12 @@ class LocationField extends FieldKind<Location> {
   }
 
   print(parser: RecordParser): string {
+    const at = parser.at;
     const each = this.read(parser, "");
+    parser.at = at;
+    const bytes = parser.bytes(16, "");
+    // Zero with a power of ten has no text of its own.
+    if (bytes.subarray(1, 4).some((size) => size > 0 && size < 10)) return printGeneric(bytes);
     const sizes = [each.size, each.horizontalPrecision, each.verticalPrecision];
     const angles = `${angleText(each.latitude, "N", "S")} ${angleText(each.longitude, "E", "W")}`;
     const altitude = `${each.altitude < 0 ? "-" : ""}${metres(Math.abs(each.altitude))}.${cents(each.altitude)}m`;

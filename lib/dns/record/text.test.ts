@@ -207,7 +207,7 @@ describe("text of record data", () => {
         }
         expect(again).toEqual({ ok: true, data });
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -243,7 +243,7 @@ describe("text of record data", () => {
           else expect(scanned.column).toBeGreaterThan(0);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 });
