@@ -43,8 +43,22 @@ zones.replace(
     ["*.wild.example.", 1, address("192.0.2.4")],
     ["a.b.c.example.", 1, address("192.0.2.5")],
     ["old.example.", 39, name("example.")],
+    ["inward.example.", 39, name("more.inward.example.")],
   ]),
 );
+// Zones of one shape, so that equal places in both are equal names.
+for (const apex of ["one.test.", "two.test."]) {
+  const target = apex === "one.test." ? "x.two.test." : "y.two.test.";
+  const y = apex === "one.test." ? name("x.two.test.") : address("192.0.2.6");
+  zones.replace(
+    zoneOf(apex, [
+      [apex, 6, soa(1)],
+      [apex, 2, name("ns.example.")],
+      [`x.${apex}`, 5, name(target)],
+      [`y.${apex}`, apex === "one.test." ? 5 : 1, y],
+    ]),
+  );
+}
 const server = createAuthoritative({ zones });
 
 function ask(qname: string, type: number, transport: Transport = "udp"): DnsMessage {
@@ -95,6 +109,27 @@ describe("answers (RFC 1034 §4.3.2)", () => {
       ...{ ...nothing, rcode: 0, aa: true },
       answers: ["old.example DNAME", "www.old.example CNAME", "www.example A"],
     });
+  });
+  it("does not follow the alias that was asked for (RFC 6672 §3.2)", () => {
+    expect(shown(ask("none.old.example", recordType.CNAME))).toEqual({
+      ...{ ...nothing, rcode: 0, aa: true },
+      answers: ["old.example DNAME", "none.old.example CNAME"],
+    });
+  });
+  it("takes NSEC beside an alias for what was asked (RFC 4035 §2.5)", () => {
+    expect(shown(ask("alias.example", 47))).toEqual({ ...nothing, rcode: 0, aa: true, authorities: ["example SOA"] });
+  });
+  it("gives a DNAME that renames again and again once", () => {
+    const { answers } = shown(ask("a.inward.example", recordType.A));
+    expect(answers.filter((each) => each === "inward.example DNAME")).toHaveLength(1);
+    expect(answers.filter((each) => each.endsWith("CNAME")).length).toBeGreaterThan(3);
+  });
+  it("follows aliases from zone to zone, whatever places the names have in each", () => {
+    const names = ask("y.one.test", recordType.A).answers.map((each) => each.name);
+    expect(names).toEqual(["y.one.test", "x.two.test", "y.two.test"]);
+    expect(ask("x.one.test", recordType.A).answers.map((each) => each.name)).toEqual([
+      ...["x.one.test", "x.two.test", "y.two.test"],
+    ]);
   });
   it("refers to who knows, with glue", () => {
     expect(shown(ask("x.sub.example", recordType.A))).toEqual({

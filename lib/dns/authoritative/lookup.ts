@@ -20,6 +20,11 @@ const mostTargets = 24;
 const done = 0;
 const follow = 1;
 
+/** What stands for having followed the node's DNAME, in the list of nodes visited. */
+function renamedBy(node: number): number {
+  return -2 - node;
+}
+
 /**
  * Finds what the zones say about a question and writes it into a response: RFC 1034 §4.3.2, with wildcards as in
  * RFC 4592, DNAME as in RFC 6672 and proofs as in RFC 4035 §3.1 and RFC 5155 §7.2. One object is used for ever.
@@ -45,6 +50,8 @@ export class Lookup {
   readonly #targetKey = new NameKey();
   readonly #name = new Uint8Array(256);
   readonly #visited = new Int32Array(longestChain + 1);
+  /** The zones of those nodes, forgotten after each query. */
+  readonly #visitedIn: (Zone | undefined)[] = new Array<Zone | undefined>(longestChain + 1).fill(undefined);
   readonly #sent = new Int32Array(mostTargets);
   /** The owner of what answers: where it is in the message, or −1 … */
   #owner = questionName;
@@ -65,11 +72,13 @@ export class Lookup {
     this.#reset();
     let key = query.name;
     this.#owner = questionName;
-    for (let hop = 0; ; hop++) {
+    let hop = 0;
+    for (; ; hop++) {
       const zone = this.#zone(zones, key, query.type, hop === 0);
       if (zone === undefined || this.#step(zone, key, query, response, hop, stream) === done) break;
       key = this.#chained;
     }
+    for (; hop >= 0; hop--) this.#visitedIn[hop] = undefined;
     if (!this.truncated) this.#authority(query, response);
     if (!this.truncated) this.#addresses(query, response);
   }
@@ -129,16 +138,14 @@ export class Lookup {
       return this.#rename(zone, top, topLabels, key, query, response, hop);
     }
     if (isExact) {
-      for (let index = 0; index < hop; index++) {
-        // The chain bites its tail.
-        if (this.#visited[index] === node) return done;
-      }
-      this.#visited[hop] = node;
+      // The chain bites its tail.
+      if (this.#passed(zone, node, hop)) return done;
+      this.#pass(zone, node, hop);
       return this.#answer(zone, node, key, labels, none, query, response, hop, stream);
     }
     const wildcard = names.wildcard(node);
     if (wildcard !== none && names.exists(wildcard)) {
-      this.#visited[hop] = none;
+      this.#pass(zone, none, hop);
       return this.#answer(zone, wildcard, key, labels, node, query, response, hop, stream);
     }
     this.rcode = rcode.nameError;
@@ -182,7 +189,8 @@ export class Lookup {
         this.#delegation = -1;
       }
       return done;
-    } else if (set.find(names.arena, block, type.CNAME) && set.count > 0) {
+    } else if (query.type !== type.NSEC && set.find(names.arena, block, type.CNAME) && set.count > 0) {
+      // NSEC may stand beside CNAME (RFC 4035 §2.5): whoever asks for it means this name.
       this.#own(response);
       this.#put(response, set, query.dnssecOk);
       if (encloser !== none && query.dnssecOk) this.#denial.noCloser(zone, key, labels);
@@ -229,9 +237,12 @@ export class Lookup {
     const { names } = zone;
     const set = this.#set;
     if (!set.find(names.arena, names.block(node), type.DNAME) || set.count === 0) return done;
-    this.#ownedBy(zone, names, node, labels, query, response, hop);
-    this.#put(response, set, query.dnssecOk);
-    if (this.truncated) return done;
+    // A chain may pass the same DNAME again; its record is in the response once (RFC 2181 §5).
+    if (!this.#passed(zone, renamedBy(node), hop)) {
+      this.#ownedBy(zone, names, node, labels, query, response, hop);
+      this.#put(response, set, query.dnssecOk);
+      if (this.truncated) return done;
+    }
     // What is below the DNAME's owner goes in front of its target.
     const name = this.#name;
     const from = i32At(key.ends, labels);
@@ -248,10 +259,24 @@ export class Lookup {
     const written = response.alias(set.ttl, name, 0);
     this.#count(response, written < 0 ? -1 : 1);
     if (written < 0 || written >= pointerReach || hop + 1 >= longestChain) return done;
-    this.#visited[hop] = none;
+    // The record made is what was asked for (RFC 6672 §3.2, step 3a of RFC 1034's algorithm).
+    if (query.type === type.CNAME || query.type === type.ANY) return done;
+    this.#pass(zone, renamedBy(node), hop);
     this.#chained.read(name, 0, front + targetLength);
     this.#owner = written;
     return follow;
+  }
+
+  #pass(zone: Zone, node: number, hop: number): void {
+    this.#visited[hop] = node;
+    this.#visitedIn[hop] = zone;
+  }
+
+  #passed(zone: Zone, node: number, hop: number): boolean {
+    for (let index = 0; index < hop; index++) {
+      if (this.#visited[index] === node && this.#visitedIn[index] === zone) return true;
+    }
+    return false;
   }
 
   #own(response: Response): void {

@@ -4,7 +4,7 @@
 /** The aspects in which answers are compared, in this order. */
 export const aspects = [
   ...["answered", "rcode", "opcode", "aa", "tc", "rd", "ra", "ad", "cd", "question"],
-  ...["edns", "answer", "authority", "additional"],
+  ...["edns", "nsid", "cookie", "ede", "options", "answer", "authority", "additional"],
 ] as const;
 export type Aspect = (typeof aspects)[number];
 
@@ -13,7 +13,7 @@ export type Seen = Readonly<Record<Aspect, string>>;
 
 export const nothing: Seen = Object.freeze({
   ...{ answered: "no", rcode: "", opcode: "", aa: "", tc: "", rd: "", ra: "", ad: "", cd: "", question: "" },
-  ...{ edns: "", answer: "", authority: "", additional: "" },
+  ...{ edns: "", nsid: "", cookie: "", ede: "", options: "", answer: "", authority: "", additional: "" },
 });
 
 class Malformed extends Error {}
@@ -43,6 +43,7 @@ function read(message: Buffer): Seen {
   if (at > message.length) throw new Malformed("the question ends behind the message");
   const question = message.toString("hex", 12, at);
   let edns = "none";
+  let options = noOptions;
   let extended = 0;
   const section = (start: number, count: number): Section => {
     const found: Section = { records: [], next: start };
@@ -56,7 +57,8 @@ function read(message: Buffer): Seen {
       if (type === 41) {
         extended = message[owner.next + 4]!;
         const optDo = (message[owner.next + 6]! & 0x80) !== 0 ? " do" : "";
-        edns = `version ${message[owner.next + 5]}${optDo}${options(message.subarray(data, end))}`;
+        edns = `version ${message[owner.next + 5]}${optDo}`;
+        options = readOptions(message.subarray(data, end));
         continue;
       }
       const rdata = canonicalData(message, type, data, end);
@@ -79,29 +81,38 @@ function read(message: Buffer): Seen {
       opcode: String((flags >>> 11) & 15),
       question,
     },
-    ...{ aa: bit(10), tc: bit(9), rd: bit(8), ra: bit(7), ad: bit(5), cd: bit(4), edns },
+    ...{ aa: bit(10), tc: bit(9), rd: bit(8), ra: bit(7), ad: bit(5), cd: bit(4), edns, ...options },
     answer: answer.records.join("\n"),
     authority: authority.records.join("\n"),
     additional: additional.records.join("\n"),
   };
 }
 
-/** Which options there are. Cookies and padding are each server's own; of errors only the code is compared. */
-function options(bytes: Buffer): string {
-  const found: string[] = [];
+interface Options {
+  readonly nsid: string;
+  readonly cookie: string;
+  readonly ede: string;
+  /** The others' codes. */
+  readonly options: string;
+}
+
+const noOptions: Options = { nsid: "no", cookie: "no", ede: "", options: "" };
+
+/** Which options there are. What is in cookies and identities is each server's own; of errors only the code is compared. */
+function readOptions(bytes: Buffer): Options {
+  let found = noOptions;
   for (let at = 0; at < bytes.length;) {
     const code = bytes.readUInt16BE(at);
     const length = bytes.readUInt16BE(at + 2);
     const value = bytes.subarray(at + 4, at + 4 + length);
     if (value.length < length) throw new Malformed("an option ends behind its record");
-    if (code === 15) found.push(`ede ${value.readUInt16BE(0)}`);
-    else found.push(`option ${code}`);
+    if (code === 3) found = { ...found, nsid: "yes" };
+    else if (code === 10) found = { ...found, cookie: `of ${length} octets` };
+    else if (code === 15) found = { ...found, ede: `${found.ede} ${value.readUInt16BE(0)}` };
+    else found = { ...found, options: `${found.options} ${code}` };
     at += 4 + length;
   }
-  return found
-    .sort()
-    .map((each) => `, ${each}`)
-    .join("");
+  return found;
 }
 
 function nameAt(message: Buffer, start: number): { name: string; next: number } {
@@ -167,7 +178,11 @@ export function differences(one: Seen, other: Seen): Aspect[] {
   const differ = (aspect: Aspect): boolean => one[aspect] !== other[aspect];
   if (differ("answered")) return ["answered"];
   // Sections of answers with different codes, or cut short, need not agree.
-  const incomparable = differ("rcode") || one.tc === "1" || other.tc === "1";
-  const left = incomparable ? new Set<Aspect>(["answer", "authority", "additional", "edns", "aa"]) : new Set<Aspect>();
+  const sections: readonly Aspect[] = ["answer", "authority", "additional"];
+  const left = new Set<Aspect>(one.tc === "1" || other.tc === "1" ? sections : []);
+  // How an error is told is compared among equal errors.
+  if (differ("rcode")) {
+    for (const each of [...sections, "aa", "tc", "edns", "nsid", "cookie", "ede", "options"] as const) left.add(each);
+  }
   return aspects.filter((aspect) => !left.has(aspect) && differ(aspect));
 }

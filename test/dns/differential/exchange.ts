@@ -15,13 +15,24 @@ const sentinel = Buffer.concat([
 /** Milliseconds until the sentinel is sent again. */
 const patience = 300;
 
-export class Asker {
+/** Who answers queries, one way or another. */
+export interface Respondent {
+  readonly name: string;
+  /** What it answers to each. Ids are the queries' places. */
+  ask(queries: readonly Buffer[]): Promise<Seen[]>;
+  close(): void;
+}
+
+/** A server that is asked over UDP. */
+export class Asker implements Respondent {
+  readonly name: string;
   readonly server: RunningServer;
   readonly #socket: Socket;
   #answers: (Seen | undefined)[] = [];
   #ended: (() => void) | undefined;
 
   private constructor(server: RunningServer, socket: Socket) {
+    this.name = server.name;
     this.server = server;
     this.#socket = socket;
     socket.on("message", (message) => this.#take(message));

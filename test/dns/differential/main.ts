@@ -4,16 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { bind } from "../servers/bind.ts";
-import { knot } from "../servers/knot.ts";
-import type { NameServer } from "../servers/name-server.ts";
-import { nsd } from "../servers/nsd.ts";
-import { startServer, type RunningServer } from "../servers/running.ts";
-import { Asker } from "./exchange.ts";
+import { openContest } from "./contest.ts";
 import { describe, runDifferential } from "./run.ts";
-import { makeZones } from "./zones.ts";
-
-const known: readonly NameServer[] = [nsd, knot, bind];
 
 /** @returns the exit status: 1 when something is not explained */
 export async function main(args: readonly string[]): Promise<number> {
@@ -27,25 +19,14 @@ export async function main(args: readonly string[]): Promise<number> {
     },
   });
   const folder = mkdtempSync(path.join(tmpdir(), "dns-differential-"));
-  const servers: RunningServer[] = [];
-  const askers: Asker[] = [];
+  const started = performance.now();
+  const contest = await openContest(folder, values.subject, values.rivals.split(","));
   try {
-    const zones = makeZones(folder);
-    for (const name of [values.subject, ...values.rivals.split(",")]) {
-      const server = known.find((each) => each.name === name);
-      if (server === undefined)
-        throw new RangeError(`no server is named "${name}": ${known.map((each) => each.name).join(", ")}`);
-      servers.push(await startServer(server, zones, folder));
-    }
-    for (const server of servers) askers.push(await Asker.open(server));
-    const started = performance.now();
-    const [subject, ...rivals] = askers;
-    // as: a subject is always given
-    const report = await runDifferential(subject!, rivals, {
+    const report = await runDifferential(contest.subject, contest.rivals, {
       ...{ seed: Number(values.seed), count: Number(values.count) },
       progress: (asked) => {
-        if (asked % 50_000 === 0)
-          console.error(`${asked} queries, ${Math.round((performance.now() - started) / 1000)} s`);
+        const seconds = Math.round((performance.now() - started) / 1000);
+        if (asked % 50_000 === 0) console.error(`${asked} queries, ${seconds} s`);
       },
     });
     for (const { first, count } of report.unexplained) console.log(`${count} × ${describe(first)}\n`);
@@ -56,8 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
     console.log(kinds === 0 ? "every difference is explained" : `${kinds} kinds of differences are not explained`);
     return kinds === 0 ? 0 : 1;
   } finally {
-    for (const asker of askers) asker.close();
-    for (const server of servers) await server.close();
+    await contest.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,6 +1,6 @@
 // Asks every server the same queries and sorts what they do differently by the names that docs/dns.md explains.
 import { differences, nothing, type Aspect, type Seen } from "./answer.ts";
-import type { Asker } from "./exchange.ts";
+import type { Respondent } from "./exchange.ts";
 import { Draws, drawBroken, drawQuery } from "./queries.ts";
 import { explain } from "./rules.ts";
 import { shapeOf, type QueryShape } from "./shape.ts";
@@ -39,10 +39,14 @@ export interface Report {
 const batch = 100;
 
 /** @param subject the server that the rivals are compared with */
-export async function runDifferential(subject: Asker, rivals: readonly Asker[], options: RunOptions): Promise<Report> {
+export async function runDifferential(
+  subject: Respondent,
+  rivals: readonly Respondent[],
+  options: RunOptions,
+): Promise<Report> {
   const draws = new Draws(options.seed);
   const everyone = [subject, ...rivals];
-  const answered = new Map<string, number>(everyone.map(({ server }) => [server.name, 0]));
+  const answered = new Map<string, number>(everyone.map(({ name }) => [name, 0]));
   const explained = new Map<string, number>();
   const codes = new Map<string, number>();
   const unexplained = new Map<string, { first: Difference; count: number }>();
@@ -71,14 +75,14 @@ export async function runDifferential(subject: Asker, rivals: readonly Asker[], 
     }
     for (const [index, query] of queries.entries()) {
       for (const [server, each] of everyone.entries()) {
-        if (seen[server]![index]!.answered !== "no") count(answered, each.server.name);
+        if (seen[server]![index]!.answered !== "no") count(answered, each.name);
       }
       const ours = seen[0]![index]!;
       count(codes, ours.answered === "yes" ? `rcode ${ours.rcode}` : ours.answered.slice(0, 10));
       for (const [place, rival] of rivals.entries()) {
         const theirs = seen[place + 1]![index] ?? nothing;
         for (const aspect of differences(ours, theirs)) {
-          const difference = { query, shape: shapeOf(query), aspect, rival: rival.server.name, ours, theirs };
+          const difference = { query, shape: shapeOf(query), aspect, rival: rival.name, ours, theirs };
           const why = explain(difference);
           if (why !== undefined) count(explained, why);
           else note(unexplained, difference);
@@ -90,7 +94,7 @@ export async function runDifferential(subject: Asker, rivals: readonly Asker[], 
   return { asked: options.count, answered, explained, unexplained: [...unexplained.values()], codes };
 }
 
-async function askAll(askers: readonly Asker[], queries: readonly Buffer[]): Promise<Seen[][]> {
+async function askAll(askers: readonly Respondent[], queries: readonly Buffer[]): Promise<Seen[][]> {
   return Promise.all(askers.map(async (each) => each.ask(queries)));
 }
 
@@ -117,7 +121,14 @@ export function describe({ query, shape, aspect, rival, ours, theirs }: Differen
     `${aspect}: ${shape.broken}, opcode ${shape.opcode}, flags ${shape.flags.toString(16)}, ${shape.questions} questions, ` +
       `${JSON.stringify(shape.name)} type ${shape.type} class ${shape.class}, counts ${shape.counts.join(" ")}${opt}`,
     `  query ${query.toString("hex")}`,
-    `  ours${code(ours)}: ${ours[aspect].replaceAll("\n", " | ")}`,
-    `  ${rival}${code(theirs)}: ${theirs[aspect].replaceAll("\n", " | ")}`,
+    `  ours${code(ours)}: ${only(ours[aspect], theirs[aspect])}`,
+    `  ${rival}${code(theirs)}: ${only(theirs[aspect], ours[aspect])}`,
   ].join("\n");
+}
+
+/** The records of a section that the other section lacks; of another aspect all. */
+function only(section: string, other: string): string {
+  const others = other.split("\n");
+  const own = section.split("\n").filter((line) => !others.includes(line));
+  return own.map((line) => (line.length > 200 ? `${line.slice(0, 200)}…` : line)).join(" | ");
 }
