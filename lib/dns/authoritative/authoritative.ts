@@ -12,6 +12,7 @@ import type { Zones } from "./zones.ts";
 
 const classIn = 1;
 const classChaos = 3;
+const classAny = 255;
 const typeTxt = 16;
 const badVersion = 16;
 const notAuthoritative = 9;
@@ -21,7 +22,7 @@ const opcodeUpdate = 5;
 const optLength = 11;
 const optionHeaderLength = 4;
 /** Extended errors (RFC 8914 §4). */
-const extendedError = { none: -1, notReady: 14, notAuthoritative: 20 } as const;
+const extendedError = { none: -1, notReady: 14, notAuthoritative: 20, notSupported: 21 } as const;
 /** Encrypted responses are padded to a multiple of this (RFC 8467 §4.1), bytes. */
 const padding = 468;
 /** DNS over UDP without EDNS (RFC 1035 §2.3.4). */
@@ -160,11 +161,10 @@ export class Authoritative {
     const edns = query.hasEdns ? optLength + options : 0;
     response.begin(query, out, base, limit - edns);
     let code = fault;
-    let flags = flag.response | (query.opcode << 11) | (query.flags & (flag.recursionDesired | flag.checkingDisabled));
+    let flags = flag.response | (query.opcode << 11) | (query.flags & flag.recursionDesired);
     let error: number = extendedError.none;
     if (fault !== rcode.noError) {
-      // What could not be read is not repeated.
-      response.length = headerLength;
+      // A question that could not be read is not repeated: then `questionEnd` is the header's end.
     } else if (query.version !== 0) {
       code = badVersion;
     } else if (query.signed || query.opcode !== 0 || query.type === type.AXFR || query.type === type.IXFR) {
@@ -174,13 +174,18 @@ export class Authoritative {
       code = rcode.noError;
     } else if (query.class === classChaos) {
       code = this.#chaos(response) ? rcode.noError : rcode.refused;
-    } else if (query.class !== classIn || isMeta(query.type)) {
-      code = query.class !== classIn ? rcode.refused : rcode.formatError;
+      if (code !== rcode.noError) error = extendedError.notSupported;
+    } else if (query.class !== classIn && query.class !== classAny) {
+      code = rcode.refused;
+      error = extendedError.notSupported;
+    } else if (isMeta(query.type)) {
+      code = rcode.formatError;
     } else {
       const lookup = this.#lookup;
       lookup.run(this.#zones, query, response, isStream);
       code = lookup.rcode;
-      if (lookup.authoritative) flags |= flag.authoritative;
+      // RFC 1035 §4.1.1 knows no authority over all classes.
+      if (lookup.authoritative && query.class === classIn) flags |= flag.authoritative;
       if (lookup.truncated) {
         flags |= flag.truncated;
         this.counts.truncated++;
@@ -191,8 +196,8 @@ export class Authoritative {
     response.limit = limit;
     if (query.hasEdns) this.#writeEdns(response, code, options, error, kind, client);
     this.counts.rcodes[code] = (this.counts.rcodes[code] ?? 0) + 1;
-    const questions = response.length === headerLength || query.questionEnd === query.start + headerLength ? 0 : 1;
-    response.finish(u16At(query.bytes, query.start), flags | (code & 15), fault === rcode.noError ? questions : 0);
+    const questions = query.questionEnd === query.start + headerLength ? 0 : 1;
+    response.finish(u16At(query.bytes, query.start), flags | (code & 15), questions);
     return response.length;
   }
 

@@ -14,7 +14,6 @@ export const flag = {
   authoritative: 0x0400,
   truncated: 0x0200,
   recursionDesired: 0x0100,
-  checkingDisabled: 0x0010,
 } as const;
 
 /** A message that gets no answer at all: too short for a header, or a response. */
@@ -96,7 +95,11 @@ export class Query {
     } else if (questions !== 0) {
       return rcode.formatError;
     }
-    const before = u16At(bytes, start + 6) + u16At(bytes, start + 8);
+    const answers = u16At(bytes, start + 6);
+    const authorities = u16At(bytes, start + 8);
+    // Only who asks for an IXFR says what he has (RFC 1995 §3).
+    if (this.opcode === 0 && (answers > 0 || (authorities > 0 && this.type !== type.IXFR))) return rcode.formatError;
+    const before = answers + authorities;
     const additionals = u16At(bytes, start + 10);
     // What comes with a NOTIFY, an UPDATE or an IXFR query is for others to read; only where the message ends matters.
     for (let left = before + additionals; left > 0; left--) {
@@ -124,7 +127,10 @@ export class Query {
       this.signed = true;
     }
     if (code !== type.OPT || !isAdditional) return next;
-    if (this.hasEdns || !isRoot) return -1;
+    if (this.hasEdns || !isRoot) {
+      this.hasEdns = false;
+      return -1;
+    }
     this.hasEdns = true;
     this.udpSize = Math.max(512, u16At(bytes, at + 2));
     this.version = u8At(bytes, at + 5);
