@@ -1,4 +1,4 @@
-import { copyOctets, i32At, putU16, putU32, u16At, u32At, u8At } from "./octets.ts";
+import { copyOctets, i32At, putU16, putU32, u16At, u32At, u8At, wordAt } from "./octets.ts";
 
 /** Longer queries, and longer entries, are not kept. */
 const longestQuery = 255;
@@ -57,7 +57,14 @@ export class Memo {
   ): number {
     if (length > longestQuery) return 0;
     let hash = Math.imul(length ^ kind, 0x9e3779b1);
-    for (let at = offset + 2; at < offset + length; at++) hash = Math.imul(hash ^ u8At(bytes, at), 0x01000193);
+    const end = offset + length;
+    const whole = end - 3;
+    let next = offset + 2;
+    for (; next < whole; next += 4) {
+      hash = Math.imul(hash ^ wordAt(bytes, next), 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    for (; next < end; next++) hash = Math.imul(hash ^ u8At(bytes, next), 0x01000193);
     hash ^= hash >>> 15;
     this.#hash = hash;
     const entry = i32At(this.#index, hash & (this.#index.length - 1)) - 1;
@@ -70,9 +77,9 @@ export class Memo {
     if (u32At(ring, at) !== generation || u16At(ring, at + 4) !== limit) return 0;
     if (u8At(ring, at + 6) !== kind || u8At(ring, at + 7) !== length) return 0;
     const query = at + entryHeaderLength - offset;
-    for (let index = offset + 2; index < offset + length; index++) {
-      if (u8At(ring, query + index) !== u8At(bytes, index)) return 0;
-    }
+    next = offset + 2;
+    for (; next < whole; next += 4) if (wordAt(ring, query + next) !== wordAt(bytes, next)) return 0;
+    for (; next < end; next++) if (u8At(ring, query + next) !== u8At(bytes, next)) return 0;
     const response = u16At(ring, at + 8);
     copyOctets(ring, at + entryHeaderLength + length, response, out, outOffset);
     putU16(out, outOffset, u16At(bytes, offset));
