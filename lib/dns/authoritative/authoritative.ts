@@ -161,7 +161,7 @@ export class Authoritative {
     const edns = query.hasEdns ? optLength + options : 0;
     response.begin(query, out, base, limit - edns);
     let code = fault;
-    let flags = flag.response | (query.opcode << 11) | (query.flags & flag.recursionDesired);
+    let flags = flag.response | (query.opcode << 11) | (query.flags & (flag.recursionDesired | flag.checkingDisabled));
     let error: number = extendedError.none;
     if (fault !== rcode.noError) {
       // A question that could not be read is not repeated: then `questionEnd` is the header's end.

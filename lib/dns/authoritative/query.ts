@@ -14,6 +14,7 @@ export const flag = {
   authoritative: 0x0400,
   truncated: 0x0200,
   recursionDesired: 0x0100,
+  checkingDisabled: 0x0010,
 } as const;
 
 /** A message that gets no answer at all: too short for a header, or a response. */
