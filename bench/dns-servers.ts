@@ -19,6 +19,8 @@ import { formatMarkdown, formatTable } from "./harness/report.ts";
 interface Setting {
   readonly names: number;
   readonly mix: QueryMix;
+  /** Who takes part; default: all that are no echo. The first is the rival. */
+  readonly only?: readonly string[];
 }
 
 const existing: QueryMix = { name: "existing names", existing: 1, dnssec: false };
@@ -33,6 +35,12 @@ const settings: readonly Setting[] = [
   { names: 1_000_000, mix: random },
   { names: 100, mix: mixed },
   { names: 10_000, mix: mixed },
+  // How much of what a device can carry is left when answers are looked up.
+  ...["node", "tap", "XDP"].map((device) => ({
+    names: 10_000,
+    mix: { ...existing, name: `beside an echo, ${device}`, anyAnswer: true },
+    only: [`echo ${device}`, `ours ${device}`],
+  })),
 ];
 
 const port = 53;
@@ -117,7 +125,9 @@ async function run(setting: Setting, chosen: readonly DnsContender[], program: s
   const notes: string[] = [];
   const memory = new Map<string, number>();
   try {
+    const { only } = setting;
     for (const contender of chosen) {
+      if (only === undefined ? contender.name.startsWith("echo") : !only.includes(contender.name)) continue;
       const lack = contender.lack?.();
       if (lack !== undefined) notes.push(`${contender.name} is left out: ${lack}`);
       else all.push(await start(contender, setting));
@@ -126,7 +136,7 @@ async function run(setting: Setting, chosen: readonly DnsContender[], program: s
       {
         name: nameOf(setting),
         unit: "answers/s",
-        rival: all.some(({ contender }) => contender.name === rival) ? rival : (all[0]?.contender.name ?? rival),
+        rival: rivalOf(setting, all),
         contenders: all.map((running) => ({
           name: running.contender.name,
           measure: async () => {
@@ -154,6 +164,11 @@ async function run(setting: Setting, chosen: readonly DnsContender[], program: s
   } finally {
     for (const { place } of all) place.close();
   }
+}
+
+function rivalOf({ only }: Setting, all: readonly Running[]): string {
+  const wanted = only?.[0] ?? rival;
+  return all.some(({ contender }) => contender.name === wanted) ? wanted : (all[0]?.contender.name ?? wanted);
 }
 
 function coresOf({ contender, loads, cores }: Running): string {
@@ -229,9 +244,10 @@ function latencyTable(halves: readonly (readonly [string, HalfLoad])[]): string 
   ].join("\n");
 }
 
+/** Small zone against large, from the races that all take part in. */
 function memoryTable(results: readonly (readonly [Setting, SettingResult])[]): string | undefined {
   const find = (names: number): Map<string, number> | undefined =>
-    results.find(([setting]) => setting.names === names && !setting.mix.dnssec)?.[1].memory;
+    results.find(([setting]) => setting.names === names && setting.mix === existing)?.[1].memory;
   const small = find(100);
   const large = find(1_000_000);
   if (small === undefined || large === undefined) return undefined;

@@ -103,7 +103,8 @@ export class Place {
     const asked = ["+tries=1", "+time=1", "+norec", `@${serverAddress}`, "-p", String(port), apex, "SOA"];
     for (;;) {
       const { stdout } = await this.generator.ran("dig", asked);
-      if (/status: NOERROR/.test(stdout) && /ANSWER: 1/.test(stdout)) return;
+      // An echo has no records.
+      if (/status: NOERROR/.test(stdout)) return;
       if (Date.now() > until) throw new Error(`no answer for ${apex} on port ${port}:\n${stdout}`);
     }
   }

@@ -78,8 +78,10 @@ export interface QueryMix {
   readonly existing: number;
   /** Whether EDNS with DO is sent, to a signed zone. */
   readonly dnssec: boolean;
-  /** The share of packets that are malformed. */
+  /** The share of packets that are malformed. Default 0. */
   readonly malformed?: number;
+  /** Whether an answer may have any number of records. Default false. */
+  readonly anyAnswer?: boolean;
 }
 
 /** Numbers that look random, the same ones for the same seed. */
@@ -113,7 +115,7 @@ export function queryFile(folder: string, names: number, mix: QueryMix, count = 
     if (malformed) spoil(query, random());
     const flags = malformed ? loose : there ? 0 : randomLabel;
     // With DO: the record and its signature. Without the name: nothing in the answer section.
-    const answers = there ? (mix.dnssec ? 2 : 1) : 0;
+    const answers = mix.anyAnswer === true ? 255 : there ? (mix.dnssec ? 2 : 1) : 0;
     length = bytes.writeUInt16BE(query.length, length);
     length = bytes.writeUInt16BE(question, length);
     length = bytes.writeUInt8((flags << 4) | (there ? 0 : nameError), length);

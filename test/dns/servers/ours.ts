@@ -1,0 +1,44 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { buildSync } from "esbuild";
+import { restoreConstants } from "../../../tool/cli/top-level-constants.ts";
+import type { NameServer } from "./name-server.ts";
+import type { OwnDevice, OwnServing } from "./own-server.ts";
+
+let built: string | undefined;
+
+/** Bundles own-server.ts as an image is bundled. Run from the root of the sources. @returns the bundle's path */
+function bundle(): string {
+  if (built !== undefined) return built;
+  const folder = path.resolve("node_modules/.cache/own-name-server");
+  mkdirSync(folder, { recursive: true });
+  const { outputFiles } = buildSync({
+    entryPoints: [path.resolve("test/dns/servers/own-server.ts")],
+    ...{ bundle: true, platform: "node", format: "esm", target: "node20", write: false, logLevel: "warning" },
+    ...{ conditions: ["tesserae-source"], external: ["koffi"] },
+  });
+  const file = path.join(folder, `own-server-${process.pid}.mjs`);
+  writeFileSync(file, restoreConstants(outputFiles?.[0]?.text ?? ""));
+  return (built = file);
+}
+
+/** Our name server, on one kind of device. */
+export function ours(device: OwnDevice = "sockets", { echo = false } = {}): NameServer {
+  return {
+    name: "ours",
+    programs: [],
+    version: { program: process.execPath, args: ["--version"] },
+    configure: ({ address, port, zones, xdp }) => {
+      const serving: OwnServing = {
+        ...{ device, address, port, zones, echo, interface: xdp ?? "dns0" },
+        peer: address.replace(/\d+$/, "2"),
+      };
+      return {
+        program: process.execPath,
+        args: [bundle()],
+        environment: { TESSERAE_NAME_SERVER: JSON.stringify(serving) },
+      };
+    },
+  };
+}
