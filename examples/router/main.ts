@@ -6,7 +6,8 @@ import type { config } from "./tesserae.config.ts";
 import { parseAddresses, parseForwards, parseReservations } from "./settings.ts";
 
 /**
- * A router for a home: those inside get addresses, and reach what is outside by the one address that it has there.
+ * A router for a home: those inside get addresses, and reach what is outside by the one IPv4 address that it has there,
+ * and by their own IPv6 ones.
  */
 export async function main({ outside, inside, leases, timers, random, log, keys, signal }: Devices<typeof config>) {
   const { network } = keys;
@@ -16,8 +17,14 @@ export async function main({ outside, inside, leases, timers, random, log, keys,
     log,
     signal,
     interfaces: [
-      { netif: outside, name: "outside", ipv4: keys.address },
-      { netif: inside, name: "inside", ipv4: { kind: "static", address: network } },
+      { netif: outside, name: "outside", ipv4: keys.address, ipv6: keys.address6 },
+      {
+        netif: inside,
+        name: "inside",
+        ipv4: { kind: "static", address: network },
+        ipv6: { kind: "static", address: keys.network6 },
+        advertise: true,
+      },
     ],
     nat: { outside: 1, forwards: parseForwards(keys.forward) },
   });
@@ -50,7 +57,12 @@ export async function main({ outside, inside, leases, timers, random, log, keys,
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   const { sessions } = router.nat?.size ?? { sessions: 0 };
-  log.info("stopping", { forwarded: router.forwarding.statistics.forwarded, sessions, leases: dhcp.leases().length });
+  log.info("stopping", {
+    forwarded: router.forwarding.statistics.forwarded,
+    forwarded6: router.forwarding6?.statistics.forwarded,
+    sessions,
+    leases: dhcp.leases().length,
+  });
   await dhcp.close();
   await router.close();
 }

@@ -1,14 +1,24 @@
 import { IpAddress } from "@tesserae/device/address";
 import type { Host } from "@tesserae/sim/host";
 import type { World } from "@tesserae/sim/world";
+import { sleep } from "@tesserae/time/sleep";
 
-/** Two clients behind the router get addresses from it, and fetch from a server outside, which sees one address. */
+/**
+ * Two clients behind the router get addresses from it, and fetch from a server outside, which sees one address. A third
+ * makes an IPv6 address of what the router advertises, and is seen by it.
+ */
 export async function scenario(world: World): Promise<void> {
   const address = "203.0.113.2/24";
-  const router = world.image("router", { lan: false, keys: { address, forward: "tcp/8080=192.168.77.77:80" } });
+  const router = world.image("router", {
+    lan: false,
+    ipv6: "2001:db8::2/64",
+    keys: { address, forward: "tcp/8080=192.168.77.77:80" },
+  });
   world.lan("outside").attach(router.addNetif());
   world.lan("inside").attach(router.addNetif());
-  const server = world.host("server", { lan: "outside", ipv4: "203.0.113.80/24" });
+  // The server's network knows where that of the router's clients is.
+  const six = { ipv6: "2001:db8::80/64", routes: [{ to: "fd77::/64", via: "2001:db8::2" }] };
+  const server = world.host("server", { lan: "outside", ipv4: "203.0.113.80/24", ...six });
   const clients = ["one", "two"].map((name) => world.host(name, { lan: "inside", ipv4: "dhcp" }));
   const inside = world.host("inside", { lan: "inside", ipv4: "192.168.77.77/24", gateway: "192.168.77.1" });
 
@@ -28,6 +38,12 @@ export async function scenario(world: World): Promise<void> {
   if (seen.size !== 2) throw new Error(`the server saw ${[...seen].join(" and ")}`);
   const through = await server.run(() => fetch(server, "203.0.113.2", 8080), "come in");
   if (through !== "203.0.113.80") throw new Error(`the forwarded port was seen from ${through}`);
+  const modern = world.host("modern", { lan: "inside", ipv4: "192.168.77.78/24", ipv6: "auto" });
+  await modern.run(async ({ timers }) => {
+    await sleep(timers, 5000);
+    const heard = await fetch(modern, "2001:db8::80", 80);
+    if (heard !== String(modern.addresses[1])) throw new Error(`the server saw ${heard}`);
+  }, "fetch over IPv6");
   world.note("everybody was served");
   router.stop();
   await router.finished;

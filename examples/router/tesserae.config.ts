@@ -7,6 +7,11 @@ export const config = defineConfig({
   keys: {
     address: key.interface4({ default: "dhcp", doc: "our address outside" }),
     network: key.prefix({ default: "192.168.77.1/24", doc: "our address inside, and the length of its network" }),
+    address6: key.interface6({ default: "auto", doc: "our IPv6 address outside" }),
+    network6: key.prefix({
+      default: "fd77::1/64",
+      doc: "our IPv6 address inside, and the network that hosts are told",
+    }),
     first: key.integer({
       default: 100,
       min: 1,

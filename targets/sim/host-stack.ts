@@ -2,9 +2,11 @@ import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Netif } from "@tesserae/device/netif";
 import type { Random } from "@tesserae/device/random";
-import { createForwarding, type Forwarding } from "@tesserae/tcpip/forward/forward";
-import { createNat, type Nat, type NatOptions } from "@tesserae/tcpip/nat/nat";
+import type { Forwarding } from "@tesserae/tcpip/forward/forward";
+import type { Nat } from "@tesserae/tcpip/nat/nat";
+import type { AdvertisingOptions } from "@tesserae/tcpip/ndp/ndp";
 import type { Ipv6Setting } from "@tesserae/tcpip/stack/ipv6-setting";
+import { createRouter, type RouterOptions } from "@tesserae/tcpip/stack/router";
 import { createStack, type Ipv4Setting, type IpStack } from "@tesserae/tcpip/stack/stack";
 import type { PathSettings } from "./link-settings.ts";
 
@@ -20,10 +22,14 @@ export interface HostInterface {
   readonly ipv6?: string;
   /** Where packets for other networks go. */
   readonly gateway?: string;
-  /** More ways: `{ to: "10.2.0.0/16", via: "10.0.0.2" }`; without `via` they are on the link. */
+  /** The same for IPv6, where its address is given. */
+  readonly gateway6?: string;
+  /** More ways, of either family: `{ to: "10.2.0.0/16", via: "10.0.0.2" }`; without `via` they are on the link. */
   readonly routes?: readonly { readonly to: string; readonly via?: string }[];
   /** The LAN it is plugged into. Default `lan` for a host's first interface; false: none, the scenario links it. */
   readonly lan?: string | false;
+  /** Of a router: tells the hosts on the link of itself and of the prefix of its IPv6 address. Default false. */
+  readonly advertise?: boolean | AdvertisingOptions;
   /** The path to its LAN, where it differs from the LAN's. */
   readonly link?: PathSettings;
   /** 576 to 65,535 bytes. Default 1500. */
@@ -35,13 +41,14 @@ export interface HostForwarding {
   /** Whether packets must come from where the way back leads (RFC 3704). Default `strict`. */
   readonly reversePath?: "strict" | "off";
   /** Translates the addresses of what leaves by that interface, counted from 1. */
-  readonly nat?: { readonly outside: number } & Omit<NatOptions, "outside" | "timers" | "random">;
+  readonly nat?: RouterOptions["nat"];
 }
 
 /** A host's own stack, and what makes a router of it. */
 export interface HostStack {
   readonly stack: IpStack;
   readonly forwarding: Forwarding | undefined;
+  readonly forwarding6: Forwarding | undefined;
   readonly nat: Nat | undefined;
 }
 
@@ -59,24 +66,23 @@ export interface HostStackOptions {
 /** @throws as `createStack` */
 export async function createHostStack(options: HostStackOptions): Promise<HostStack> {
   const { netifs, timers, random, onError, forwarding } = options;
-  const settings = netifs.map((netif, index) => ({
-    netif,
-    ipv4: settingOf(options.interfaces[index] ?? {}),
-    ipv6: setting6Of(options.interfaces[index]?.ipv6),
-  }));
+  const settings = netifs.map((netif, index) => {
+    const given = options.interfaces[index] ?? {};
+    return { netif, ipv4: settingOf(given), ipv6: setting6Of(given), advertise: given.advertise };
+  });
+  const common = { timers, random, onError };
+  if (forwarding !== false) {
+    const router = await createRouter({ ...(forwarding === true ? {} : forwarding), ...common, interfaces: settings });
+    addRoutes6(router, options.interfaces);
+    return { stack: router, forwarding: router.forwarding, forwarding6: router.forwarding6, nat: router.nat };
+  }
   const [first] = settings;
   const stack =
     settings.length === 1 && first?.ipv4 !== undefined
-      ? await createStack({ netif: first.netif, ipv4: first.ipv4, ipv6: first.ipv6, timers, random, onError })
-      : await createStack({ interfaces: settings, timers, random, onError });
-  if (forwarding === false) return { stack, forwarding: undefined, nat: undefined };
-  const { reversePath = "strict", nat: translation } = forwarding === true ? {} : forwarding;
-  let nat: Nat | undefined;
-  if (translation !== undefined) {
-    const { outside, ...more } = translation;
-    nat = createNat({ ...more, outside: stack.ip.interface(outside), timers, random });
-  }
-  return { stack, nat, forwarding: createForwarding({ ip: stack.ip, translator: nat, reversePath }) };
+      ? await createStack({ ...common, netif: first.netif, ipv4: first.ipv4, ipv6: first.ipv6 })
+      : await createStack({ ...common, interfaces: settings });
+  addRoutes6(stack, options.interfaces);
+  return { stack, forwarding: undefined, forwarding6: undefined, nat: undefined };
 }
 
 function settingOf({ ipv4, gateway, routes }: HostInterface): Ipv4Setting | undefined {
@@ -88,16 +94,30 @@ function settingOf({ ipv4, gateway, routes }: HostInterface): Ipv4Setting | unde
     ...(gateway === undefined ? {} : { gateway: IpAddress.parse(gateway) }),
     ...(routes === undefined
       ? {}
-      : {
-          routes: routes.map(({ to, via }) => ({
-            prefix: Prefix.parse(to),
-            ...(via === undefined ? {} : { gateway: IpAddress.parse(via) }),
-          })),
-        }),
+      : { routes: routes.map(routeOf).filter(({ prefix }) => prefix.address.family === 4) }),
   };
 }
 
-function setting6Of(text = "off"): Ipv6Setting {
-  if (text === "off" || text === "auto") return { kind: text };
-  return { kind: "static", address: Prefix.parse(text) };
+function routeOf({ to, via }: { readonly to: string; readonly via?: string }): {
+  readonly prefix: Prefix;
+  readonly gateway?: IpAddress;
+} {
+  return { prefix: Prefix.parse(to), ...(via === undefined ? {} : { gateway: IpAddress.parse(via) }) };
+}
+
+function addRoutes6(stack: IpStack, interfaces: readonly HostInterface[]): void {
+  for (const [index, { routes = [] }] of interfaces.entries()) {
+    for (const { prefix, gateway } of routes.map(routeOf)) {
+      if (prefix.address.family === 6) stack.interfaces[index]?.ipv6?.addRoute(prefix, gateway);
+    }
+  }
+}
+
+function setting6Of({ ipv6 = "off", gateway6 }: HostInterface): Ipv6Setting {
+  if (ipv6 === "off" || ipv6 === "auto") return { kind: ipv6 };
+  return {
+    kind: "static",
+    address: Prefix.parse(ipv6),
+    ...(gateway6 === undefined ? {} : { gateway: IpAddress.parse(gateway6) }),
+  };
 }

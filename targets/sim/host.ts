@@ -245,6 +245,11 @@ export class Host {
     return this.#made?.forwarding?.statistics;
   }
 
+  /** The same for IPv6. */
+  get forwarding6(): ForwardStatistics | undefined {
+    return this.#made?.forwarding6?.statistics;
+  }
+
   /** The addresses that it translates, if it does. */
   get nat(): Nat | undefined {
     return this.#made?.nat;
@@ -384,7 +389,6 @@ export class Host {
 
   /** Closes the host's own stack and its interfaces. Called by the world. */
   async close(): Promise<void> {
-    this.#made?.forwarding?.close();
     await this.#made?.stack.close();
     for (const netif of this.#netifs) await netif.close();
   }

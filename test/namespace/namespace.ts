@@ -24,6 +24,7 @@ const packages: Readonly<Record<string, string>> = {
   python3: "python3",
   radvd: "radvd",
   ndisc6: "ndisc6",
+  rdisc6: "ndisc6",
   dnsmasq: "dnsmasq-base",
   udhcpc: "udhcpc",
   ethtool: "ethtool",

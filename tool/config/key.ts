@@ -4,6 +4,7 @@ import {
   formatDuration,
   formatKey,
   type Interface4,
+  type Interface6,
   parseKey,
   type KeyType,
   type KeyValue,
@@ -93,6 +94,10 @@ export const key = {
   /** How an interface gets its IPv4 address: `dhcp`, `10.0.0.2/24`, or `10.0.0.2/24 via 10.0.0.1`. */
   interface4(options: KeyOptions<string>): Key<Interface4> {
     return declare({ kind: "interface4" }, options, options.default);
+  },
+  /** How an interface gets its IPv6 addresses: `auto`, `off`, `fd00::2/64`, or `fd00::2/64 via fe80::1`. */
+  interface6(options: KeyOptions<string>): Key<Interface6> {
+    return declare({ kind: "interface6" }, options, options.default);
   },
   /** One of a few words. */
   choice<const C extends string>(choices: readonly C[], options: KeyOptions<NoInfer<C>>): Key<C> {

@@ -9,6 +9,7 @@ import { type PingOptions, Pings } from "../icmp/pings.ts";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import type { Ipv6 } from "../ipv6/ipv6.ts";
+import { isLinkLocal } from "../ipv6/scope.ts";
 import { ipv6, leastMtu } from "../ipv6/wire.ts";
 import {
   errorKind6,
@@ -214,20 +215,25 @@ class HostIcmp6 implements Icmp6 {
     ) {
       return;
     }
-    const from = destination.isMulticast ? this.#ip.source(source, packet.interface) : destination;
+    // About somebody else's packet we speak from the address that the way to its sender begins with.
+    const isForwarded = !destination.isMulticast && !this.#ip.isLocal(destination);
+    const from =
+      destination.isMulticast || isForwarded
+        ? this.#ip.source(source, isForwarded && !isLinkLocal(source) ? 0 : packet.interface)
+        : destination;
     if (from === undefined) return;
     if (!this.#errors.take()) {
       this.statistics.errorsSuppressed++;
       return;
     }
-    const length = Math.min(packet.offset - header + Math.max(0, packet.length), mostQuoted);
+    const length = Math.min(packet.offset + packet.length - header, mostQuoted);
     const message = this.#buffer();
     message.set(bytes.subarray(header, header + length), icmp6.size);
     icmp6Error.field.type.set(message, 0, type);
     icmp6Error.field.code.set(message, 0, code);
     icmp6Error.field.parameter.set(message, 0, parameter);
     this.#from.source = from;
-    this.#from.interface = from.isLoopback ? 0 : packet.interface;
+    this.#from.interface = from.isLoopback || (isForwarded && !isLinkLocal(source)) ? 0 : packet.interface;
     this.statistics.errorsSent++;
     this.#finish(from, source, message, icmp6.size + length, this.#from);
   }

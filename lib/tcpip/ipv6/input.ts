@@ -10,9 +10,10 @@ import type { Destinations } from "./destinations.ts";
 import { ChainReader, codeFirstFragment, codeHeaderField, codeNextHeader } from "./extension-headers.ts";
 import type { Ipv6Interface } from "./interface.ts";
 import type { InternedAddresses6 } from "./interned-address.ts";
+import { isLinkLocal } from "./scope.ts";
 import { Reassembler6, type ReassembledPacket } from "./reassembly.ts";
 import type { Ipv6Statistics } from "./statistics.ts";
-import { checkHeader, ipv6, nextFragment } from "./wire.ts";
+import { checkHeader, fragment, ipv6, nextFragment } from "./wire.ts";
 
 /**
  * Told of packets that go no further: what ICMPv6 says to their senders. The packet is lent.
@@ -28,6 +29,22 @@ export type RejectionHandler = (
   evenToGroup: boolean,
 ) => void;
 
+/** Takes packets that are for others: a router's part. */
+export interface Forwarder6 {
+  /**
+   * `page.bytes[header … header + total)`, whose header has been checked, came in by `from` and is for no address of
+   * ours. The page is lent.
+   */
+  forward(
+    page: Page,
+    header: number,
+    total: number,
+    source: IpAddress,
+    destination: IpAddress,
+    from: Ipv6Interface,
+  ): void;
+}
+
 export interface Input6Options {
   readonly interfaces: readonly Ipv6Interface[];
   readonly destinations: Destinations;
@@ -41,6 +58,8 @@ export interface Input6Options {
 export class Ipv6Input {
   readonly reassembly: Reassembler6;
   rejected: RejectionHandler | undefined = undefined;
+  /** Set on a router. */
+  forwarder: Forwarder6 | undefined = undefined;
   /** Whether the packet being delivered carries a router alert (RFC 2711). */
   hasRouterAlert = false;
   /** Whether it came in fragments. */
@@ -93,8 +112,14 @@ export class Ipv6Input {
         statistics.notForUs++;
         return;
       }
-    } else if (!hasAddress(from, destination)) {
-      statistics.notForUs++;
+    } else if (!hasAddress(from, destination) && !this.#isOursElsewhere(destination)) {
+      const forwarder = this.forwarder;
+      if (forwarder === undefined || ((bytes[frame] ?? 0) & 1) !== 0) {
+        statistics.notForUs++;
+        return;
+      }
+      const total = ipv6.size + ipv6.field.payloadLength.get(bytes, offset);
+      forwarder.forward(page, offset, total, source, destination, from);
       return;
     } else if (((bytes[frame] ?? 0) & 1) !== 0) {
       statistics.linkMulticast++;
@@ -131,6 +156,38 @@ export class Ipv6Input {
     else if (reason === "protocol") {
       this.rejected?.(packet, icmpParameterProblem, codeNextHeader, this.#chain.namedAt - packet.headerOffset, false);
     }
+  }
+
+  /** Says that a packet that was for others goes no further. */
+  reject(
+    page: Page,
+    header: number,
+    total: number,
+    from: Ipv6Interface,
+    type: number,
+    code: number,
+    parameter: number,
+  ): void {
+    const source = this.#interned.read(page.bytes, header + 8);
+    const destination = this.#interned.read(page.bytes, header + 24);
+    const verdict = this.#chain.read(page.bytes, header, header + total, false);
+    const packet = this.#fill(page, header, header + total, source, destination, from);
+    if (verdict === "fragment") {
+      // Only the first one shows what is behind the fragment header.
+      if (fragment.field.fragmentOffset.get(page.bytes, packet.offset) !== 0) packet.protocol = nextFragment;
+      else if (packet.length >= fragment.size) {
+        packet.offset += fragment.size;
+        packet.length -= fragment.size;
+      }
+    }
+    this.rejected?.(packet, type, code, parameter, false);
+  }
+
+  /** A router answers to its addresses on every interface; a host is strong. */
+  #isOursElsewhere(destination: IpAddress): boolean {
+    return (
+      this.forwarder !== undefined && !isLinkLocal(destination) && this.#destinations.owner(destination) !== undefined
+    );
   }
 
   /** Addresses that cannot be on a packet from a link (RFC 4291 §2.5.2, §2.5.3, §2.5.5; RFC 7526). */

@@ -5,6 +5,7 @@ import { FlowError } from "@tesserae/device/flow";
 import type { Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { etherTypeIpv6 } from "../ethernet/wire.ts";
+import { icmpUnreachable } from "../icmpv6/wire.ts";
 import { Links } from "../ip/link.ts";
 import type { Undeliverable } from "../ipv4/input.ts";
 import { Loopback } from "../ipv4/loopback.ts";
@@ -82,12 +83,13 @@ export function createIpv6(options: Ipv6Options): Ipv6 {
   return new HostIpv6(options);
 }
 
-class HostIpv6 implements Ipv6 {
+/** What `createIpv6` makes. `input` and `destinations` are for forwarding. */
+export class HostIpv6 implements Ipv6 {
   readonly statistics = new Ipv6Statistics();
   readonly interfaces: readonly Ipv6Interface[];
   readonly #links: Links;
-  readonly #destinations: Destinations;
-  readonly #input: Ipv6Input;
+  readonly destinations: Destinations;
+  readonly input: Ipv6Input;
   readonly #output: Ipv6Output;
   readonly #errors: QuotedErrors6;
   readonly #loopback: Loopback;
@@ -101,27 +103,26 @@ class HostIpv6 implements Ipv6 {
     const interfaces: Ipv6Interface[] = [];
     this.interfaces = interfaces;
     const destinations = new Destinations(interfaces);
-    this.#destinations = destinations;
+    this.destinations = destinations;
     const { statistics } = this;
     const interned = new InternedAddresses6();
     const loopback = new Loopback(
       timers,
-      (page, offset, length, index) => this.#input.receiveLocal(page, offset, length, index),
+      (page, offset, length, index) => this.input.receiveLocal(page, offset, length, index),
       (page) => links.release(page),
     );
     this.#loopback = loopback;
     this.#output = new Ipv6Output({ destinations, links, loopback, statistics, timers, random });
-    this.#input = new Ipv6Input({ interfaces, destinations, interned, statistics, timers, reassembly });
+    this.input = new Ipv6Input({ interfaces, destinations, interned, statistics, timers, reassembly });
     this.#errors = new QuotedErrors6({ destinations, output: this.#output, interned, statistics, timers });
     for (const each of options.interfaces) {
       const made = new Ipv6Interface(each, timers, random, {
         changed: () => this.#changed(),
-        unreachable: (page, offset, length) =>
-          this.#errors.deliver("unreachable-host", 0, undefined, page.bytes, offset, length),
+        unreachable: (page, offset, length) => this.#unreachable(page, offset, length, made),
       });
       interfaces.push(made);
       each.link.ethernet.listen(etherTypeIpv6, (page, offset, length, frame) =>
-        this.#input.receive(page, offset, length, frame, made),
+        this.input.receive(page, offset, length, frame, made),
       );
     }
   }
@@ -131,7 +132,7 @@ class HostIpv6 implements Ipv6 {
   }
 
   get reassembly(): Reassembler6 {
-    return this.#input.reassembly;
+    return this.input.reassembly;
   }
 
   get nameServers(): readonly IpAddress[] {
@@ -139,11 +140,11 @@ class HostIpv6 implements Ipv6 {
   }
 
   get hasRouterAlert(): boolean {
-    return this.#input.hasRouterAlert;
+    return this.input.hasRouterAlert;
   }
 
   get wasFragmented(): boolean {
-    return this.#input.wasFragmented;
+    return this.input.wasFragmented;
   }
 
   interface(index: number): Ipv6Interface {
@@ -153,11 +154,11 @@ class HostIpv6 implements Ipv6 {
   }
 
   isLocal(address: IpAddress): boolean {
-    return address.family === 6 && (address.isLoopback || this.#destinations.owner(address) !== undefined);
+    return address.family === 6 && (address.isLoopback || this.destinations.owner(address) !== undefined);
   }
 
   source(destination: IpAddress, index = 0): IpAddress | undefined {
-    return this.#destinations.find(destination, index, undefined)?.source;
+    return this.destinations.find(destination, index, undefined)?.source;
   }
 
   mtu(destination: IpAddress): number {
@@ -165,7 +166,7 @@ class HostIpv6 implements Ipv6 {
   }
 
   listen(protocol: number, handler: IpHandler): void {
-    this.#input.listen(checkProtocol(protocol), handler);
+    this.input.listen(checkProtocol(protocol), handler);
   }
 
   listenErrors(protocol: number, handler: (error: IpError) => void): void {
@@ -173,7 +174,7 @@ class HostIpv6 implements Ipv6 {
   }
 
   listenRejected(handler: RejectionHandler): void {
-    this.#input.rejected = handler;
+    this.input.rejected = handler;
   }
 
   listenChanges(handler: () => void): void {
@@ -181,7 +182,7 @@ class HostIpv6 implements Ipv6 {
   }
 
   undeliverable(packet: IpPacket, reason: Undeliverable): void {
-    this.#input.undeliverable(packet, reason);
+    this.input.undeliverable(packet, reason);
   }
 
   // No device is asked to cut segments of IPv6.
@@ -192,7 +193,7 @@ class HostIpv6 implements Ipv6 {
   allocate(length?: number, destination?: IpAddress): Page | undefined {
     let link = this.#links.all[0];
     if (destination !== undefined && this.interfaces.length > 1) {
-      link = this.#destinations.find(destination, 0, undefined)?.out.link ?? link;
+      link = this.destinations.find(destination, 0, undefined)?.out.link ?? link;
     }
     return length === undefined ? link?.allocate() : link?.allocate(length + ipv6.size);
   }
@@ -225,7 +226,7 @@ class HostIpv6 implements Ipv6 {
 
   join(group: IpAddress, index = 0): number {
     checkGroup(group);
-    const on = index === 0 ? this.#destinations.find(group, 0, undefined)?.out : this.interfaces[index - 1];
+    const on = index === 0 ? this.destinations.find(group, 0, undefined)?.out : this.interfaces[index - 1];
     if (on === undefined) return 0;
     try {
       on.groups.join(group);
@@ -253,23 +254,34 @@ class HostIpv6 implements Ipv6 {
   }
 
   confirm(destination: IpAddress): void {
-    const way = this.#destinations.find(destination, 0, undefined);
+    const way = this.destinations.find(destination, 0, undefined);
     if (way !== undefined && !way.isLocal) way.out.neighbours.confirm(way.nextHop);
   }
 
   close(): void {
     for (const each of this.interfaces) each.close();
-    this.#input.close();
+    this.input.close();
     this.#loopback.close();
   }
 
+  /** The next hop of a packet does not answer. The page is lent. */
+  #unreachable(page: Page, offset: number, length: number, out: Ipv6Interface): void {
+    const source = ipv6.field.source.get(page.bytes, offset);
+    if (this.input.forwarder === undefined || this.isLocal(source)) {
+      this.#errors.deliver("unreachable-host", 0, undefined, page.bytes, offset, length);
+    } else this.input.reject(page, offset, length, out, icmpUnreachable, codeAddressUnreachable, 0);
+  }
+
   #changed(): void {
-    this.#destinations.invalidate();
+    this.destinations.invalidate();
     const all = this.interfaces.flatMap((each) => each.addresses.map(({ address }) => address));
     this.#addresses = [...all.filter((each) => !isLinkLocal(each)), ...all.filter((each) => isLinkLocal(each))];
     this.#changes();
   }
 }
+
+/** Of "destination unreachable" (RFC 4443 §3.1). */
+const codeAddressUnreachable = 3;
 
 function checkProtocol(protocol: number): number {
   if (Number.isInteger(protocol) && protocol >= 0 && protocol <= 255) return protocol;

@@ -13,6 +13,8 @@ import { allNodes, allRouters, isLinkLocal, solicitedNode } from "../ipv6/scope.
 import { leastMtu } from "../ipv6/wire.ts";
 import type { AddressBook } from "./address-book.ts";
 import type { Neighbours } from "./neighbours.ts";
+import { type RouterAdvertisementOptions, writeRouterAdvertisement } from "./router-advertisement.ts";
+import { type AdvertiserTimes, RouterAdvertiser } from "./router-advertiser.ts";
 import type { InterfaceRoutes } from "./routes.ts";
 import type { AddressConfiguration } from "./slaac.ts";
 import { Told } from "./told.ts";
@@ -64,6 +66,9 @@ export interface NdpNeeds {
   readonly redirects: boolean;
 }
 
+/** What a router advertises on a link, and how often. */
+export type AdvertisingOptions = RouterAdvertisementOptions & AdvertiserTimes;
+
 export class NdpStatistics {
   received = 0;
   /** Messages that fail the checks of RFC 4861 §6.1, §7.1 or §8.1. */
@@ -74,6 +79,9 @@ export class NdpStatistics {
   suppressed = 0;
   routerSolicitationsSent = 0;
   routerAdvertisements = 0;
+  /** As a router. */
+  routerSolicitations = 0;
+  routerAdvertisementsSent = 0;
   redirects = 0;
   redirectsIgnored = 0;
   /** Messages of hosts that use an address of ours. */
@@ -87,11 +95,13 @@ const mostRouterSolicitationDelay = 1000;
 /** A hop limit below this would cut us off from the world: whoever says so is mistaken or hostile (RFC 3756 §4.2.7). */
 const leastHopLimit = 32;
 
-/** Neighbour Discovery on one interface of a host (RFC 4861, RFC 4862). */
+/** Neighbour Discovery on one interface of a host or router (RFC 4861, RFC 4862). */
 export class Ndp {
   readonly statistics = new NdpStatistics();
   /** Name servers and search list of the routers (RFC 8106). */
   readonly told: Told;
+  /** Whether packets are passed on: what we tell of ourselves. */
+  isRouter = false;
   readonly #link: NdpLink;
   readonly #book: AddressBook;
   readonly #neighbours: Neighbours;
@@ -104,6 +114,8 @@ export class Ndp {
   readonly #message = new Uint8Array(64);
   /** With stateless autoconfiguration. */
   #configuration: AddressConfiguration | undefined;
+  #advertiser: RouterAdvertiser | undefined;
+  #advertising: AdvertisingOptions = {};
   #solicitationsLeft = 0;
   #solicitAt = Infinity;
 
@@ -128,7 +140,30 @@ export class Ndp {
     this.#arm();
   }
 
+  /**
+   * Tells hosts on the link that we are a router, and what else the options say, until {@link stopAdvertising}.
+   *
+   * @throws RangeError when an option is out of range, or what is to be said does not fit a message.
+   */
+  advertise(options: AdvertisingOptions): void {
+    // So that it is heard of here, and not from a timer.
+    this.#writeAdvertisement(options, false);
+    this.#advertiser?.stop();
+    this.#advertising = options;
+    this.#advertiser = new RouterAdvertiser(options, this.#timers, this.#random, () => this.#sendAdvertisement(false));
+    this.#advertiser.start();
+  }
+
+  /** Tells the hosts that we are no router any more (RFC 4861 §6.2.5). Harmless when we were none. */
+  stopAdvertising(): void {
+    if (this.#advertiser === undefined) return;
+    this.#advertiser.stop();
+    this.#advertiser = undefined;
+    this.#sendAdvertisement(true);
+  }
+
   close(): void {
+    this.stopAdvertising();
     this.#configuration = undefined;
     this.#timer.cancel();
   }
@@ -199,9 +234,18 @@ export class Ndp {
       case ndRedirect:
         return this.#redirected(bytes, offset, source, options);
       default:
-        // Solicitations are for routers.
-        return !(source.isUnspecified && options.sourceMac !== undefined);
+        return this.#routersSolicited(source, options);
     }
+  }
+
+  /** RFC 4861 §6.1.1, §6.2.6. */
+  #routersSolicited(source: IpAddress, { sourceMac }: NdpOptions): boolean {
+    if (source.isUnspecified && sourceMac !== undefined) return false;
+    if (!this.isRouter) return true;
+    this.statistics.routerSolicitations++;
+    if (sourceMac !== undefined && this.#isOnLink(source)) this.#neighbours.learn(source, sourceMac, false);
+    this.#advertiser?.solicited();
+    return true;
   }
 
   /** RFC 4861 §7.1.1, §7.2.3, §7.2.4; RFC 4862 §5.4.3. */
@@ -339,12 +383,30 @@ export class Ndp {
     message.fill(0);
     message[0] = ndNeighbourAdvertisement;
     const field = neighbourAdvertisement.field;
+    field.router.set(message, 0, this.isRouter);
     field.solicited.set(message, 0, isSolicited);
     field.override.set(message, 0, overrides);
     field.target.set(message, 0, target);
     const length = writeMacOption(message, neighbourAdvertisement.size, optionTargetMac, this.#link.mac);
     this.statistics.advertisementsSent++;
     this.#link.send(source, destination, mac, message, length);
+  }
+
+  #sendAdvertisement(isLast: boolean): boolean {
+    const own = this.#book.assigned.find((each) => isLinkLocal(each.address));
+    if (own === undefined) return false;
+    const message = this.#writeAdvertisement(this.#advertising, isLast);
+    this.statistics.routerAdvertisementsSent++;
+    this.#link.send(own.address, allNodes, undefined, message, message.length);
+    return true;
+  }
+
+  #writeAdvertisement(options: AdvertisingOptions, isLast: boolean): Uint8Array {
+    const own = this.#book.assigned
+      .filter((each) => !isLinkLocal(each.address) && !each.temporary)
+      .slice(0, 8)
+      .map((each) => new Prefix(each.address, each.prefixLength));
+    return writeRouterAdvertisement(options, own, this.#link.mac, isLast);
   }
 
   // Time.

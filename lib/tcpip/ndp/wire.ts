@@ -71,7 +71,7 @@ export const redirect = layout("redirect", {
   destination: ipv6(),
 });
 
-const prefixOption = layout("prefix-information", {
+export const prefixOption = layout("prefix-information", {
   type: u8({ expect: optionPrefix }),
   length: u8({ expect: 4 }),
   prefixLength: u8(),

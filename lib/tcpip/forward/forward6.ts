@@ -1,0 +1,151 @@
+/** Passing IPv6 packets on (RFC 8200, RFC 4443 §3), as far as a small router needs it. */
+
+import type { IpAddress } from "@tesserae/device/address";
+import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
+import { completeChecksum } from "@tesserae/wire/complete-checksum";
+import { icmpPacketTooBig, icmpTimeExceeded, icmpUnreachable } from "../icmpv6/wire.ts";
+import { copyBytes } from "../ipv4/copy-bytes.ts";
+import type { Forwarder6 } from "../ipv6/input.ts";
+import type { Ipv6Interface } from "../ipv6/interface.ts";
+import { HostIpv6, type Ipv6 } from "../ipv6/ipv6.ts";
+import { allRouters, isLinkLocal } from "../ipv6/scope.ts";
+import type { ForwardOptions, Forwarding } from "./forward.ts";
+import { ForwardStatistics } from "./statistics.ts";
+
+export interface Forward6Options extends Pick<ForwardOptions, "reversePath"> {
+  readonly ip: Ipv6;
+  /** As that of IPv4; `bytes[header …)` is the IPv6 packet. */
+  readonly filter?: ForwardOptions["filter"];
+}
+
+/** Codes of "destination unreachable" (RFC 4443 §3.1). */
+const codeNoRoute = 0;
+const codeProhibited = 1;
+const codeBeyondScope = 2;
+const ethernetHeader = 14;
+
+/**
+ * Makes a router of a host: what is for others is passed on, an address of ours is answered on every interface, and
+ * neighbours are told that we are one. Packets are never cut, and hop-by-hop options are passed on unread (RFC 8200 §4.3).
+ *
+ * @throws TypeError when `ip` is not of `createIpv6`.
+ */
+export function createForwarding6(options: Forward6Options): Forwarding {
+  return new Router6(options);
+}
+
+class Router6 implements Forwarding, Forwarder6 {
+  readonly statistics = new ForwardStatistics();
+  readonly #ip: HostIpv6;
+  readonly #strict: boolean;
+  readonly #filter: ForwardOptions["filter"];
+
+  constructor(options: Forward6Options) {
+    const { ip } = options;
+    if (!(ip instanceof HostIpv6)) throw new TypeError("ip is not of createIpv6");
+    this.#ip = ip;
+    this.#strict = (options.reversePath ?? "strict") === "strict";
+    this.#filter = options.filter;
+    ip.input.forwarder = this;
+    for (const each of ip.interfaces) {
+      each.ndp.isRouter = true;
+      // Hosts look for routers there (RFC 4861 §6.2.2).
+      each.groups.join(allRouters);
+    }
+  }
+
+  close(): void {
+    if (this.#ip.input.forwarder !== this) return;
+    this.#ip.input.forwarder = undefined;
+    for (const each of this.#ip.interfaces) {
+      each.ndp.stopAdvertising();
+      each.ndp.isRouter = false;
+      each.groups.leave(allRouters);
+    }
+  }
+
+  forward(
+    page: Page,
+    header: number,
+    total: number,
+    source: IpAddress,
+    destination: IpAddress,
+    from: Ipv6Interface,
+  ): void {
+    const statistics = this.statistics;
+    const { destinations, input } = this.#ip;
+    const bytes = page.bytes;
+    if (isLinkLocal(destination) || source.isUnspecified) {
+      statistics.refusedDestination++;
+      return;
+    }
+    if (isLinkLocal(source)) {
+      statistics.refusedSource++;
+      input.reject(page, header, total, from, icmpUnreachable, codeBeyondScope, 0);
+      return;
+    }
+    const back = this.#strict ? destinations.find(source, 0, undefined) : undefined;
+    if (this.#strict ? back?.out !== from || back.isLocal : destinations.owner(source) !== undefined) {
+      statistics.refusedSource++;
+      return;
+    }
+    const hopLimit = bytes[header + 7] ?? 0;
+    if (hopLimit <= 1) {
+      statistics.hopLimit++;
+      input.reject(page, header, total, from, icmpTimeExceeded, 0, 0);
+      return;
+    }
+    const way = destinations.find(destination, 0, undefined);
+    if (way === undefined || way.isLocal) {
+      statistics.noRoute++;
+      input.reject(page, header, total, from, icmpUnreachable, codeNoRoute, 0);
+      return;
+    }
+    const to = way.out;
+    if (this.#filter?.(bytes, header, total, from.index, to.index) === false) {
+      statistics.prohibited++;
+      input.reject(page, header, total, from, icmpUnreachable, codeProhibited, 0);
+      return;
+    }
+    const { features } = to.link.ethernet;
+    const isSegmented = page.segmentSize > 0;
+    if (isSegmented && features.maxSegmentation === 0) {
+      statistics.segmented++;
+      return;
+    }
+    if (total > to.linkMtu && !isSegmented) {
+      statistics.tooBig++;
+      input.reject(page, header, total, from, icmpPacketTooBig, 0, to.linkMtu);
+      return;
+    }
+    const out = to.link.allocate(total > to.linkMtu ? total : undefined);
+    if (out === undefined) {
+      statistics.dropped++;
+      return;
+    }
+    copyBytes(bytes, header, out.bytes, headroom, total);
+    out.bytes[headroom + 7] = hopLimit - 1;
+    out.segmentSize = page.segmentSize;
+    out.headerLength = page.headerLength;
+    if ((page.flags & needsChecksum) !== 0) leaveChecksum(page, out, total, features.transmitChecksum);
+    if (to.neighbours.send(way.nextHop, out, headroom, total)) statistics.forwarded++;
+    else statistics.dropped++;
+  }
+}
+
+/** What the device that a packet came from has left undone is left to the next one, if that can. */
+function leaveChecksum(page: Page, out: Page, total: number, isAble: boolean): void {
+  if (!isAble) {
+    completeChecksum(
+      out.bytes,
+      headroom - ethernetHeader,
+      total + ethernetHeader,
+      page.checksumStart,
+      page.checksumOffset,
+    );
+    return;
+  }
+  out.flags = needsChecksum;
+  out.checksumStart = page.checksumStart;
+  out.checksumOffset = page.checksumOffset;
+}
