@@ -171,7 +171,9 @@ class Reader {
         this.#readEdns(recordClass, ttl, length);
         continue;
       }
-      const data = this.#recordData(type, length);
+      // RFC 2136 §2.4: what an update asks for, or takes away, has a class of its own and may have no data.
+      const isEmpty = length === 0 && (recordClass === 254 || recordClass === 255);
+      const data = isEmpty ? new Uint8Array(0) : this.#recordData(type, length);
       // RFC 2181 §8: with the highest bit set it is 0.
       records.push({ owner, type, class: recordClass, ttl: ttl > 0x7fffffff ? 0 : ttl, data });
     }

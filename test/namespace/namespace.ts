@@ -35,6 +35,8 @@ const packages: Readonly<Record<string, string>> = {
   nsd: "nsd",
   knotd: "knot",
   kdig: "knot-dnsutils",
+  knsupdate: "knot-dnsutils",
+  nsupdate: "bind9-dnsutils",
   named: "bind9",
   dig: "bind9-dnsutils",
   delv: "bind9-dnsutils",

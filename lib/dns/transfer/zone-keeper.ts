@@ -1,0 +1,75 @@
+import type { Crypto } from "@tesserae/device/crypto";
+import type { Timers } from "@tesserae/device/clock";
+import type { Log } from "@tesserae/device/log";
+import type { Random } from "@tesserae/device/random";
+import type { Tcp } from "@tesserae/device/tcp";
+import type { Udp } from "@tesserae/device/udp";
+import type { Extension } from "../authoritative/extension.ts";
+import type { Zones } from "../authoritative/zones.ts";
+import { createSocketExchange } from "../recursive/socket-exchange.ts";
+import type { TsigKeyring } from "../tsig/key.ts";
+import type { FetchOptions } from "./fetch.ts";
+import { Journal, type JournalOptions } from "./journal.ts";
+import { Maintenance } from "./maintenance.ts";
+import { NotifySender } from "./notify-sender.ts";
+import { ZonePolicies, type ZonePolicy } from "./policy.ts";
+import { Secondaries } from "./secondaries.ts";
+
+export interface ZoneKeeperOptions
+  extends Pick<FetchOptions, "connectTls" | "bounds" | "silence" | "timeout">, Omit<JournalOptions, "zones"> {
+  readonly zones: Zones;
+  readonly udp: Udp;
+  readonly tcp: Tcp;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  /** Keys that messages to us may be signed with. */
+  readonly keys?: TsigKeyring;
+  /** For zones without a policy of their own. Default: nothing is allowed. */
+  readonly policy?: ZonePolicy;
+  readonly log?: Log;
+  /** The least time between two looks at a primary, seconds. Default 2. */
+  readonly least?: number;
+}
+
+/** What keeps zones the same on several servers, and lets them change: an extension of a name server. */
+export interface ZoneKeeper extends Extension {
+  readonly policies: ZonePolicies;
+  readonly journal: Journal;
+  /** Zones that we have from others. */
+  readonly secondaries: Secondaries;
+  /** Stops telling and asking. */
+  close(): void;
+}
+
+/**
+ * Zone transfers out and in (RFC 5936, RFC 1995), NOTIFY (RFC 1996), dynamic updates (RFC 2136) and TSIG (RFC 8945) for
+ * the zones that a name server serves.
+ */
+export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
+  const { zones, timers, crypto, random, keys, log } = options;
+  const policies = new ZonePolicies(options.policy);
+  const journal = new Journal(options);
+  const exchange = createSocketExchange(options);
+  const notifier = new NotifySender({
+    ...{ zones, policies, exchange, crypto, timers, random },
+    ...(log === undefined ? {} : { log }),
+  });
+  const secondaries = new Secondaries({ ...options, policies, exchange }, journal);
+  const maintenance = new Maintenance({
+    ...{ zones, policies, journal, crypto, timers, secondaries },
+    ...(log === undefined ? {} : { log }),
+    ...(keys === undefined ? {} : { keys }),
+  });
+  return {
+    policies,
+    journal,
+    secondaries,
+    handle: (request) => maintenance.handle(request),
+    close() {
+      notifier.close();
+      secondaries.close();
+      journal.close();
+    },
+  };
+}
