@@ -15,7 +15,7 @@ export type Section = "answers" | "authorities" | "additionals";
  */
 export class WireMessageWriter {
   readonly #data: Uint8Array;
-  readonly #limit: number;
+  #limit: number;
   #at = headerSize;
   /** Where a name was written, by its lower-case bytes as characters. */
   readonly #places = new Map<string, number>();
@@ -29,6 +29,11 @@ export class WireMessageWriter {
     if (limit < headerSize || limit > data.length) throw new RangeError(`limit ${limit} is not from 12 to the room`);
     this.#data = data;
     this.#limit = limit;
+  }
+
+  /** Raises the limit, for what room was left for. */
+  extend(limit: number): void {
+    this.#limit = Math.max(this.#limit, Math.min(limit, this.#data.length));
   }
 
   /** Bytes written so far. */

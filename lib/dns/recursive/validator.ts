@@ -1,0 +1,363 @@
+import type { Crypto } from "@tesserae/device/crypto";
+import { signedData } from "../dnssec/canonical.ts";
+import { digestAlgorithm, keyDigest, keyFlag, keyTag, signatureAlgorithm } from "../dnssec/key.ts";
+import { type Denial, denyCloser, denyName, denyType, type Proof } from "./denial.ts";
+import { extendedError, type Failure, type Kept, type Security } from "./kept.ts";
+import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, labelsOfKey, lastLabels, parentKey } from "./name-key.ts";
+import type { Lookups, Validator } from "./recursive.ts";
+import { equalBytes, type Rrset, typeCode, u16, u32 } from "./rrset.ts";
+import { parseTrustAnchor, type TrustAnchor } from "./trust-anchor.ts";
+import type { Work } from "./work.ts";
+
+export interface ValidatorOptions {
+  readonly crypto: Crypto;
+  /** DS records in text; `rootAnchors` for the internet. */
+  readonly anchors: readonly string[];
+  /** Zones, in text, below which nothing is validated (negative trust anchors, RFC 7646). */
+  readonly insecure?: readonly string[];
+  /** Gets what is secure and says that something is not there. */
+  readonly onDenial?: (kept: Kept, zone: string) => void;
+}
+
+/** What is known of a zone's keys. `none`: there is no zone of that name. */
+type ZoneStatus =
+  | { readonly kind: "secure"; readonly keys: readonly Uint8Array[]; readonly expires: number }
+  | { readonly kind: "insecure" | "none"; readonly expires: number; readonly failure?: Failure }
+  | { readonly kind: "bogus"; readonly expires: number; readonly failure: Failure };
+
+interface Verdict {
+  readonly security: Security;
+  readonly failure?: Failure;
+  /** Seconds: the signature's original TTL and its end. */
+  readonly ttl?: number;
+  /** The zone that signed. */
+  readonly signer?: string;
+  /** Labels of the wildcard's parent, when the set comes from a wildcard. */
+  readonly wildcard?: number;
+}
+
+const mostZones = 10_000;
+/** Seconds: what is bogus may be repaired soon (RFC 4035 §4.7). */
+const bogusTtl = 60;
+/** Keys with the same tag that are tried for one signature (KeyTrap). */
+const mostSameTag = 4;
+const mostSignatures = 8;
+
+/** Validates by chains of keys from the anchors down (RFC 4035 §5), within the bounds of each question's {@link Work}. */
+export function createValidator(options: ValidatorOptions): (resolver: Lookups) => Validator {
+  return (resolver) => new ChainValidator(options, resolver);
+}
+
+class ChainValidator implements Validator {
+  readonly #crypto: Crypto;
+  readonly #anchors: readonly TrustAnchor[];
+  readonly #insecure: readonly string[];
+  readonly #resolver: Lookups;
+  readonly #onDenial: ((kept: Kept, zone: string) => void) | undefined;
+  readonly #zones = new Map<string, ZoneStatus>();
+  readonly #inWork = new Map<string, Promise<ZoneStatus>>();
+
+  constructor({ crypto, anchors, insecure = [], onDenial }: ValidatorOptions, resolver: Lookups) {
+    this.#crypto = crypto;
+    this.#anchors = anchors.map(parseTrustAnchor);
+    this.#insecure = insecure.map(keyFromText);
+    this.#resolver = resolver;
+    this.#onDenial = onDenial;
+  }
+
+  async validate(kept: Kept, work: Work): Promise<void> {
+    if (kept.security !== "unchecked") return;
+    const { security, failure, ttl } =
+      kept.kind === "failed" ? { security: "insecure" as const } : await this.#verdict(kept, work);
+    kept.security = security;
+    if (failure !== undefined) kept.failure = failure;
+    if (ttl !== undefined) kept.ttl = Math.min(kept.ttl, Math.max(0, ttl));
+    if (security === "bogus") kept.ttl = Math.min(kept.ttl, bogusTtl);
+  }
+
+  async #verdict(kept: Kept, work: Work): Promise<Verdict> {
+    const { name, type, rrset, more, proof, zone } = kept;
+    if (kept.kind !== "positive" || rrset === undefined) return this.#negative(kept, work);
+    const top = topOf(kept);
+    let worst: Verdict = { security: "secure" };
+    for (const set of [rrset, ...more]) {
+      const verdict = await this.#set(set, top, zone, work);
+      if (verdict.security !== "secure") return verdict;
+      worst = { ...worst, ttl: Math.min(worst.ttl ?? Infinity, verdict.ttl ?? Infinity) };
+      if (verdict.wildcard === undefined || verdict.signer === undefined) continue;
+      // RFC 4035 §5.3.4: a wildcard answers only where there is nothing closer.
+      const checked = await this.#proof(proof, verdict.signer, zone, work);
+      if (checked === undefined || set.type === typeCode.DNAME) return bogus(extendedError.nsecMissing, name, type);
+      const denial = denyCloser(checked, set.name, verdict.wildcard);
+      if (denial === "missing") return bogus(extendedError.nsecMissing, name, type);
+      if (denial !== "proven") worst = { ...worst, security: "insecure" };
+    }
+    return worst;
+  }
+
+  async #negative(kept: Kept, work: Work): Promise<Verdict> {
+    const { name, type, proof, zone, kind } = kept;
+    const signer = signerOf(proof);
+    const top = topOf(kept);
+    if (signer === undefined || !isWithin(top, signer)) return this.#unsigned(name, type, top, zone, work);
+    const status = await this.#status(signer, work);
+    if (status.kind === "insecure") return { security: "insecure" };
+    if (status.kind === "bogus") return fromStatus(status);
+    if (status.kind === "none") return this.#unsigned(name, type, top, zone, work);
+    const checked = await this.#proof(proof, signer, zone, work);
+    if (checked === undefined) return bogus(extendedError.bogus, name, type);
+    const denial = kind === "no-name" ? denyName(checked, name) : denyType(checked, name, type);
+    if (denial === "missing") return bogus(extendedError.nsecMissing, name, type);
+    const ttl = Math.min(...checked.sets.map((set) => set.ttl));
+    if (denial === "unsigned") return { security: "insecure", ttl };
+    this.#onDenial?.(kept, signer);
+    return { security: "secure", ttl };
+  }
+
+  /** The sets of a proof that the zone signed; `undefined` when one of them is bogus, or there is none. */
+  async #proof(sets: readonly Rrset[], signer: string, zone: string, work: Work): Promise<Proof | undefined> {
+    const checked: Rrset[] = [];
+    for (const set of sets) {
+      if (!isWithin(set.name, signer) || !signersOf(set).has(signer)) continue;
+      const verdict = await this.#set(set, signer, zone, work);
+      if (verdict.security === "bogus" && set.type !== typeCode.SOA) return undefined;
+      // A proof that comes from a wildcard proves nothing.
+      if (verdict.security !== "secure" || verdict.signer !== signer || verdict.wildcard !== undefined) continue;
+      checked.push({ ...set, ttl: Math.min(set.ttl, verdict.ttl ?? set.ttl) });
+    }
+    const { limits } = this.#resolver;
+    return checked.length === 0 ? undefined : { zone: signer, sets: checked, crypto: this.#crypto, limits, work };
+  }
+
+  /** @param top the name below which no zone may have signed it: see {@link topOf} */
+  async #set(set: Rrset, top: string, zone: string, work: Work): Promise<Verdict> {
+    const { name, type } = set;
+    let verdict: Verdict | undefined;
+    for (const signer of signersOf(set)) {
+      if (!isWithin(top, signer) || !isWithin(name, signer)) continue;
+      const status = await this.#status(signer, work);
+      if (status.kind === "secure") {
+        verdict = this.#check(set, signer, status.keys, work);
+        if (verdict.security === "secure") return verdict;
+      } else if (status.kind !== "none") verdict ??= fromStatus(status);
+    }
+    return verdict ?? this.#unsigned(name, type, top, zone, work);
+  }
+
+  /** Data without a signature: right only where nothing is signed (RFC 4035 §5.2). */
+  async #unsigned(name: string, type: number, top: string, zone: string, work: Work): Promise<Verdict> {
+    const anchor = this.#anchorAbove(top);
+    if (anchor === undefined) return { security: "insecure" };
+    const start = isWithin(zone, anchor) && isWithin(top, zone) ? zone : anchor;
+    for (let labels = labelsOfKey(start); labels <= labelsOfKey(top); labels++) {
+      const status = await this.#status(lastLabels(top, labels), work);
+      if (status.kind === "insecure" || status.kind === "bogus") return fromStatus(status);
+    }
+    return bogus(extendedError.signaturesMissing, name, type);
+  }
+
+  /** Whether one of the signatures is good. */
+  #check(set: Rrset, signer: string, keys: readonly Uint8Array[], work: Work): Verdict {
+    const { name, type, data, signatures } = set;
+    const owner = bytesOfKey(name);
+    const now = Math.floor(this.#resolver.timers.wall() / 1000);
+    let code: number = extendedError.bogus;
+    let left = this.#resolver.limits.verificationsPerSet;
+    for (const signature of signatures.slice(0, mostSignatures)) {
+      if (keyOf(signature, 18) !== signer) continue;
+      const algorithm = signatureAlgorithm(signature[2] ?? 0);
+      if (algorithm === undefined) {
+        code = extendedError.unsupportedAlgorithm;
+        continue;
+      }
+      // RFC 4034 §3.1.5: times are compared as serial numbers.
+      const end = (u32(signature, 8) - now) | 0;
+      if (end < 0) {
+        code = extendedError.signatureExpired;
+        continue;
+      }
+      if (((now - u32(signature, 12)) | 0) < 0) {
+        code = extendedError.signatureNotYetValid;
+        continue;
+      }
+      const signed = signedData(signature, owner, type, data);
+      if (signed === undefined) continue;
+      const bytes = signature.subarray(18 + signer.length);
+      const tag = u16(signature, 16);
+      const candidates = keys.filter((key) => key[3] === signature[2] && keyTag(key) === tag);
+      if (candidates.length === 0) code = extendedError.dnskeyMissing;
+      for (const key of candidates.slice(0, mostSameTag)) {
+        if (left-- <= 0 || work.verifications-- <= 0) {
+          return { security: "bogus", failure: { code: extendedError.other, text: "too many signatures to check" } };
+        }
+        if (!this.#crypto.verify(algorithm, key.subarray(4), signed, bytes)) continue;
+        const labels = signature[3] ?? 0;
+        const own = labelsOfKey(name) - (name.startsWith("\x01*") ? 1 : 0);
+        const ttl = Math.min(set.ttl, u32(signature, 4), end);
+        return { security: "secure", signer, ttl, ...(labels < own ? { wildcard: labels } : {}) };
+      }
+    }
+    return bogus(code, name, type);
+  }
+
+  #status(zone: string, work: Work): Promise<ZoneStatus> {
+    const known = this.#zones.get(zone);
+    if (known !== undefined && this.#resolver.timers.now() < known.expires) return Promise.resolve(known);
+    let running = this.#inWork.get(zone);
+    if (running === undefined) {
+      // Whoever waits for a zone's keys waits only for those of zones above it: never in a circle.
+      running = this.#findStatus(zone, work)
+        .then((status) => {
+          this.#zones.delete(zone);
+          if (this.#zones.size >= mostZones) {
+            for (const oldest of this.#zones.keys()) {
+              this.#zones.delete(oldest);
+              break;
+            }
+          }
+          this.#zones.set(zone, status);
+          return status;
+        })
+        .finally(() => this.#inWork.delete(zone));
+      this.#inWork.set(zone, running);
+    }
+    return running;
+  }
+
+  async #findStatus(zone: string, work: Work): Promise<ZoneStatus> {
+    const own = this.#anchors.filter((anchor) => anchor.zone === zone).map(({ data }) => data);
+    if (own.length > 0) return this.#keys(zone, own, Infinity, work);
+    if (this.#anchorAbove(zone) === undefined) return { kind: "insecure", expires: Infinity };
+    const kept = await this.#resolver.lookup(zone, typeCode.DS, work);
+    await this.validate(kept, work);
+    const expires = kept.received + kept.ttl * 1000;
+    const { failure = { code: extendedError.bogus, text: `the keys of ${keyText(zone)} cannot be found` } } = kept;
+    if (kept.kind === "failed" || kept.security === "bogus") return { kind: "bogus", expires, failure };
+    if (kept.security === "insecure") return { kind: "insecure", expires };
+    if (kept.kind === "no-name") return { kind: "none", expires };
+    if (kept.kind === "no-data") {
+      return { kind: (await this.#isDelegation(kept, work)) ? "insecure" : "none", expires };
+    }
+    return kept.rrset?.type === typeCode.DS
+      ? this.#keys(zone, kept.rrset.data, expires, work)
+      : { kind: "none", expires };
+  }
+
+  /** Of a name that has, provenly, no DS records: whether it is a delegation all the same. */
+  async #isDelegation({ name, proof, zone }: Kept, work: Work): Promise<boolean> {
+    const signer = signerOf(proof);
+    if (signer === undefined) return false;
+    const checked = await this.#proof(proof, signer, zone, work);
+    const denial: Denial = checked === undefined ? "missing" : denyType(checked, name, typeCode.DS);
+    return denial === "delegation" || denial === "unsigned";
+  }
+
+  /** The zone's keys, when one that its parent knows has signed them (RFC 4035 §5.2). */
+  async #keys(zone: string, ds: readonly Uint8Array[], until: number, work: Work): Promise<ZoneStatus> {
+    const { timers } = this.#resolver;
+    const usable = ds.filter(
+      (data) => signatureAlgorithm(data[2] ?? 0) !== undefined && digestAlgorithm(data[3] ?? 0) !== undefined,
+    );
+    if (usable.length === 0) {
+      const isDigest = ds.some((data) => signatureAlgorithm(data[2] ?? 0) !== undefined);
+      const code = isDigest ? extendedError.unsupportedDigest : extendedError.unsupportedAlgorithm;
+      const failure = { code, text: `no key of ${keyText(zone)} can be used here` };
+      return { kind: "insecure", expires: Math.min(until, timers.now() + 3_600_000), failure };
+    }
+    // RFC 4509 §3: SHA-1 is not believed where there is better.
+    const better = usable.filter((data) => data[3] !== 1);
+    const wanted = better.length > 0 ? better : usable;
+    let kept = await this.#resolver.lookup(zone, typeCode.DNSKEY, work);
+    for (let tries = 0; ; tries++) {
+      const status = this.#keysFrom(zone, wanted, kept, until, work);
+      if (status.kind === "secure" || tries >= 2 || kept.server === undefined || work.queries < 10) return status;
+      const other = await this.#resolver.fresh(zone, typeCode.DNSKEY, work, [kept.server]);
+      if (other.kind === "failed") return status;
+      kept = other;
+    }
+  }
+
+  #keysFrom(zone: string, wanted: readonly Uint8Array[], kept: Kept, until: number, work: Work): ZoneStatus {
+    const { timers } = this.#resolver;
+    const set = kept.rrset;
+    const soon = timers.now() + (kept.kind === "failed" ? 5 : bogusTtl) * 1000;
+    const failed = (code: number, text: string): ZoneStatus => ({ kind: "bogus", expires: soon, failure: { code, text } });
+    if (kept.kind !== "positive" || set?.type !== typeCode.DNSKEY) {
+      return failed(extendedError.dnskeyMissing, `${keyText(zone)} has no DNSKEY records${kept.failure ? `: ${kept.failure.text}` : ""}`);
+    }
+    // More keys than any zone has are there to cost time.
+    const keys = set.data.slice(0, 64).filter(isZoneKey);
+    const entries = keys.filter((key) => wanted.some((ds) => this.#isKeyOf(zone, ds, key, work)));
+    if (entries.length === 0) return failed(extendedError.dnskeyMissing, `no key of ${keyText(zone)} is one that its parent knows`);
+    const verdict = this.#check(set, zone, entries, work);
+    if (verdict.security !== "secure") {
+      kept.security = "bogus";
+      const { failure } = verdict;
+      return failed(failure?.code ?? extendedError.bogus, failure?.text ?? "");
+    }
+    kept.security = "secure";
+    kept.ttl = Math.min(kept.ttl, verdict.ttl ?? kept.ttl);
+    return { kind: "secure", keys, expires: Math.min(until, kept.received + kept.ttl * 1000) };
+  }
+
+  #isKeyOf(zone: string, ds: Uint8Array, key: Uint8Array, work: Work): boolean {
+    const algorithm = digestAlgorithm(ds[3] ?? 0);
+    if (algorithm === undefined || key[3] !== ds[2] || keyTag(key) !== u16(ds, 0)) return false;
+    if (work.verifications-- <= 0) return false;
+    return equalBytes(keyDigest(this.#crypto, algorithm, bytesOfKey(zone), key), ds.subarray(4));
+  }
+
+  #anchorAbove(name: string): string | undefined {
+    let best: string | undefined;
+    for (const { zone } of this.#anchors) {
+      if (isWithin(name, zone) && (best === undefined || zone.length > best.length)) best = zone;
+    }
+    if (best === undefined) return undefined;
+    const anchor = best;
+    const isOff = this.#insecure.some((zone) => isWithin(name, zone) && zone.length >= anchor.length);
+    return isOff ? undefined : best;
+  }
+}
+
+function isZoneKey(key: Uint8Array): boolean {
+  const flags = u16(key, 0);
+  return key.length > 4 && (flags & keyFlag.zone) !== 0 && (flags & keyFlag.revoked) === 0 && key[2] === 3;
+}
+
+/**
+ * The lowest zone that may say something of what was asked: of DS records the one above the name (RFC 4035 §3.1.4.1).
+ * So whoever waits for a zone's keys waits for those of zones above it alone.
+ */
+function topOf({ name, type }: Kept): string {
+  return type === typeCode.DS ? parentKey(name) : name;
+}
+
+function signersOf(set: Rrset): Set<string> {
+  return new Set(set.signatures.slice(0, mostSignatures).map((signature) => keyOf(signature, 18)));
+}
+
+/** Who signed the proof: the zone of its NSEC and NSEC3 records, or of the SOA record. */
+function signerOf(proof: readonly Rrset[]): string | undefined {
+  const signed = proof.filter((set) => set.signatures.length > 0);
+  const set = signed.find(({ type }) => type !== typeCode.SOA) ?? signed[0];
+  const signature = set?.signatures[0];
+  return signature === undefined ? undefined : keyOf(signature, 18);
+}
+
+function fromStatus(status: Exclude<ZoneStatus, { kind: "secure" }>): Verdict {
+  const { kind, failure } = status;
+  return { security: kind === "bogus" ? "bogus" : "insecure", ...(failure === undefined ? {} : { failure }) };
+}
+
+function bogus(code: number, name: string, type: number): Verdict {
+  return { security: "bogus", failure: { code, text: `${keyText(name)} type ${type}: ${reasons.get(code) ?? "bogus"}` } };
+}
+
+const reasons: ReadonlyMap<number, string> = new Map([
+  [extendedError.bogus, "no signature is good"],
+  [extendedError.signatureExpired, "the signature has expired"],
+  [extendedError.signatureNotYetValid, "the signature is not valid yet"],
+  [extendedError.dnskeyMissing, "no key of the zone has signed it"],
+  [extendedError.signaturesMissing, "there is no signature, and the zone is signed"],
+  [extendedError.nsecMissing, "that it is not there is not proven"],
+]);
