@@ -21,12 +21,14 @@ export class Delegations {
   readonly #capacity: number;
   readonly #given: ReadonlyMap<string, Delegation>;
   readonly #learnt = new Map<string, Delegation>();
+  readonly #hasGiven: boolean;
 
   /** @param given among them the root, with the hints */
   constructor(clock: Clock, capacity: number, given: readonly Delegation[]) {
     this.#clock = clock;
     this.#capacity = capacity;
     this.#given = new Map(given.map((each) => [each.zone, each]));
+    this.#hasGiven = given.length > 1;
     if (!this.#given.has(rootKey)) throw new RangeError("the servers of the root are not given");
   }
 
@@ -40,6 +42,16 @@ export class Delegations {
       const found = this.#learntOf(zone) ?? this.#given.get(zone);
       if (found !== undefined) return found;
     }
+  }
+
+  /** The closest forwarded or stub zone at or above the name: nothing above it says anything of it. Else the root. */
+  givenAbove(name: string): string {
+    if (this.#hasGiven) {
+      for (let zone = name; zone !== rootKey; zone = parentKey(zone)) {
+        if (this.#given.get(zone)?.given !== undefined) return zone;
+      }
+    }
+    return rootKey;
   }
 
   /** What was learnt of a zone, as long as it is valid. */

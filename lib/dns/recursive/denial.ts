@@ -64,9 +64,13 @@ export function denyType(proof: Proof, name: string, type: number): Denial {
   const found = hashed.closest(name);
   if (found === undefined) return "missing";
   const matched = hashed.matching(wildcardKey(found.encloser));
-  if (matched !== undefined) return ofOwner(matched, name, type);
+  if (matched !== undefined) {
+    const denial = ofOwner(matched, name, type);
+    // With opt-out there may be an unsigned delegation closer than the wildcard.
+    return found.optOut && denial !== "missing" ? "unsigned" : denial;
+  }
   // RFC 5155 §8.6: unsigned delegations may be left out.
-  return found.optOut ? (type === typeCode.DS ? "delegation" : "unsigned") : "missing";
+  return found.optOut ? "unsigned" : "missing";
 }
 
 /** Whether the wildcard below the last `labels` labels of the name answers for it, as nothing closer exists. */

@@ -91,15 +91,19 @@ export class Iterator {
       return Promise.resolve(this.#failed(name, type, extendedError.other, "questions nested too deep"));
     }
     const task = new Task<Kept>(name, type, work, depth);
-    task.result = this.#run(task, avoid).finally(() => this.#inFlight.delete(key));
+    // It begins when all know of it: what it asks for may come back to it.
+    task.result = Promise.resolve()
+      .then(() => this.#run(task, avoid))
+      .finally(() => this.#inFlight.delete(key));
     this.#inFlight.set(key, task);
     return parent === undefined ? task.result : parent.waitFor(task, task.result);
   }
 
   async #run(task: Task<Kept>, avoid: readonly IpAddress[]): Promise<Kept> {
     const kept = await this.#iterate(task, avoid);
-    // What fails because of what it was a part of (a loop, a bound) may work on its own.
-    if (task.depth === 0 || kept.failure?.code !== extendedError.other) this.#parts.store.put(kept);
+    // What fails because of what it was a part of (a loop, a bound), or whom it avoided, may work on its own.
+    const isItsOwn = avoid.length === 0 && (task.depth === 0 || kept.failure?.code !== extendedError.other);
+    if (isItsOwn || kept.kind !== "failed") this.#parts.store.put(kept);
     return kept;
   }
 

@@ -4,11 +4,12 @@ import type { Random } from "@tesserae/device/random";
 import { nameFromText } from "../name-bytes.ts";
 import { dnsPort, rcode } from "../wire.ts";
 import { type Delegation, Delegations } from "./delegations.ts";
+import { DeniedRanges } from "./denied-ranges.ts";
 import { isNearExpiry, Iterator } from "./iterator.ts";
 import { expiryOf, extendedError, type Failure, type Kept, type Security } from "./kept.ts";
 import { limitsWith, type RecursiveLimits } from "./limits.ts";
 import { LocalZones } from "./local-zones.ts";
-import { bytesOfKey, keyFromText, keyOf, keyText, rootKey } from "./name-key.ts";
+import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, rootKey } from "./name-key.ts";
 import { type Rrset, typeCode } from "./rrset.ts";
 import { rootHints } from "./root-hints.ts";
 import { ServerTable } from "./server-table.ts";
@@ -59,7 +60,8 @@ export interface RecursiveOptions {
 export interface Lookups {
   lookup(name: string, type: number, work: Work): Promise<Kept>;
   fresh(name: string, type: number, work: Work, avoid: readonly IpAddress[]): Promise<Kept>;
-  readonly store: Store;
+  /** Gets the NSEC records that were validated. */
+  readonly denied: DeniedRanges;
   readonly timers: Timers;
   readonly limits: RecursiveLimits;
 }
@@ -88,6 +90,8 @@ export interface RecursiveStatistics extends UpstreamStatistics {
   /** Answered from what was known. */
   hits: number;
   prefetches: number;
+  /** Made from NSEC records (RFC 8198). */
+  synthesised: number;
   stale: number;
   bogus: number;
   /** Turned away because of too many others. */
@@ -127,6 +131,7 @@ class RecursiveResolver implements Recursive, Lookups {
   readonly timers: Timers;
   readonly limits: RecursiveLimits;
   readonly store: Store;
+  readonly denied: DeniedRanges;
   readonly #iterator: Iterator;
   readonly #delegations: Delegations;
   readonly #local: LocalZones;
@@ -134,13 +139,14 @@ class RecursiveResolver implements Recursive, Lookups {
   readonly #serveStale: boolean;
   readonly #inWork = new Map<string, Promise<Resolution>>();
   readonly #upstream: Upstream;
-  readonly #counts = { questions: 0, hits: 0, prefetches: 0, stale: 0, bogus: 0, turnedAway: 0 };
+  readonly #counts = { questions: 0, hits: 0, prefetches: 0, synthesised: 0, stale: 0, bogus: 0, turnedAway: 0 };
 
   constructor(options: RecursiveOptions) {
     const { exchange, timers, random, roots, forward = [], stub = [], port = dnsPort } = options;
     this.timers = timers;
     this.limits = limitsWith(options.limits ?? {});
-    this.store = new Store(timers, this.limits.cacheBytes);
+    this.store = new Store(timers, this.limits.cacheBytes, (name) => this.#delegations.givenAbove(name));
+    this.denied = new DeniedRanges(timers);
     const root = roots?.map(({ name, addresses }) => ({ name: keyFromText(name), addresses })) ?? rootHints;
     const given: Delegation[] = [{ zone: rootKey, servers: root, expires: Infinity }];
     for (const [kind, zones] of [["forward", forward] as const, ["stub", stub] as const]) {
@@ -212,6 +218,7 @@ class RecursiveResolver implements Recursive, Lookups {
 
   flush(name: string): void {
     this.store.flush(keyFromText(name));
+    this.denied.flush(keyFromText(name));
   }
 
   lookup(name: string, type: number, work: Work): Promise<Kept> {
@@ -239,11 +246,19 @@ class RecursiveResolver implements Recursive, Lookups {
     const chain = new Chain(name, type, this.limits.chain);
     const now = this.timers.now();
     for (;;) {
-      const kept = this.#local.answer(chain.next, type) ?? this.store.find(chain.next, type);
-      if (kept === undefined || ("security" in kept && kept.security === "unchecked")) return undefined;
+      const found = this.#local.answer(chain.next, type) ?? this.store.find(chain.next, type);
+      const kept = found ?? this.#denied(chain.next, type);
+      if (kept === undefined || ("security" in kept && (kept.security === "unchecked" || isBare(kept)))) return undefined;
       if ("received" in kept && isNearExpiry(kept, now) && kept.kind === "positive") this.#prefetch(kept);
       if (!chain.add(kept)) return chain.resolution(now);
     }
+  }
+
+  #denied(name: string, type: number): Kept | undefined {
+    const denied = this.denied.find(name, type);
+    if (denied !== undefined && !isWithin(denied.zone, this.#delegations.givenAbove(name))) return undefined;
+    if (denied !== undefined) this.#counts.synthesised++;
+    return denied;
   }
 
   /** Asks again for what is about to expire, before somebody has to wait for it. */
@@ -266,7 +281,10 @@ class RecursiveResolver implements Recursive, Lookups {
   }
 
   async #step(name: string, type: number, work: Work): Promise<Kept> {
+    const denied = this.store.find(name, type) === undefined ? this.#denied(name, type) : undefined;
+    if (denied !== undefined) return denied;
     let kept = await this.#iterator.lookup(name, type, work);
+    if (isBare(kept)) kept = await this.#iterator.fresh(name, type, work);
     if (this.#validator === undefined) return kept;
     const avoid: IpAddress[] = [];
     for (;;) {
@@ -305,6 +323,11 @@ class RecursiveResolver implements Recursive, Lookups {
     const code = resolution.rcode === rcode.nameError ? extendedError.staleNoName : extendedError.stale;
     return { ...resolution, failure: { code, text: "its servers do not answer" } };
   }
+}
+
+/** Whether it was learnt from a referral, without the SOA record that those who ask for it want. */
+function isBare({ kind, type, proof }: Kept): boolean {
+  return kind === "no-data" && type === typeCode.DS && !proof.some((set) => set.type === typeCode.SOA);
 }
 
 type Link = Kept | ReturnType<LocalZones["answer"]>;

@@ -24,6 +24,7 @@ interface Slot {
 export class Store {
   readonly #clock: Clock;
   readonly #capacity: number;
+  readonly #top: (name: string) => string;
   /** In order of use. */
   readonly #probation = new Map<string, Slot>();
   readonly #protected = new Map<string, Slot>();
@@ -32,9 +33,11 @@ export class Store {
   /** How many DNAME records there are: mostly none, and then they need not be looked for above every name. */
   #dnames = 0;
 
-  constructor(clock: Clock, capacity: number) {
+  /** @param top the zone of a name above which nothing says anything of it: the root's key, mostly */
+  constructor(clock: Clock, capacity: number, top: (name: string) => string = () => rootKey) {
     this.#clock = clock;
     this.#capacity = capacity;
+    this.#top = top;
   }
 
   get size(): number {
@@ -53,7 +56,8 @@ export class Store {
       const alias = this.#fresh(name, typeCode.CNAME);
       if (alias?.kind === "positive") return alias;
     }
-    for (let above = name; above !== rootKey;) {
+    const top = this.#top(name);
+    for (let above = name; above !== top && above !== rootKey;) {
       above = parentKey(above);
       // RFC 8020: what is below a name that does not exist does not exist; believed when it is signed.
       const none = this.#fresh(above, allTypes);

@@ -15,8 +15,6 @@ export interface ValidatorOptions {
   readonly anchors: readonly string[];
   /** Zones, in text, below which nothing is validated (negative trust anchors, RFC 7646). */
   readonly insecure?: readonly string[];
-  /** Gets what is secure and says that something is not there. */
-  readonly onDenial?: (kept: Kept, zone: string) => void;
 }
 
 /** What is known of a zone's keys. `none`: there is no zone of that name. */
@@ -53,26 +51,26 @@ class ChainValidator implements Validator {
   readonly #anchors: readonly TrustAnchor[];
   readonly #insecure: readonly string[];
   readonly #resolver: Lookups;
-  readonly #onDenial: ((kept: Kept, zone: string) => void) | undefined;
   readonly #zones = new Map<string, ZoneStatus>();
   readonly #inWork = new Map<string, Promise<ZoneStatus>>();
 
-  constructor({ crypto, anchors, insecure = [], onDenial }: ValidatorOptions, resolver: Lookups) {
+  constructor({ crypto, anchors, insecure = [] }: ValidatorOptions, resolver: Lookups) {
     this.#crypto = crypto;
     this.#anchors = anchors.map(parseTrustAnchor);
     this.#insecure = insecure.map(keyFromText);
     this.#resolver = resolver;
-    this.#onDenial = onDenial;
   }
 
   async validate(kept: Kept, work: Work): Promise<void> {
     if (kept.security !== "unchecked") return;
-    const { security, failure, ttl } =
-      kept.kind === "failed" ? { security: "insecure" as const } : await this.#verdict(kept, work);
+    const insecure: Verdict = { security: "insecure" };
+    const { security, failure, ttl, signer } = kept.kind === "failed" ? insecure : await this.#verdict(kept, work);
     kept.security = security;
     if (failure !== undefined) kept.failure = failure;
     if (ttl !== undefined) kept.ttl = Math.min(kept.ttl, Math.max(0, ttl));
     if (security === "bogus") kept.ttl = Math.min(kept.ttl, bogusTtl);
+    const isDenial = kept.kind === "no-name" || kept.kind === "no-data";
+    if (isDenial && security === "secure" && signer !== undefined) this.#resolver.denied.learn(kept, signer);
   }
 
   async #verdict(kept: Kept, work: Work): Promise<Verdict> {
@@ -110,8 +108,7 @@ class ChainValidator implements Validator {
     if (denial === "missing") return bogus(extendedError.nsecMissing, name, type);
     const ttl = Math.min(...checked.sets.map((set) => set.ttl));
     if (denial === "unsigned") return { security: "insecure", ttl };
-    this.#onDenial?.(kept, signer);
-    return { security: "secure", ttl };
+    return { security: "secure", ttl, signer };
   }
 
   /** The sets of a proof that the zone signed; `undefined` when one of them is bogus, or there is none. */
@@ -161,7 +158,7 @@ class ChainValidator implements Validator {
     const { name, type, data, signatures } = set;
     const owner = bytesOfKey(name);
     const now = Math.floor(this.#resolver.timers.wall() / 1000);
-    let code: number = extendedError.bogus;
+    let code: number = signatures.length === 0 ? extendedError.signaturesMissing : extendedError.bogus;
     let left = this.#resolver.limits.verificationsPerSet;
     for (const signature of signatures.slice(0, mostSignatures)) {
       if (keyOf(signature, 18) !== signer) continue;
