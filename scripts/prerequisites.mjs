@@ -23,6 +23,8 @@ export const prerequisites = [
   { command: "ndisc6", debian: "ndisc6", suites: "IPv6 neighbours: test/tap" },
   { command: "udhcpc", debian: "udhcpc", suites: "our DHCP server with a real client: examples/router" },
   { command: "openssl", debian: "openssl", suites: "TLS clients: targets/node-api, test/vm" },
+  { command: "xenstore-ls", debian: "xenstore-utils", suites: "Xen's tools: test/xen" },
+  { command: "/usr/lib/xen-4.17/bin/test-xenstore", debian: "xen-utils-4.17", suites: "Xen's tools: test/xen" },
   { command: "gcc", debian: "gcc", suites: "the boot kernel: targets/vm, tool/vm-image, test/vm" },
   { command: "qemu-system-x86_64", debian: "qemu-system-x86", suites: "virtual machines: test/vm, tool/qemu" },
   { command: "/usr/share/OVMF/OVMF_CODE.fd", debian: "ovmf", suites: "disks that boot by UEFI: tool/vm-image" },

@@ -172,6 +172,13 @@ export const catalogue: readonly Implementation[] = [
   { name: "disk", kind: "block", targets: ["sim"], provides: ["persistent"] },
   { name: "disk", kind: "kv", targets: ["sim"], provides: ["persistent"] },
   {
+    name: "kernel",
+    kind: "local",
+    module: "@tesserae/node/local-sockets",
+    export: "createLocalSockets",
+    targets: ["node", "tap"],
+  },
+  {
     name: "node",
     kind: "crypto",
     module: "@tesserae/node/crypto",

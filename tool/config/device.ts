@@ -6,6 +6,7 @@ import type { Kv, WritableKv } from "@tesserae/device/kv";
 import type { Log, LogLevel } from "@tesserae/device/log";
 import type { Metrics } from "@tesserae/device/metrics";
 import type { Netif } from "@tesserae/device/netif";
+import type { LocalSockets } from "@tesserae/device/local";
 import type { Random } from "@tesserae/device/random";
 import type { Resolver } from "@tesserae/device/resolver";
 import type { Stack } from "@tesserae/device/stack";
@@ -114,6 +115,10 @@ export const device = {
   /** Hashes, message authentication codes and signatures. Keys are made of `random`'s bytes. */
   crypto(options: Choice = {}): Slot<Crypto> {
     return declare("crypto", options);
+  },
+  /** Connections between programs of one machine: Unix sockets. */
+  local(options: Choice = {}): Slot<LocalSockets> {
+    return declare("local", options);
   },
   /** The operator's terminal. */
   console(options: Choice = {}): Slot<Console> {

@@ -34,6 +34,7 @@ const layerOfPackage = {
     "http",
     "image",
     "dns",
+    "xenstore",
   ]),
   ...layer("targets", ["node", "tap", "sim", "vm", "node-api"]),
   ...layer("tool", ["config", "cli", "vm-image", "qemu"]),

@@ -1,0 +1,137 @@
+import type { Limits } from "./limits.ts";
+import { Output } from "./output.ts";
+import type { Actor } from "./permissions.ts";
+import type { Transaction } from "./transaction.ts";
+import { Message, MessageReader } from "./wire.ts";
+import type { Watch, Watcher } from "./watches.ts";
+
+/** What a connection tells whoever carries its bytes. */
+export interface Carrier {
+  /**
+   * There is something to take, or requests are heard again. It may call {@link Connection.take}; it must put off
+   * {@link Connection.receive} until the server's call is over.
+   */
+  wake(): void;
+  /** The server will not hear this client any more. */
+  closed(reason: string): void;
+}
+
+/** Who answers requests. */
+export interface Answerer {
+  /** Replies with {@link Connection.reply}. @returns false: not now; {@link Connection.resume} will be called */
+  answer(connection: Connection, message: Message): boolean;
+  /** The connection is over. */
+  forget(connection: Connection): void;
+}
+
+/** One client of a server. Bytes go in and out; whoever carries them calls again when it is woken. */
+export class Connection implements Watcher {
+  actor: Actor;
+  /** Where its relative paths begin. */
+  readonly home: string;
+  readonly transactions = new Map<number, Transaction>();
+  /** By path and token. */
+  readonly watches = new Map<string, Watch>();
+  /** Commits that failed since one did not. */
+  failures = 0;
+  readonly #answerer: Answerer;
+  readonly #carrier: Carrier;
+  readonly #limits: Limits;
+  readonly #reader = new MessageReader();
+  readonly #output: Output;
+  readonly #message = new Message();
+  #isHeld = false;
+  #isOver = false;
+  #lastTransaction = 0;
+
+  constructor(actor: Actor, home: string, answerer: Answerer, carrier: Carrier, limits: Limits) {
+    this.actor = actor;
+    this.home = home;
+    this.#answerer = answerer;
+    this.#carrier = carrier;
+    this.#limits = limits;
+    this.#output = new Output(limits.events);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether bytes wait to be taken. */
+  get hasOutput(): boolean {
+    return !this.#output.isEmpty;
+  }
+
+  /**
+   * Hears requests and answers them.
+   *
+   * @returns how many bytes were taken. When fewer than `length`, the client has to take replies first, or another's
+   * transaction goes before: the carrier is woken, and gives the others then.
+   */
+  receive(bytes: Uint8Array, offset: number, length: number): number {
+    let taken = 0;
+    while (!this.#isOver && !this.#isHeld && this.#output.replyBytes < this.#limits.replyBytes) {
+      const result = this.#reader.take(bytes, offset + taken, length - taken, this.#message);
+      if (result === -1) {
+        this.close("it announced a message longer than 4096 bytes");
+        return length;
+      }
+      taken += result.taken;
+      if (!result.whole) return taken;
+      this.#answer();
+    }
+    return this.#isOver ? length : taken;
+  }
+
+  /** False: not now. */
+  #answer(): boolean {
+    this.#isHeld = !this.#answerer.answer(this, this.#message);
+    return !this.#isHeld;
+  }
+
+  reply(message: Uint8Array): void {
+    const wasEmpty = this.#output.isEmpty;
+    this.#output.reply(message);
+    if (wasEmpty) this.#carrier.wake();
+  }
+
+  /** The request that could not be answered is tried again. */
+  resume(): void {
+    if (!this.#isHeld || this.#isOver || !this.#answer()) return;
+    this.#carrier.wake();
+  }
+
+  /** Copies bytes for the client to `into[offset … offset + length)`, and gives how many: 0 when nothing waits. */
+  take(into: Uint8Array, offset: number, length: number): number {
+    const wasFull = this.#output.replyBytes >= this.#limits.replyBytes;
+    const taken = this.#output.take(into, offset, length);
+    if (wasFull && this.#output.replyBytes < this.#limits.replyBytes) this.#carrier.wake();
+    return taken;
+  }
+
+  notify(watch: Watch, path: string): void {
+    const wasEmpty = this.#output.isEmpty;
+    this.#output.event(watch, path);
+    if (wasEmpty) this.#carrier.wake();
+  }
+
+  /** Drops the events of a watch that is no more. */
+  forgetEvents(watch: Watch): void {
+    this.#output.forget(watch);
+  }
+
+  /** A number for a transaction that none of this client's has. */
+  freeTransaction(): number {
+    do this.#lastTransaction = (this.#lastTransaction % 0xffff_ffff) + 1;
+    while (this.transactions.has(this.#lastTransaction));
+    return this.#lastTransaction;
+  }
+
+  /** The client is gone, or is not to be heard any more. Idempotent. */
+  close(reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#answerer.forget(this);
+    this.#carrier.closed(reason);
+  }
+}

@@ -1,0 +1,456 @@
+import type { Timer, Timers } from "@tesserae/device/clock";
+import { Connection, type Answerer, type Carrier } from "./connection.ts";
+import { absence, Draft, type Operation } from "./draft.ts";
+import { defaultLimits, type Limits } from "./limits.ts";
+import { find, type Node } from "./node.ts";
+import { absolutePath, domainPath, isSpecial } from "./path.ts";
+import { access, isAllowed, parsePermission, printPermission, type Actor, type Permissions } from "./permissions.ts";
+import { Store } from "./store.ts";
+import { aspect, Transaction } from "./transaction.ts";
+import { Watch } from "./watches.ts";
+import {
+  bytesOf,
+  decodeStrings,
+  encodeMessage,
+  encodeStrings,
+  longestPayload,
+  messageType,
+  textOf,
+  type ErrorName,
+  type Message,
+} from "./wire.ts";
+
+export interface XenstoreServerOptions {
+  readonly timers: Timers;
+  readonly limits?: Partial<Limits>;
+  /** How domains are reached; without it they are only known by number. */
+  readonly domains?: Domains;
+}
+
+/** What brings the bytes of domains. */
+export interface Domains {
+  /**
+   * Domain 0 introduces a domain: its ring is in frame `frame`, and `port` of its event channels goes with it. Whoever
+   * implements it calls {@link XenstoreServer.connect}. Again for one that is there: it was restored.
+   *
+   * @returns false when it cannot be reached
+   */
+  introduce(domain: number, frame: number, port: number): boolean;
+  /** It is not to be heard any more. */
+  release(domain: number): void;
+}
+
+/** A domain that was introduced. */
+interface Domain {
+  connection: Connection | undefined;
+  target: number;
+}
+
+/** What a request comes to: the payload of the reply, why it is refused, or that it has to wait. */
+type Outcome = Uint8Array | ErrorName | typeof later;
+const later = Symbol("later");
+const done = bytesOf("OK\0");
+/** From here on numbers mean something else than a domain (`xen.h`). */
+const firstReserved = 0x7ff0;
+const master: Actor = { domain: 0, target: -1, privileged: true };
+
+/** Whom a client is: a domain, or a program on the same machine, which may do what domain 0 may. */
+export type Client = { readonly kind: "domain"; readonly domain: number } | { readonly kind: "local" };
+
+/**
+ * A xenstore server (`docs/misc/xenstore.txt` of Xen). It knows neither sockets nor rings: see {@link Connection}.
+ *
+ * A client whose transactions fail several times in a row gets one that cannot: changes that would disturb it wait
+ * until it has ended, or a fraction of a second is over.
+ */
+export class XenstoreServer implements Answerer {
+  readonly limits: Limits;
+  readonly #store: Store;
+  readonly #domains = new Map<number, Domain>();
+  readonly #reach: Domains | undefined;
+  /** Commits that failed for others' changes, and that did not. */
+  readonly statistics = { commits: 0, conflicts: 0, waits: 0 };
+
+  /** The transaction that goes before all others. */
+  #first: { readonly connection: Connection; readonly transaction: Transaction } | undefined;
+  readonly #precedence: Timer;
+  readonly #timers: Timers;
+  readonly #waiting = new Set<Connection>();
+  /** The watch that the request under way has set. */
+  #begun: Watch | undefined;
+
+  constructor(options: XenstoreServerOptions) {
+    this.limits = { ...defaultLimits, ...options.limits };
+    this.#store = new Store(this.limits);
+    this.#reach = options.domains;
+    this.#timers = options.timers;
+    this.#precedence = options.timers.timer(() => this.#letOthers());
+  }
+
+  /** Nodes, all in all. */
+  get size(): number {
+    return this.#store.size;
+  }
+
+  /** Nodes that a domain owns. */
+  owned(domain: number): number {
+    return this.#store.owned(domain);
+  }
+
+  /** A new client. A domain that has a connection loses it. */
+  connect(client: Client, carrier: Carrier): Connection {
+    if (client.kind === "local") {
+      return new Connection(master, domainPath(0), this, carrier, this.limits);
+    }
+    const { domain } = client;
+    const known = this.#domains.get(domain);
+    known?.connection?.close("the domain was connected anew");
+    const actor: Actor = { domain, target: known?.target ?? -1, privileged: domain === 0 };
+    const connection = new Connection(actor, domainPath(domain), this, carrier, this.limits);
+    if (known === undefined) this.#domains.set(domain, { connection, target: -1 });
+    else known.connection = connection;
+    return connection;
+  }
+
+  /** The domain is destroyed: what it owned is removed, and who has its number next has none of its rights. */
+  release(domain: number): void {
+    const known = this.#domains.get(domain);
+    if (known === undefined) return;
+    this.#domains.delete(domain);
+    known.connection?.close("the domain is gone");
+    this.#reach?.release(domain);
+    const draft = new Draft(this.#store.root, this.#store);
+    // Nodes of others below its own go, too, as with any removal.
+    for (const path of this.#store.pathsOf(domain)) draft.apply({ kind: "remove", path }, master);
+    this.#store.adopt(draft);
+    this.#store.endLife(domain);
+    this.#store.announce("@releaseDomain");
+  }
+
+  answer(connection: Connection, message: Message): boolean {
+    const { request, transaction } = message;
+    const outcome = this.#answer(connection, message);
+    if (outcome === later) return false;
+    const isError = typeof outcome === "string";
+    const payload = isError ? encodeStrings(outcome) : outcome;
+    connection.reply(encodeMessage(isError ? messageType.error : message.type, request, transaction, payload));
+    // A watch begins with an event, behind the reply.
+    const begun = this.#begun;
+    this.#begun = undefined;
+    if (begun !== undefined) connection.notify(begun, begun.path);
+    return true;
+  }
+
+  forget(connection: Connection): void {
+    this.#reset(connection);
+    this.#waiting.delete(connection);
+    const known = this.#domains.get(connection.actor.domain);
+    if (known?.connection === connection) known.connection = undefined;
+  }
+
+  #answer(connection: Connection, message: Message): Outcome {
+    const transaction = connection.transactions.get(message.transaction);
+    if (transaction === undefined && message.transaction !== 0 && message.type !== messageType.watch) {
+      return message.type === messageType.transactionStart ? "EBUSY" : "ENOENT";
+    }
+    const { payload } = message;
+    switch (message.type) {
+      case messageType.read:
+      case messageType.directory:
+      case messageType.directoryPart:
+      case messageType.getPermissions:
+        return this.#look(connection, transaction, message.type, payload);
+      case messageType.write:
+      case messageType.makeDirectory:
+      case messageType.remove:
+      case messageType.setPermissions:
+        return this.#change(connection, transaction, message.type, payload);
+      case messageType.watch:
+        return this.#watch(connection, payload);
+      case messageType.unwatch:
+        return this.#unwatch(connection, payload);
+      case messageType.resetWatches:
+        this.#reset(connection);
+        return done;
+      case messageType.transactionStart:
+        return transaction === undefined ? this.#start(connection) : "EBUSY";
+      case messageType.transactionEnd:
+        return transaction === undefined ? "ENOENT" : this.#end(connection, transaction, payload);
+      default:
+        return this.#manage(connection, message.type, payload);
+    }
+  }
+
+  // Looking.
+
+  #look(connection: Connection, transaction: Transaction | undefined, type: number, payload: Uint8Array): Outcome {
+    const [text, offset] = decodeStrings(payload);
+    const { actor } = connection;
+    if (text !== undefined && isSpecial(text) && type === messageType.getPermissions) {
+      const permissions = this.#store.special.get(text);
+      return permissions === undefined ? "EINVAL" : encodeStrings(...permissions.map(printPermission));
+    }
+    const path = text === undefined ? undefined : absolutePath(text, connection.home);
+    if (path === undefined) return "EINVAL";
+    if (transaction !== undefined) {
+      if (!transaction.hasRoom) return "ENOSPC";
+      // What goes before all others sees the latest, as nothing that it saw has changed.
+      if (transaction === this.#first?.transaction) transaction.rebase(this.#store.root);
+    }
+    const root = transaction?.root ?? this.#store.root;
+    const node = find(root, path);
+    transaction?.look(path, aspectOf(type));
+    if (node === undefined) return absence(root, path, actor, access.read, this.#store.lifeOf);
+    if (!isAllowed(node.permissions, actor, access.read, this.#store.lifeOf)) return "EACCES";
+    if (type === messageType.read) return node.value;
+    if (type === messageType.getPermissions) return encodeStrings(...node.permissions.map(printPermission));
+    const names = encodeStrings(...[...node.children].map(([name]) => name));
+    if (type === messageType.directory) return names.length > longestPayload ? "E2BIG" : names;
+    return part(node, names, offset);
+  }
+
+  // Changing.
+
+  #change(connection: Connection, transaction: Transaction | undefined, type: number, payload: Uint8Array): Outcome {
+    const operation = this.#operation(connection, type, payload);
+    if (typeof operation === "string") return operation;
+    if ("special" in operation) return this.#permitSpecial(connection.actor, operation.special, operation.permissions);
+    if (transaction !== undefined) {
+      if (!transaction.hasRoom) return "ENOSPC";
+      return transaction.apply(operation) ?? done;
+    }
+    const draft = new Draft(this.#store.root, this.#store);
+    const error = draft.apply(operation, connection.actor);
+    if (error !== undefined) return error;
+    return this.#adopt(connection, draft) ? done : later;
+  }
+
+  /** False: the change has to wait for the transaction that goes first. */
+  #adopt(connection: Connection, draft: Draft): boolean {
+    const first = this.#first;
+    if (first !== undefined && first.connection !== connection && first.transaction.isDisturbedBy(draft.root)) {
+      this.#waiting.add(connection);
+      this.statistics.waits++;
+      return false;
+    }
+    this.#store.adopt(draft);
+    return true;
+  }
+
+  #operation(
+    connection: Connection,
+    type: number,
+    payload: Uint8Array,
+  ): Operation | { special: "@introduceDomain" | "@releaseDomain"; permissions: Permissions } | ErrorName {
+    const end = payload.indexOf(0);
+    if (end < 0) return "EINVAL";
+    const text = textOf(payload, 0, end);
+    if (type === messageType.setPermissions) {
+      const permissions = this.#permissions(decodeStrings(payload).slice(1));
+      if (permissions === undefined) return "EINVAL";
+      if (isSpecial(text)) return { special: text, permissions };
+      const path = absolutePath(text, connection.home);
+      return path === undefined ? "EINVAL" : { kind: "permit", path, permissions };
+    }
+    const path = absolutePath(text, connection.home);
+    if (path === undefined) return "EINVAL";
+    if (type === messageType.write) return { kind: "write", path, value: payload.slice(end + 1) };
+    return { kind: type === messageType.remove ? "remove" : "make", path };
+  }
+
+  #permissions(texts: readonly string[]): Permissions | undefined {
+    const parsed = texts.map((each) => parsePermission(each, this.#store.lifeOf));
+    const [first, ...others] = parsed;
+    if (first === undefined) return undefined;
+    const known = others.filter((each) => each !== undefined);
+    return known.length === others.length ? [first, ...known] : undefined;
+  }
+
+  #permitSpecial(actor: Actor, path: "@introduceDomain" | "@releaseDomain", permissions: Permissions): Outcome {
+    if (!actor.privileged) return "EACCES";
+    this.#store.special.set(path, permissions);
+    return done;
+  }
+
+  // Watching.
+
+  #watch(connection: Connection, payload: Uint8Array): Outcome {
+    const [text, token] = decodeStrings(payload);
+    const path = text === undefined ? undefined : this.#watched(connection, text);
+    if (text === undefined || token === undefined || path === undefined) return "EINVAL";
+    const key = `${path}\0${token}`;
+    const { watches, actor } = connection;
+    if (watches.has(key)) return "EEXIST";
+    const { limits } = this;
+    const most = actor.privileged ? limits.watches : limits.watchesOfDomain;
+    if (watches.size >= most || token.length > limits.token) return "ENOSPC";
+    const watch = new Watch(connection, path, token, path.length - text.length);
+    watches.set(key, watch);
+    this.#store.watches.add(watch);
+    this.#begun = watch;
+    return done;
+  }
+
+  #watched(connection: Connection, text: string): string | undefined {
+    return isSpecial(text) ? text : absolutePath(text, connection.home);
+  }
+
+  #unwatch(connection: Connection, payload: Uint8Array): Outcome {
+    const [text, token] = decodeStrings(payload);
+    const path = text === undefined ? undefined : this.#watched(connection, text);
+    if (path === undefined || token === undefined) return "EINVAL";
+    const key = `${path}\0${token}`;
+    const watch = connection.watches.get(key);
+    if (watch === undefined) return "ENOENT";
+    this.#unlink(connection, watch);
+    connection.watches.delete(key);
+    return done;
+  }
+
+  #unlink(connection: Connection, watch: Watch): void {
+    this.#store.watches.remove(watch);
+    connection.forgetEvents(watch);
+  }
+
+  /** All watches and transactions of a client are dropped. */
+  #reset(connection: Connection): void {
+    for (const watch of connection.watches.values()) this.#unlink(connection, watch);
+    connection.watches.clear();
+    connection.transactions.clear();
+    if (this.#first?.connection === connection) this.#letOthers();
+  }
+
+  // Transactions.
+
+  #start(connection: Connection): Outcome {
+    const { actor, transactions } = connection;
+    const { limits } = this;
+    if (transactions.size >= (actor.privileged ? limits.transactions : limits.transactionsOfDomain)) return "ENOSPC";
+    const most = actor.privileged ? limits.transactionNodes : limits.transactionNodesOfDomain;
+    const id = connection.freeTransaction();
+    const transaction = new Transaction(id, actor, this.#store.root, this.#store, most);
+    transactions.set(id, transaction);
+    if (connection.failures >= limits.failures && this.#first === undefined) {
+      this.#first = { connection, transaction };
+      this.#precedence.set(this.#timers.now() + limits.precedence);
+    }
+    return encodeStrings(String(id));
+  }
+
+  #end(connection: Connection, transaction: Transaction, payload: Uint8Array): Outcome {
+    const [answer] = decodeStrings(payload);
+    if (answer !== "T" && answer !== "F") return "EINVAL";
+    let outcome: Outcome = done;
+    if (answer === "T") {
+      const draft = transaction.replay(this.#store.root);
+      if (typeof draft !== "string" && !this.#adopt(connection, draft)) return later;
+      if (typeof draft === "string") outcome = draft;
+      this.#count(connection, outcome);
+    }
+    connection.transactions.delete(transaction.id);
+    if (this.#first?.transaction === transaction) this.#letOthers();
+    return outcome;
+  }
+
+  #count(connection: Connection, outcome: Outcome): void {
+    if (outcome === "EAGAIN") {
+      this.statistics.conflicts++;
+      connection.failures++;
+    } else {
+      this.statistics.commits++;
+      connection.failures = 0;
+    }
+  }
+
+  #letOthers(): void {
+    this.#first = undefined;
+    this.#precedence.cancel();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const connection of waiting) connection.resume();
+  }
+
+  // Domains.
+
+  #manage(connection: Connection, type: number, payload: Uint8Array): Outcome {
+    const strings = decodeStrings(payload);
+    if (type === messageType.control) return connection.actor.privileged ? this.#control(strings) : "EACCES";
+    const [first, second, third] = strings.map(number);
+    if (type < messageType.introduce || type > messageType.setTarget || !(type in managed)) return "ENOSYS";
+    if (first === undefined || first < 0 || first > 65_535) return "EINVAL";
+    if (type === messageType.getDomainPath) return encodeStrings(domainPath(first));
+    if (!connection.actor.privileged) return "EACCES";
+    if (type === messageType.isDomainIntroduced) {
+      return encodeStrings(first === 0 || this.#domains.has(first) ? "T" : "F");
+    }
+    if (first === 0 || first >= firstReserved) return "EINVAL";
+    if (type === messageType.introduce) return this.#introduce(first, second, third);
+    const domain = this.#domains.get(first);
+    if (domain === undefined) return "ENOENT";
+    if (type === messageType.release) this.release(first);
+    if (type === messageType.setTarget) {
+      if (second === undefined || !this.#domains.has(second)) return second === undefined ? "EINVAL" : "ENOENT";
+      domain.target = second;
+      if (domain.connection !== undefined) domain.connection.actor = { ...domain.connection.actor, target: second };
+    }
+    return done;
+  }
+
+  #introduce(domain: number, frame: number | undefined, port: number | undefined): Outcome {
+    if (frame === undefined || port === undefined || port < 0) return "EINVAL";
+    const isNew = !this.#domains.has(domain);
+    if (isNew) this.#domains.set(domain, { connection: undefined, target: -1 });
+    if (this.#reach !== undefined && !this.#reach.introduce(domain, frame, port)) {
+      if (isNew) this.#domains.delete(domain);
+      return "EINVAL";
+    }
+    if (isNew) this.#store.announce("@introduceDomain");
+    return done;
+  }
+
+  #control(strings: readonly string[]): Outcome {
+    const [command] = strings;
+    if (command === "help") return encodeStrings("check help memreport");
+    if (command === "check") return encodeStrings("OK");
+    if (command !== "memreport") return "EINVAL";
+    const { commits, conflicts, waits } = this.statistics;
+    return encodeStrings(
+      `nodes ${this.size}, domains ${this.#domains.size}, commits ${commits}, conflicts ${conflicts}, waits ${waits}`,
+    );
+  }
+}
+
+const managed: Readonly<Record<number, true>> = {
+  [messageType.introduce]: true,
+  [messageType.release]: true,
+  [messageType.getDomainPath]: true,
+  [messageType.isDomainIntroduced]: true,
+  [messageType.resume]: true,
+  [messageType.setTarget]: true,
+};
+
+function aspectOf(type: number): number {
+  if (type === messageType.read) return aspect.value;
+  return type === messageType.getPermissions ? aspect.permissions : aspect.children;
+}
+
+/** A number in decimal, which may be negative; −1 000 000 000 and beyond are none. */
+function number(text: string): number | undefined {
+  return /^-?\d{1,19}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A piece of the names of children, with the generation in front; one empty name ends the whole. */
+function part(node: Node, names: Uint8Array, offset: string | undefined): Outcome {
+  if (offset === undefined || !/^\d{1,9}$/.test(offset)) return "EINVAL";
+  const generation = encodeStrings(String(node.generation));
+  const from = Math.min(Number(offset), names.length);
+  const room = longestPayload - generation.length;
+  let to = Math.min(names.length, from + room - 1);
+  // Whole names only.
+  while (to > from && to < names.length && names[to - 1] !== 0) to--;
+  const isEnd = to === names.length;
+  const payload = new Uint8Array(generation.length + (to - from) + (isEnd ? 1 : 0));
+  payload.set(generation);
+  payload.set(names.subarray(from, to), generation.length);
+  return payload;
+}

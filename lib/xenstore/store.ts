@@ -1,0 +1,90 @@
+import type { Draft, Ownership, Rules } from "./draft.ts";
+import type { Limits } from "./limits.ts";
+import type { Node } from "./node.ts";
+import { access, type Permissions } from "./permissions.ts";
+import { PersistentMap } from "./persistent-map.ts";
+import type { SpecialPath } from "./path.ts";
+import { Watches } from "./watches.ts";
+
+const nobody = new Uint8Array(0);
+
+/** Domain 0's, and nobody else's. */
+const closed: Permissions = [{ domain: 0, life: 0, access: access.none }];
+
+/** The tree, who owns how much of it, and who watches it. */
+export class Store implements Rules {
+  readonly limits: Limits;
+  readonly watches: Watches;
+  /** Who hears of the events that have no node. */
+  readonly special = new Map<SpecialPath, Permissions>([
+    ["@introduceDomain", closed],
+    ["@releaseDomain", closed],
+  ]);
+  /** Which domain each number means: it counts those that had it. Numbers that were never released are in life 0. */
+  readonly #lives = new Map<number, number>();
+  readonly #paths = new Map<number, Set<string>>();
+  readonly lifeOf = (domain: number): number => this.#lives.get(domain) ?? 0;
+  #root: Node;
+  #size = 1;
+  #generation = 1;
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+    this.watches = new Watches(this.lifeOf);
+    this.#root = { value: nobody, permissions: closed, children: PersistentMap.empty(), generation: 0 };
+    this.#paths.set(0, new Set(["/"]));
+  }
+
+  get root(): Node {
+    return this.#root;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  owned(domain: number): number {
+    return this.#paths.get(domain)?.size ?? 0;
+  }
+
+  generation(): number {
+    return this.#generation++;
+  }
+
+  /** Makes a draft of this tree the tree, and tells those who watch. */
+  adopt(draft: Draft): void {
+    this.#root = draft.root;
+    for (const each of draft.ownerships) this.#own(each);
+    for (const change of draft.changes) this.watches.fire(change);
+  }
+
+  #own({ path, before, after }: Ownership): void {
+    if (before >= 0) {
+      const paths = this.#paths.get(before);
+      paths?.delete(path);
+      if (paths?.size === 0) this.#paths.delete(before);
+      this.#size--;
+    }
+    if (after >= 0) {
+      const paths = this.#paths.get(after);
+      if (paths === undefined) this.#paths.set(after, new Set([path]));
+      else paths.add(path);
+      this.#size++;
+    }
+  }
+
+  /** Tells those who watch for the event, and may. */
+  announce(path: SpecialPath): void {
+    this.watches.fire({ path, readable: [this.special.get(path) ?? closed], isBelow: false });
+  }
+
+  /** What a domain owns, in no order. */
+  pathsOf(domain: number): readonly string[] {
+    return [...(this.#paths.get(domain) ?? [])];
+  }
+
+  /** The domain is no more: whoever has its number from now on has none of its rights. */
+  endLife(domain: number): void {
+    this.#lives.set(domain, this.lifeOf(domain) + 1);
+  }
+}

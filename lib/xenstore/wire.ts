@@ -1,0 +1,147 @@
+/**
+ * Messages of the xenstore protocol (`docs/misc/xenstore.txt`, `xs_wire.h` of Xen): a header of 16 bytes, four u32 in
+ * little-endian order, and a payload.
+ */
+
+/** What a message is, request and reply alike. */
+export const messageType = {
+  control: 0,
+  directory: 1,
+  read: 2,
+  getPermissions: 3,
+  watch: 4,
+  unwatch: 5,
+  transactionStart: 6,
+  transactionEnd: 7,
+  introduce: 8,
+  release: 9,
+  getDomainPath: 10,
+  write: 11,
+  makeDirectory: 12,
+  remove: 13,
+  setPermissions: 14,
+  watchEvent: 15,
+  error: 16,
+  isDomainIntroduced: 17,
+  resume: 18,
+  setTarget: 19,
+  resetWatches: 21,
+  directoryPart: 22,
+} as const;
+
+/** Names of errors as they go over the wire, and what they mean here. */
+export type ErrorName =
+  /** Malformed: a path, a number, a missing argument. */
+  | "EINVAL"
+  | "EACCES"
+  /** A watch that is there already. */
+  | "EEXIST"
+  | "ENOENT"
+  /** A bound of this client is reached. */
+  | "ENOSPC"
+  /** An answer longer than a message. */
+  | "E2BIG"
+  | "ENOSYS"
+  /** A transaction that is to be tried again. */
+  | "EAGAIN"
+  /** A transaction inside of a transaction. */
+  | "EBUSY"
+  | "EPERM";
+
+/** Bytes of a header, and of the longest payload. */
+export const headerSize = 16;
+export const longestPayload = 4096;
+
+/** One message, reused for the next by {@link MessageReader}. */
+export class Message {
+  type = 0;
+  request = 0;
+  transaction = 0;
+  payload: Uint8Array = nothing;
+}
+
+const nothing = new Uint8Array(0);
+
+/** Bytes of text that is ASCII, one a character. */
+export function bytesOf(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
+  return bytes;
+}
+
+/** Text of bytes, one character a byte: what no path or number has stays what it is not. */
+export function textOf(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
+  let text = "";
+  for (let index = from; index < to; index++) text += String.fromCharCode(bytes[index] ?? 0);
+  return text;
+}
+
+/** A whole message. @throws RangeError when the payload is longer than {@link longestPayload}. */
+export function encodeMessage(type: number, request: number, transaction: number, payload: Uint8Array): Uint8Array {
+  if (payload.length > longestPayload) throw new RangeError(`a payload of ${payload.length} bytes is above 4096`);
+  const bytes = new Uint8Array(headerSize + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, type, true);
+  view.setUint32(4, request, true);
+  view.setUint32(8, transaction, true);
+  view.setUint32(12, payload.length, true);
+  bytes.set(payload, headerSize);
+  return bytes;
+}
+
+/** Strings with a NUL behind each. */
+export function encodeStrings(...strings: readonly string[]): Uint8Array {
+  return bytesOf(strings.map((each) => `${each}\0`).join(""));
+}
+
+/** The strings of a payload, each with a NUL behind it; what follows the last NUL does not count. */
+export function decodeStrings(payload: Uint8Array): string[] {
+  const strings: string[] = [];
+  let start = 0;
+  for (let index = 0; index < payload.length; index++) {
+    if (payload[index] !== 0) continue;
+    strings.push(textOf(payload, start, index));
+    start = index + 1;
+  }
+  return strings;
+}
+
+/** Takes messages out of a stream of bytes that comes in pieces. It holds one message at most. */
+export class MessageReader {
+  readonly #held = new Uint8Array(headerSize + longestPayload);
+  readonly #view = new DataView(this.#held.buffer);
+  #length = 0;
+
+  /** Bytes of a message that is not whole yet. */
+  get partial(): Uint8Array {
+    return this.#held.slice(0, this.#length);
+  }
+
+  /**
+   * Takes bytes until a message is whole.
+   *
+   * @param into is filled with the message; its payload is a copy, the caller's to keep
+   * @returns how many bytes were taken, and whether `into` was filled; -1 when the header announces more than
+   * {@link longestPayload}, after which the stream cannot go on
+   */
+  take(bytes: Uint8Array, offset: number, length: number, into: Message): { taken: number; whole: boolean } | -1 {
+    let taken = 0;
+    for (;;) {
+      const wanted = this.#length < headerSize ? headerSize : headerSize + this.#view.getUint32(12, true);
+      if (wanted > this.#held.length) return -1;
+      if (this.#length >= headerSize && this.#length === wanted) {
+        into.type = this.#view.getUint32(0, true);
+        into.request = this.#view.getUint32(4, true);
+        into.transaction = this.#view.getUint32(8, true);
+        into.payload = this.#held.slice(headerSize, wanted);
+        this.#length = 0;
+        return { taken, whole: true };
+      }
+      const count = Math.min(wanted - this.#length, length - taken);
+      if (count === 0) return { taken, whole: false };
+      this.#held.set(bytes.subarray(offset + taken, offset + taken + count), this.#length);
+      this.#length += count;
+      taken += count;
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LaunchedImage, pause } from "../system/launched-image.ts";
+
+// Xen's own tools, which know nothing of ours, look into the store of examples/xenstored and change it.
+
+const testXenstore = "/usr/lib/xen-4.17/bin/test-xenstore";
+const reason = unavailable();
+
+function unavailable(): string | undefined {
+  const lacking = existsSync("/usr/bin/xenstore-ls")
+    ? existsSync(testXenstore)
+      ? undefined
+      : "xen-utils-4.17"
+    : "xenstore-utils";
+  if (lacking === undefined) return undefined;
+  if (process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${lacking} is not installed`);
+  return `${lacking} is not installed: apt-get install ${lacking}`;
+}
+
+/** All that a program writes, once it has ended. */
+function outputOf(env: NodeJS.ProcessEnv, command: string, ...args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (part: string) => (text += part));
+  return new Promise((resolve) => child.once("close", () => resolve(text)));
+}
+
+describe.skipIf(reason !== undefined)(`Xen's tools${reason === undefined ? "" : ` (${reason})`}`, () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "tesserae-xenstored-"));
+  const socket = path.join(folder, "socket");
+  const environment = { ...process.env, XENSTORED_PATH: socket };
+  let image: LaunchedImage;
+  beforeAll(async () => {
+    image = await LaunchedImage.start(["examples/xenstored", "--socket", socket], "serving");
+  }, 120_000);
+  afterAll(async () => {
+    expect(await image.stop(), image.output).toBe(0);
+    rmSync(folder, { recursive: true });
+  });
+
+  const tool = (command: string, ...args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(command, args, {
+      env: environment,
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+    return { status, text: stdout + stderr };
+  };
+
+  test("xenstore-write, -read, -list, -exists, -ls and -rm", () => {
+    expect(tool("xenstore-write", "/tool/a", "hello", "/tool/b", "world")).toEqual({ status: 0, text: "" });
+    expect(tool("xenstore-read", "/tool/a", "/tool/b").text).toBe("hello\nworld\n");
+    expect(tool("xenstore-list", "/tool").text).toBe("a\nb\n");
+    expect(tool("xenstore-exists", "/tool/a").status).toBe(0);
+    expect(tool("xenstore-exists", "/tool/c").status).toBe(1);
+    expect(tool("xenstore-ls", "-fp", "/tool").text).toBe('/tool/a = "hello"   (n0)\n/tool/b = "world"   (n0)\n');
+    expect(tool("xenstore-rm", "/tool")).toEqual({ status: 0, text: "" });
+    expect(tool("xenstore-read", "/tool/a")).toEqual({
+      status: 1,
+      text: "xenstore-read: couldn't read path /tool/a\n",
+    });
+  });
+
+  test("xenstore-chmod", () => {
+    tool("xenstore-write", "/mode/x", "1");
+    expect(tool("xenstore-chmod", "-r", "/mode", "n0", "r3", "b4")).toEqual({ status: 0, text: "" });
+    expect(tool("xenstore-ls", "-fp", "/mode").text).toBe('/mode/x = "1"   (n0,r3,b4)\n');
+  });
+
+  test("xenstore-watch hears what xenstore-write did", async () => {
+    const watching = outputOf(environment, "xenstore-watch", "-n", "3", "/watched");
+    await pause(300);
+    tool("xenstore-write", "/watched/a", "1");
+    await pause(100);
+    tool("xenstore-rm", "/watched");
+    expect(await watching).toBe("/watched\n/watched/a\n/watched\n");
+  });
+
+  test("a directory whose names are more than a message holds", () => {
+    const names = Array.from({ length: 500 }, (_, index) => `a-rather-long-name-${String(index).padStart(4, "0")}`);
+    tool("xenstore-write", ...names.flatMap((name) => [`/big/${name}`, ""]));
+    expect(tool("xenstore-list", "/big").text).toBe(`${names.join("\n")}\n`);
+  });
+
+  test("test-xenstore, and ten of its kind at once", async () => {
+    const runs = Array.from({ length: 10 }, () => outputOf(environment, testXenstore, "-i", "20"));
+    for (const output of await Promise.all(runs)) {
+      expect(output).not.toContain("failed");
+      expect(output.match(/: avg: /g)).toHaveLength(12);
+    }
+  });
+
+  test("test-xenstore's random operations", () => {
+    const { status, text } = tool(testXenstore, "-r", "3");
+    expect({ status, text }).toEqual({ status: 0, text: "" });
+  });
+});
