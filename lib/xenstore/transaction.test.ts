@@ -88,9 +88,7 @@ test("transactions that succeed are as if they had run one after the other", () 
           store.adopt(draft);
           const again = new Draft(serial.root, serial);
           const anew = steps.map((each) =>
-            each.kind === "read" || each.kind === "list"
-              ? see(again.root, actor, each)
-              : String(again.apply(each, actor)),
+            isLook(each) ? see(again.root, actor, each) : String(again.apply(each, actor)),
           );
           expect(anew).toEqual(seen);
           serial.adopt(again);
