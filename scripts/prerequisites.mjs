@@ -39,6 +39,7 @@ export const prerequisites = [
   { command: "dig", debian: "bind9-dnsutils", suites: "DNS clients: test/dns, bench" },
   { command: "dnssec-signzone", debian: "bind9-utils", suites: "signed zones: test/dns, bench" },
   { command: "ldns-verify-zone", debian: "ldnsutils", suites: "signed zones: test/dns" },
+  { command: "kzonecheck", debian: "knot-dnssecutils", suites: "signed zones: test/dns" },
   { command: "dnsperf", debian: "dnsperf", suites: "DNS load: bench" },
   { command: "mdir", debian: "mtools", suites: "disks that boot by UEFI: tool/vm-image" },
 ];

@@ -43,7 +43,13 @@ const packages: Readonly<Record<string, string>> = {
   "named-checkzone": "bind9-utils",
   "dnssec-keygen": "bind9-utils",
   "dnssec-signzone": "bind9-utils",
+  "dnssec-verify": "bind9-utils",
   "ldns-verify-zone": "ldnsutils",
+  "ldns-read-zone": "ldnsutils",
+  "ldns-signzone": "ldnsutils",
+  "ldns-keygen": "ldnsutils",
+  "nsd-checkzone": "nsd",
+  kzonecheck: "knot-dnssecutils",
   dnsperf: "dnsperf",
 };
 

@@ -1,24 +1,7 @@
-import { ancestorName, labelCount, lowerCase, lowerName, nameLength } from "../name-bytes.ts";
-import { namesOfType } from "../wire-message.ts";
+import { ancestorName, labelCount, lowerName, nameLength } from "../name-bytes.ts";
+import { canonicalData } from "../record/data.ts";
 
-const nsec = 47;
 const headOfSignature = 18;
-
-/**
- * The data of a record in canonical form (RFC 4034 §6.2, RFC 6840 §5.1): names inside it in lower case, but for NSEC
- * and for types that came later. `data` itself when nothing changes.
- */
-export function canonicalData(type: number, data: Uint8Array): Uint8Array {
-  const layout = type === nsec ? undefined : namesOfType(type);
-  if (layout === undefined) return data;
-  let at = layout.before;
-  for (let left = layout.strings; left > 0; left--) at += 1 + (data[at] ?? 0);
-  const lower = data.slice();
-  for (let left: number = layout.names; left > 0; left--) {
-    for (const end = at + nameLength(data, at); at < end; at++) lower[at] = lowerCase[data[at] ?? 0] ?? 0;
-  }
-  return lower;
-}
 
 /** The order of records in a set (RFC 4034 §6.3): as bytes, and what is missing first. For {@link Array.sort}. */
 export function compareData(a: Uint8Array, b: Uint8Array): number {

@@ -1,7 +1,8 @@
 import { toHex } from "@tesserae/wire/hex";
+import { base32Hex } from "../dnssec/nsec3-hash.ts";
 import type { RecordParser } from "../record-parser.ts";
 import type { RecordWriter } from "../record-writer.ts";
-import { base32Text, base64Text } from "./encoding.ts";
+import { base64Text } from "./encoding.ts";
 import { FieldKind } from "./format.ts";
 import type { RecordScanner } from "./scanner.ts";
 
@@ -126,7 +127,7 @@ class CountedField extends FieldKind<Uint8Array> {
   print(parser: RecordParser): string {
     const bytes = parser.string("");
     if (bytes.length === 0) return "-";
-    return this.#base === 16 ? toHex(bytes).toUpperCase() : base32Text(bytes).toUpperCase();
+    return this.#base === 16 ? toHex(bytes).toUpperCase() : base32Hex(bytes).toUpperCase();
   }
 
   scan(scanner: RecordScanner, field: string): void {

@@ -40,16 +40,3 @@ export function base64Text(bytes: Uint8Array): string {
 function digit64(bits: number): string {
   return base64Alphabet.charAt(bits & 63);
 }
-
-/** Base 32 with the extended hexadecimal alphabet in lower case, without padding (RFC 5155 §3.3). */
-export function base32Text(bytes: Uint8Array): string {
-  let text = "";
-  let bits = 0;
-  let held = 0;
-  for (const byte of bytes) {
-    bits = ((bits << 8) | byte) & 0xfff;
-    held += 8;
-    for (; held >= 5; held -= 5) text += base32Alphabet.charAt((bits >>> (held - 5)) & 31);
-  }
-  return held === 0 ? text : text + base32Alphabet.charAt((bits << (5 - held)) & 31);
-}

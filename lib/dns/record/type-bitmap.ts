@@ -25,21 +25,6 @@ export function typeBitmap(types: readonly number[]): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Whether the bitmap `data[at … end)` has `type`. False when it is malformed. Allocates nothing. */
-export function bitmapHas(data: Uint8Array, at: number, end: number, type: number): boolean {
-  let next = at;
-  while (next + 2 <= end) {
-    const window = data[next] ?? 0;
-    const length = data[next + 1] ?? 0;
-    if (window === type >>> 8) {
-      const byte = (type & 255) >>> 3;
-      return byte < length && next + 2 + length <= end && ((data[next + 2 + byte] ?? 0) & (0x80 >>> (type & 7))) !== 0;
-    }
-    next += 2 + length;
-  }
-  return false;
-}
-
 /** The types of a well-formed bitmap, ascending. */
 export function bitmapTypes(data: Uint8Array, at: number, end: number): number[] {
   const types: number[] = [];
