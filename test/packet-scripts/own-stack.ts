@@ -85,6 +85,8 @@ class OwnStack implements Subject {
       tcp: {
         ...(receiveBuffer > 0 ? { receiveBuffer, maxReceiveBuffer: receiveBuffer } : {}),
         ...(sendBuffer > 0 ? { sendBuffer, maxSendBuffer: sendBuffer } : {}),
+        // As a kernel whose queueing discipline does not pace: scripts acknowledge in heaps.
+        pacing: false,
         ...ownCongestion(congestion),
         ...Object.fromEntries(limits),
       },

@@ -1,6 +1,6 @@
 // A bulk transfer between two of our stacks over a simulated link, in virtual time: a function of its seed.
 import { Prefix } from "@tesserae/device/address";
-import type { LinkSettings } from "@tesserae/sim/link-settings";
+import type { PathSettings } from "@tesserae/sim/link-settings";
 import { createWorld, type World } from "@tesserae/sim/world";
 import type { Host } from "@tesserae/sim/host";
 import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
@@ -9,7 +9,8 @@ import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
 import { goodput, receiveOne, sendOne, type Received, type TransferLimits } from "./transfer.ts";
 
 export interface SimulatedTransferOptions extends TransferLimits {
-  readonly link: LinkSettings;
+  /** Forward is from the receiver to the sender: the way of the ACKs. */
+  readonly link: PathSettings;
   readonly seed: string;
   /** Of both stacks. */
   readonly tcp?: Partial<TcpLimits>;

@@ -12,7 +12,13 @@ export const congestionNames: readonly CongestionName[] = ["cubic", "newreno"];
  *
  * @param mss bytes of payload in a full segment
  * @param marksCountLess whether a mark reduces the window less than a loss does (RFC 8511)
+ * @param paced whether a window that opens at once makes no burst
  */
-export function createCongestion(name: CongestionName, mss: number, marksCountLess: boolean): CongestionControl {
-  return name === "cubic" ? new Cubic(mss, marksCountLess) : new NewReno(mss, marksCountLess);
+export function createCongestion(
+  name: CongestionName,
+  mss: number,
+  marksCountLess: boolean,
+  paced: boolean,
+): CongestionControl {
+  return name === "cubic" ? new Cubic(mss, marksCountLess, paced) : new NewReno(mss, marksCountLess, paced);
 }

@@ -84,6 +84,7 @@ export function statisticsOf(connection: Connection, now: number): ConnectionSta
     sinceReceived: now - traffic.receivedAt,
     deliveryRate: (activity?.deliveryRate ?? 0) * 1000,
     applicationLimited: activity?.applicationLimited ?? false,
+    pacingRate: (sender.pacing?.rate ?? 0) * 1000,
     busyTime,
     peerLimitedTime,
     bufferLimitedTime,

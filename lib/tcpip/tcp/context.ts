@@ -51,6 +51,8 @@ export interface TcpLimits {
   readonly ecn: EcnMode;
   /** Whether a packet that was marked reduces the window less than one that was lost (RFC 8511). Default false. */
   readonly marksCountLess: boolean;
+  /** Whether what the window allows is spread over the round trip, where that is not very short (RFC 9002 §7.7). Default true. */
+  readonly pacing: boolean;
   /** Whether to offer and accept selective acknowledgements (RFC 2018). Default true. */
   readonly sack: boolean;
 }
@@ -73,6 +75,7 @@ export const defaultLimits: TcpLimits = {
   congestion: "cubic",
   ecn: "accept",
   marksCountLess: false,
+  pacing: true,
   sack: true,
 };
 

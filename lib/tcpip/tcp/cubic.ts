@@ -1,5 +1,5 @@
 import type { CongestionControl } from "./congestion.ts";
-import { HyStart, slowStartLimit } from "./hystart.ts";
+import { growthLimit, HyStart } from "./hystart.ts";
 import { initialThreshold, initialWindow, recoveredWindow, resizeWindow, restartWindow } from "./initial-window.ts";
 
 /** RFC 9438 §4.1.1: C, in segments per second cubed, and β_cubic. */
@@ -33,7 +33,8 @@ export class Cubic implements CongestionControl {
   threshold: number = initialThreshold;
   #mss: number;
   readonly #marksCountLess: boolean;
-  readonly #hyStart: HyStart = new HyStart();
+  readonly #hyStart: HyStart;
+  readonly #slowStartLimit: number;
   /** W_max: the window before the last reduction, less for convergence. */
   #maximum = 0;
   /** cwnd_prior: the window before the last reduction. */
@@ -57,9 +58,14 @@ export class Cubic implements CongestionControl {
   #before: CubicMemory | null = null;
   #canUndo = false;
 
-  /** @param marksCountLess whether a mark reduces the window less than a loss does (RFC 8511) */
-  constructor(mss: number, marksCountLess = false) {
+  /**
+   * @param marksCountLess whether a mark reduces the window less than a loss does (RFC 8511)
+   * @param paced whether a window that opens at once makes no burst
+   */
+  constructor(mss: number, marksCountLess = false, paced = false) {
     this.#mss = mss;
+    this.#hyStart = new HyStart(paced);
+    this.#slowStartLimit = growthLimit(paced);
     this.#marksCountLess = marksCountLess;
     this.window = initialWindow(mss);
   }
@@ -88,7 +94,7 @@ export class Cubic implements CongestionControl {
   /** @returns how many of the bytes are used up: the rest counts in congestion avoidance. */
   #slowStart(bytes: number, roundTrip: number): number {
     if (this.threshold < initialThreshold) {
-      const growth = Math.min(bytes, slowStartLimit * this.#mss);
+      const growth = Math.min(bytes, this.#slowStartLimit * this.#mss);
       const room = this.threshold - this.window;
       this.window += Math.min(growth, room);
       return growth > room ? room : bytes;

@@ -1,7 +1,9 @@
 /** How long an ACK may wait for company, milliseconds (RFC 9293 §3.8.6.3 allows 500). */
 export const ackDelay = 40;
-/** Full segments acknowledged one by one at the start, while the peer's window is small. */
+/** Full segments acknowledged one by one while the peer's window is small: at the start, and after what makes it so. */
 const quickSegments = 16;
+/** After a pause as long as the shortest retransmission timeout the peer begins with a small window, milliseconds. */
+const restartPause = 200;
 /** RFC 5681 §4.2: acknowledge at least every second full segment … */
 const segmentsPerAck = 2;
 /** … unless they came in one batch: then once for the batch, but at least this often. */
@@ -16,6 +18,16 @@ export class DelayedAck {
   /** The largest that came in one frame: several segments, where the device joins them. */
   #largestFrame = 536;
   #quick = quickSegments;
+  /** When data arrived last, milliseconds. */
+  #receivedAt = 0;
+
+  /**
+   * Something was missing, or came twice: the peer is repairing a loss, and if its window is down to a segment or two it
+   * has nothing to send until our ACK comes.
+   */
+  quicken(): void {
+    this.#quick = quickSegments;
+  }
 
   /**
    * Data arrived in order. Whether to acknowledge once the batch is through.
@@ -24,7 +36,9 @@ export class DelayedAck {
    * @param length how much came in one frame
    * @param mss the largest segment that the peer may send
    */
-  received(moved: number, length: number, mss: number): boolean {
+  received(moved: number, length: number, mss: number, now: number): boolean {
+    if (now - this.#receivedAt >= restartPause) this.#quick = quickSegments;
+    this.#receivedAt = now;
     this.pending += moved;
     if (length > this.#largestFrame) this.#largestFrame = length;
     if (length >= this.#largest) {

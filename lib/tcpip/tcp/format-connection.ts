@@ -48,6 +48,7 @@ export function formatConnection(connection: ConnectionStatistics): string {
     known("data_segs_out", connection.dataSegmentsSent),
     known("data_segs_in", connection.dataSegmentsReceived),
     roundTrip > 0 ? `send ${String(Math.round((congestionWindow * 8000) / roundTrip))}bps` : "",
+    connection.pacingRate > 0 ? `pacing_rate ${String(Math.round(connection.pacingRate * 8))}bps` : "",
     known("lastsnd", Math.round(connection.sinceSent)),
     known("lastrcv", Math.round(connection.sinceReceived)),
     connection.deliveryRate > 0 ? `delivery_rate ${String(Math.round(connection.deliveryRate * 8))}bps` : "",

@@ -15,8 +15,13 @@ const thresholdDivisor = 8;
 const roundSamples = 8;
 const growthDivisor = 4;
 const conservativeRounds = 5;
-/** L: segments that one ACK may open the window by, without pacing. */
-export const slowStartLimit = 8;
+/** L: segments that one ACK may open the window by, without pacing. With it there is no limit (RFC 9406 §4.3). */
+const slowStartLimit = 8;
+
+/** By how many segments one ACK may open the window in slow start. */
+export function growthLimit(paced: boolean): number {
+  return paced ? Infinity : slowStartLimit;
+}
 
 export class HyStart {
   /** Conservative slow start. */
@@ -31,6 +36,11 @@ export class HyStart {
   /** The round in which conservative slow start began: its smallest round trip, and how many rounds have passed. */
   #baseline = Infinity;
   #rounds = 0;
+  readonly #limit: number;
+
+  constructor(paced = false) {
+    this.#limit = growthLimit(paced);
+  }
 
   /**
    * `bytes` were acknowledged in the first slow start.
@@ -46,7 +56,7 @@ export class HyStart {
       if (roundTrip < this.#minimum) this.#minimum = roundTrip;
       if (this.#samples >= roundSamples) this.#compare();
     }
-    const growth = Math.min(bytes, slowStartLimit * mss);
+    const growth = Math.min(bytes, this.#limit * mss);
     if (!this.conservative) return growth;
     if (this.#roundLeft <= 0 && ++this.#rounds >= conservativeRounds) this.finished = true;
     return Math.ceil(growth / growthDivisor);

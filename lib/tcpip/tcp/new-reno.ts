@@ -1,5 +1,5 @@
 import type { CongestionControl } from "./congestion.ts";
-import { HyStart, slowStartLimit } from "./hystart.ts";
+import { growthLimit, HyStart } from "./hystart.ts";
 import { initialThreshold, initialWindow, recoveredWindow, resizeWindow, restartWindow } from "./initial-window.ts";
 
 /** β for a mark instead of a loss (RFC 8511 §3.1). */
@@ -12,7 +12,8 @@ export class NewReno implements CongestionControl {
   threshold: number = initialThreshold;
   #mss: number;
   readonly #marksCountLess: boolean;
-  readonly #hyStart: HyStart = new HyStart();
+  readonly #hyStart: HyStart;
+  readonly #slowStartLimit: number;
   /** Bytes acknowledged in congestion avoidance and not yet turned into window. */
   #credit = 0;
   /** Whether the window was what held us back when something was acknowledged last. */
@@ -21,9 +22,11 @@ export class NewReno implements CongestionControl {
   #windowBefore = 0;
   #thresholdBefore = 0;
 
-  /** @param marksCountLess whether a mark reduces the window less than a loss does (RFC 8511) */
-  constructor(mss: number, marksCountLess = false) {
+  /** As those of {@link Cubic}. */
+  constructor(mss: number, marksCountLess = false, paced = false) {
     this.#mss = mss;
+    this.#hyStart = new HyStart(paced);
+    this.#slowStartLimit = growthLimit(paced);
     this.#marksCountLess = marksCountLess;
     this.window = initialWindow(mss);
   }
@@ -39,7 +42,7 @@ export class NewReno implements CongestionControl {
     if (!limited) return;
     if (this.window < this.threshold) {
       if (this.threshold < initialThreshold) {
-        this.window += Math.min(bytes, slowStartLimit * this.#mss);
+        this.window += Math.min(bytes, this.#slowStartLimit * this.#mss);
         return;
       }
       this.window += this.#hyStart.acknowledged(bytes, this.#mss, this.window, roundTrip);

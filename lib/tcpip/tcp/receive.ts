@@ -142,6 +142,7 @@ export class Receiver {
       length -= cut;
       // Something we had: our ACK may have been lost (RFC 5681 §4.2 wants this one at once).
       this.#noteDuplicate(segment.sequence, sequence);
+      this.delayed.quicken();
       this.ackNow = true;
     }
     const limit = this.hasFin ? this.#lesser(this.#finSequence, this.edge) : this.edge;
@@ -150,7 +151,7 @@ export class Receiver {
       length = Math.max(0, room);
       this.ackNow = true;
     }
-    if (length > 0) this.#insert(distance(sequence, this.nxt), bytes, offset, length, discard);
+    if (length > 0) this.#insert(distance(sequence, this.nxt), bytes, offset, length, discard, segment.time);
     if (isFin) this.ackNow = true;
     if (this.hasFin && !this.finished && this.nxt === this.#finSequence) {
       this.finished = true;
@@ -160,9 +161,10 @@ export class Receiver {
     }
   }
 
-  #insert(ahead: number, bytes: Uint8Array, offset: number, length: number, discard: boolean): void {
+  #insert(ahead: number, bytes: Uint8Array, offset: number, length: number, discard: boolean, now: number): void {
     const { early } = this.buffer;
     const hadGap = early.count > 0;
+    if (hadGap || ahead > 0) this.delayed.quicken();
     if (hadGap && ahead > 0 && early.overlap(ahead, ahead + length)) {
       this.#noteDuplicate(add(this.nxt, early.overlapLeft), add(this.nxt, early.overlapRight));
     }
@@ -178,12 +180,13 @@ export class Receiver {
     this.bytesReceived += moved;
     if (discard) this.buffer.discard();
     // RFC 5681 §4.2: at once, too, when a gap is filled, in part or whole.
-    if (this.delayed.received(moved, length, this.mss) || hadGap) this.ackNow = true;
+    if (this.delayed.received(moved, length, this.mss, now) || hadGap) this.ackNow = true;
     else this.ackLater = true;
   }
 
   /** A segment that lies before the window came, which the state machine drops (RFC 2883 §4.1.1). */
   noteOld(segment: Segment): void {
+    this.delayed.quicken();
     const end = add(segment.sequence, segment.length);
     if (this.selective && isAtMost(end, this.nxt)) this.#noteDuplicate(segment.sequence, end);
   }

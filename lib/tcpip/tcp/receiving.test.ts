@@ -82,12 +82,39 @@ describe("RFC 5681 §4.2: acknowledging", () => {
     t.receive({ flags: "A", seq, ack: 1, length: 1000 });
     t.takeAll();
     seq += 11_000;
-    for (let index = 0; index < 6; index++, seq += 1000) {
+    for (let index = 0; index < 15 + 6; index++, seq += 1000) {
       t.receive({ flags: "A", seq, ack: 1, length: 1000 });
       t.tcp.flush();
+      if (index < 15) expect(t.takeAll()).toHaveLength(1);
     }
     expect(t.takeAll()).toEqual([seq - 4000, seq - 2000, seq].map((ack) => `A 1 ack ${String(ack)}`));
   });
+
+  test.each(["something is missing", "something comes twice", "the peer was silent for 200 ms"])(
+    "after %s, sixteen segments are acknowledged at once again: the peer's window may be a segment",
+    async (what) => {
+      const { t } = await open();
+      let seq = warmUp(t);
+      let quick = 16;
+      if (what === "something is missing") {
+        t.receive({ flags: "A", seq: seq + 1000, ack: 1, length: 1000 });
+        t.receive({ flags: "A", seq, ack: 1, length: 1000 });
+        seq += 2000;
+        quick--;
+      } else if (what === "something comes twice") {
+        t.receive({ flags: "A", seq: seq - 1000, ack: 1, length: 1000 });
+      } else {
+        await t.advance(200);
+      }
+      t.takeAll();
+      for (; quick > 0; quick--, seq += 1000) {
+        t.receive({ flags: "A", seq, ack: 1, length: 1000 });
+        expect(t.takeAll()).toEqual([`A 1 ack ${String(seq + 1000)}`]);
+      }
+      t.receive({ flags: "A", seq, ack: 1, length: 1000 });
+      expect(t.takeAll()).toEqual([]);
+    },
+  );
 
   test("RFC 5681 §4.2: nor do segments that the device has joined", async () => {
     const { t } = await open();

@@ -7,6 +7,7 @@ import type { Ecn } from "./ecn.ts";
 import { LossRecovery, phaseOpen } from "./loss-recovery.ts";
 import { Nagle } from "./nagle.ts";
 import type { ConnectionOptions } from "./options.ts";
+import { Pacing } from "./pacing.ts";
 import { fallbackSize, type PathSearch } from "./path-search.ts";
 import { overrideDelay, Persist } from "./persist.ts";
 import { Retransmission } from "./retransmission.ts";
@@ -32,6 +33,8 @@ export class Sender {
   readonly persist: Persist = new Persist();
   readonly recovery: LossRecovery;
   readonly nagle: Nagle;
+  /** `null` before the first data, and where bursts may be as long as the window allows. */
+  pacing: Pacing | null = null;
 
   readonly iss: number;
   /** SND.UNA: the buffer's first byte, once the SYN is acknowledged. */
@@ -79,6 +82,7 @@ export class Sender {
   #retransmitAt = Infinity;
   #probeAt = Infinity;
   #forceAt = Infinity;
+  #paceAt = Infinity;
   /** SND.MAX at the last measurement of the round trip: one in each. */
   #timedEnd: number;
   /** Behind the highest number sent more than once, and when that was done last. */
@@ -110,7 +114,8 @@ export class Sender {
   }
 
   #newCongestion(): CongestionControl {
-    return createCongestion(this.#congestionName, this.mss, this.#context.limits.marksCountLess);
+    const { marksCountLess, pacing } = this.#context.limits;
+    return createCongestion(this.#congestionName, this.mss, marksCountLess, pacing);
   }
 
   get congestion(): CongestionControl {
@@ -321,6 +326,8 @@ export class Sender {
     const wasIdle = this.flight === 0;
     this.#windowLimited = false;
     this.#isStalled = false;
+    this.#paceAt = Infinity;
+    this.#earn(wasIdle, now);
     if (recovery.prefersNew) {
       this.#outputNew(force, now);
       if (this.max === before) recovery.nothingNew();
@@ -336,6 +343,28 @@ export class Sender {
     } else if (isAfter(this.end, this.max)) {
       this.#armForce(now);
     }
+  }
+
+  /** What may leave now as far as {@link pacing} goes. */
+  #earn(isIdle: boolean, now: number): void {
+    if (this.pacing === null) {
+      if (!this.#context.limits.pacing || !isAfter(this.end, this.max)) return;
+      this.pacing = new Pacing();
+    }
+    const { window, threshold } = this.congestion;
+    // In recovery the window is what may leave with this ACK.
+    const most = Math.max(window, this.flight);
+    this.pacing.refill(now, most, this.rtt.smoothed, window < threshold / 2, isIdle, this.mss);
+  }
+
+  /** Whether a segment of `length` bytes has to wait for its time; sees to it that it is sent then. */
+  #mustWait(length: number): boolean {
+    const { pacing } = this;
+    if (pacing === null || pacing.credit >= length) return false;
+    this.#paceAt = pacing.deadline(length);
+    // RFC 9002 §7.8: the window would be in use.
+    this.#windowLimited = true;
+    return true;
   }
 
   #outputNew(force: boolean, now: number): void {
@@ -364,6 +393,9 @@ export class Sender {
         if (length < data) this.#windowLimited = allowance <= windowRoom;
         return;
       }
+      if (this.#mustWait(Math.min(length, this.mss))) return;
+      if (this.pacing !== null && this.pacing.credit < length)
+        length = this.pacing.credit - (this.pacing.credit % this.mss);
       if (!this.#emitNew(length, fin, now)) {
         if (most === this.mss) {
           this.#isStalled = true;
@@ -448,6 +480,7 @@ export class Sender {
     this.max = end;
     this.activity ??= new SendActivity();
     this.activity.sent(end, this.bytesAcknowledged, now);
+    this.pacing?.sent(length);
     if (length < this.mss) this.nagle.sentShort(end);
     this.sentAt = now;
     this.#stall = 0;
@@ -488,6 +521,7 @@ export class Sender {
       this.bytesRetransmitted += length;
       this.#context.counters.segmentsRetransmitted++;
     }
+    this.pacing?.sent(distance(end, start));
     this.#repeatedEnd = later(this.#repeatedEnd, end);
     this.#repeatedAt = now;
     if (this.recovery.probesPath && end === this.recovery.pathProbeEnd) {
@@ -541,12 +575,18 @@ export class Sender {
   }
 
   #setTimer(): void {
-    const next = Math.min(this.#retransmitAt, this.#probeAt, this.recovery.reorderAt, this.#forceAt);
+    const next = Math.min(this.#paceAt, this.#next);
     if (next === Infinity) this.#timer.cancel();
     else if (next !== this.#timer.deadline) this.#timer.set(next);
   }
 
+  /** When something is to be done that is not pacing. */
+  get #next(): number {
+    return Math.min(this.#retransmitAt, this.#probeAt, this.recovery.reorderAt, this.#forceAt);
+  }
+
   #stopTimers(): void {
+    this.#paceAt = Infinity;
     this.#retransmitAt = Infinity;
     this.#probeAt = Infinity;
     this.#forceAt = Infinity;
@@ -576,6 +616,11 @@ export class Sender {
   timerExpired(): boolean {
     const now = this.#context.timers.now();
     const { recovery } = this;
+    if (this.#paceAt <= now) {
+      const isAll = this.#next > now;
+      this.output(false);
+      if (isAll) return true;
+    }
     if (this.flight === 0) return this.#forced(now);
     if (recovery.reorderAt <= now) {
       recovery.reorderingExpired(now);

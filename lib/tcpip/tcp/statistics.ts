@@ -156,6 +156,8 @@ export interface ConnectionStatistics {
   /** Bytes a second, over the last round trip measured; and whether the application, not the window, set it. */
   readonly deliveryRate: number;
   readonly applicationLimited: boolean;
+  /** Bytes a second that data leaves with at most; 0 where nothing is paced. */
+  readonly pacingRate: number;
   /** Milliseconds with something to send; those of them that the peer's window cost, and our full buffer. */
   readonly busyTime: number;
   readonly peerLimitedTime: number;

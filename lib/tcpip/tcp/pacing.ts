@@ -1,0 +1,54 @@
+import { initialWindow } from "./initial-window.ts";
+
+/** How much faster than a window in a round trip segments leave: as Linux, for the window is to be the limit. */
+const growingGain = 2;
+const steadyGain = 1.2;
+/** So many milliseconds' worth may leave at once: timers are not finer. */
+const quantum = 2;
+
+/**
+ * Pacing (RFC 9002 §7.7): new data that the window allows leaves over the round trip, and not at once because ACKs came
+ * in a heap, or were read late. In bytes and milliseconds.
+ *
+ * Two segments may leave in a burst, or what two milliseconds bring; with nothing in flight, an initial window. So on
+ * fast paths the timer is hardly ever needed, and on short ones nothing is. What is sent again never waits: proportional
+ * rate reduction meters it out.
+ */
+export class Pacing {
+  /** How much may leave now: Infinity where the round trip is so short that a burst is all there is. */
+  credit: number = Infinity;
+  /** Bytes a millisecond; 0 where nothing is paced. */
+  rate = 0;
+  #at = 0;
+
+  /**
+   * Earns credit up to `now`.
+   *
+   * @param window bytes that may be in flight
+   * @param roundTrip smoothed; 0 before the first sample
+   * @param isGrowing in slow start, far from its end
+   * @param isIdle nothing is in flight
+   */
+  refill(now: number, window: number, roundTrip: number, isGrowing: boolean, isIdle: boolean, mss: number): void {
+    if (roundTrip <= quantum) {
+      this.credit = Infinity;
+      this.rate = 0;
+      return;
+    }
+    this.rate = ((isGrowing ? growingGain : steadyGain) * window) / roundTrip;
+    const burst = Math.max(2 * mss, this.rate * quantum);
+    const earned = this.credit + (now - this.#at) * this.rate;
+    this.credit = isIdle ? Math.max(burst, initialWindow(mss)) : Math.min(burst, earned);
+    this.#at = now;
+  }
+
+  /** So much has left. */
+  sent(bytes: number): void {
+    this.credit -= bytes;
+  }
+
+  /** When a segment of `bytes`, more than there is credit for, may leave. */
+  deadline(bytes: number): number {
+    return this.#at + Math.max(1, (bytes - this.credit) / this.rate);
+  }
+}
