@@ -1,57 +1,59 @@
 // The golden table: goodput of one TCP connection against loss, round trip and bandwidth. Ours to ours in the simulator,
 // in virtual time; and through emulated paths in real time, Linux and ours in all four pairings, in the same run.
-//   npm run bench -- tcp-goodput [--rounds N] [--only sim|path|fairness] [--cell TEXT] [--ceiling BITS]
-//     [--markdown FILE] [--svg FILE] [--json FILE]
+//   npm run bench -- tcp-goodput [--only sim,path,fairness,ceiling,none] [--cells REGEXP] [--rounds N] [--few N]
+//     [--pace FACTOR] [--resume] [--store FILE] [--markdown FILE] [--svg FILE] [--netem]
+// What is measured goes to the store at once; what is not keeps its place in the tables. --resume measures only the rounds
+// that the store lacks. --rounds is for lossy paths, --few for those where chance has little to say, --pace shortens all
+// transfers. --only none prints the tables again.
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { unavailable } from "../test/namespace/namespace.ts";
-import { capacity, cells, expectation, linkOf, nameOf, type Cell } from "../test/path/golden.ts";
+import { cells, expectation, linkOf, nameOf, type Cell } from "../test/path/golden.ts";
 import { PathNetwork } from "../test/path/path-network.ts";
 import { playRole } from "../test/path/roles.ts";
 import { ampleBuffers, simulateTransfer } from "../test/path/simulated-transfer.ts";
-import { jainIndex } from "../test/path/fairness.ts";
-import { goodput, type TransferLimits } from "../test/path/transfer.ts";
-import { median } from "./harness/race.ts";
-import { formatRate, markdownTable, Samples, svg, type Grid } from "./tcp/goodput-table.ts";
-import { pairingName, pairings, runRounds } from "./tcp/path-rounds.ts";
+import { measureCeiling } from "./tcp/ceiling.ts";
+import { fairnessAgainstLinux, fairnessInSimulator } from "./tcp/fairness.ts";
+import { GoodputStore } from "./tcp/goodput-store.ts";
+import { formatRate, markdownTable, svg, type Grid } from "./tcp/goodput-table.ts";
+import {
+  expectedSeconds,
+  limitsOf,
+  pairingName,
+  pairings,
+  roundsOf,
+  runRounds,
+  type RoundPlan,
+} from "./tcp/path-rounds.ts";
 
-const paths = 48;
-/** What one transfer moves at most, so that the fast ones end. */
-const mostBytes = 268_435_456;
-/** Bits a second. Above it the emulated path, or the machine, is what is measured. */
-const defaultCeiling = 1.2e9;
+const paths = 96;
+const parts: readonly string[] = ["sim", "path", "fairness", "ceiling", "none"];
+const simulator = "simulator";
+const rival = pairingName(["kernel", "kernel"]);
 
-/** Long round trips need longer: what counts is how many there are. */
-function limitsOf({ roundTrip }: Cell): TransferLimits {
-  return { bytes: mostBytes, milliseconds: roundTrip >= 300 ? 30_000 : roundTrip >= 100 ? 15_000 : 10_000 };
-}
-
-/** Loss makes transfers differ: the more, the fewer losses there are in one. */
-function repeatsOf(cell: Cell, rounds: number): number {
-  return cell.loss > 0 && expectation(cell) < 3e7 ? rounds * 4 : rounds;
-}
-
-async function simulated(chosen: readonly Cell[], rounds: number): Promise<Samples> {
-  const samples = new Samples();
+async function simulate(chosen: readonly Cell[], plan: RoundPlan, store: GoodputStore): Promise<void> {
   for (const cell of chosen) {
     const start = performance.now();
-    for (let round = 0; round < (cell.loss === 0 ? 1 : repeatsOf(cell, rounds)); round++) {
+    // Without loss it is always the same.
+    for (let round = store.done(simulator, cell); round < (cell.loss === 0 ? 1 : roundsOf(cell, plan)); round++) {
       const seed = `${nameOf(cell)} ${round}`;
-      const result = await simulateTransfer({ link: linkOf(cell), seed, tcp: ampleBuffers, ...limitsOf(cell) });
-      samples.add(cell, result.goodput);
+      const limits = limitsOf(cell, plan.pace);
+      // A whole path of 10 Gb/s is filled in virtual time, too.
+      const bytes = limits.bytes * (cell.loss === 0 ? 4 : 1);
+      const result = await simulateTransfer({ link: linkOf(cell), seed, tcp: ampleBuffers, ...limits, bytes });
+      store.add(simulator, cell, result.goodput);
     }
+    const rate = store.of(simulator, cell);
     const took = ((performance.now() - start) / 1000).toFixed(1);
-    process.stderr.write(
-      `sim ${nameOf(cell)}: ${formatRate(samples.of(cell))}b/s, ` +
-        `${(samples.of(cell) / expectation(cell)).toFixed(2)} of the expectation (${took} s)\n`,
-    );
+    const share = (rate / expectation(cell)).toFixed(2);
+    process.stderr.write(`sim ${nameOf(cell)}: ${formatRate(rate)}b/s, ${share} of the expectation (${took} s)\n`);
   }
-  return samples;
 }
 
-async function openNetwork(): Promise<PathNetwork> {
-  const network = await PathNetwork.open({ program: process.argv[1] ?? "", paths, buffers: 67_108_864 });
+async function openNetwork(emulator: "tap" | "netem"): Promise<PathNetwork> {
+  const program = process.argv[1] ?? "";
+  const network = await PathNetwork.open({ program, paths, buffers: 67_108_864, emulator });
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       network.close();
@@ -61,115 +63,125 @@ async function openNetwork(): Promise<PathNetwork> {
   return network;
 }
 
-/** Two flows at one bottleneck, once they have found their shares. @returns a Markdown table */
-async function fairness(): Promise<string> {
-  const link = { bandwidth: 2e7, delay: 20, queue: 100_000 };
-  const network = await openNetwork();
-  try {
-    const pairs = [
-      ["kernel", "kernel"],
-      ["own", "kernel"],
-      ["own", "own"],
-    ] as const;
-    const rows: string[] = [];
-    for (const pair of pairs) {
-      const runs = await Promise.all(
-        [0, 1, 2, 3].map(async (path) => {
-          await network.configure(path, link, "fairness");
-          const limits = { path, to: "kernel", bytes: 2 ** 40, skip: 30_000, milliseconds: 90_000 } as const;
-          return (await Promise.all(pair.map((from) => network.transfer({ ...limits, from })))).map(goodput);
-        }),
-      );
-      const index = median(runs.map(jainIndex));
-      const means = pair.map((_, flow) => runs.reduce((sum, shares) => sum + (shares[flow] ?? 0), 0) / runs.length);
-      const names = pair.map((kind) => (kind === "own" ? "ours" : "Linux"));
-      rows.push(`| ${names.join(" and ")} | ${means.map(formatRate).join(" and ")} | ${index.toFixed(3)} |`);
-    }
-    return ["| flows | bit/s | Jain's index |", "| --- | --- | --- |", ...rows].join("\n");
-  } finally {
-    network.close();
-  }
+async function emulate(chosen: readonly Cell[], network: PathNetwork, plan: RoundPlan, store: GoodputStore) {
+  const start = performance.now();
+  const seconds = expectedSeconds(paths, chosen, plan, store);
+  process.stderr.write(`${chosen.length} cells over the emulated paths, about ${(seconds / 60).toFixed(0)} minutes\n`);
+  await runRounds(network, paths, chosen, plan, store, (line) => {
+    process.stderr.write(`${((performance.now() - start) / 1000).toFixed(0).padStart(5)} s ${line}\n`);
+  });
+  const lateness = await network.lateness();
+  if (lateness === undefined) return;
+  const late = `${lateness.mean.toFixed(3)} ms on average, ${lateness.worst.toFixed(1)} ms at most`;
+  store.setText("lateness", `Frames left late by ${late}.`);
 }
 
-async function emulated(chosen: readonly Cell[], rounds: number): Promise<ReadonlyMap<string, Samples>> {
-  const network = await openNetwork();
-  try {
-    const start = performance.now();
-    const samples = await runRounds(
-      network,
-      paths,
-      chosen,
-      (cell) => repeatsOf(cell, rounds),
-      limitsOf,
-      (line) => process.stderr.write(`${((performance.now() - start) / 1000).toFixed(0).padStart(5)} s ${line}\n`),
-    );
-    const { lateness } = await network.emulator.ask("statistics", { path: 0 });
-    process.stderr.write(
-      `frames were late by ${lateness.mean.toFixed(3)} ms, at most ${lateness.worst.toFixed(1)} ms\n`,
-    );
-    return samples;
-  } finally {
-    network.close();
+/** The chapter of the documentation, and the picture, of all that the store has. */
+function render(store: GoodputStore): readonly [markdown: string, picture: string] {
+  const sections: string[] = [];
+  const grids: Grid[] = [];
+  const simulated = (cell: Cell): string => formatRate(store.of(simulator, cell));
+  sections.push(`### Ours to ours in the simulator, bit/s\n\n${markdownTable(simulated)}`);
+  const expected = (cell: Cell): number => store.of(simulator, cell) / expectation(cell);
+  const title = "Ours to ours in the simulator: bit/s; colour: against theory";
+  grids.push({ title, ratio: expected, text: simulated });
+  for (const pairing of pairings) {
+    const name = pairingName(pairing);
+    const isRival = name === rival;
+    const ratio = (cell: Cell): number => (isRival ? 1 : store.against(name, rival, cell)[0]);
+    const text = (cell: Cell): string => {
+      if (store.count(name, cell) === 0) return "–";
+      if (isRival) return formatRate(store.of(name, cell));
+      const [factor, error] = store.against(name, rival, cell);
+      return Number.isNaN(error) ? factor.toFixed(2) : `${factor.toFixed(2)} ± ${error.toFixed(2)}`;
+    };
+    const what = isRival ? "bit/s" : "times Linux→Linux";
+    sections.push(`### ${name} over the emulated path, ${what}\n\n${markdownTable(text)}`);
+    if (!isRival) sections.push(summary(store, name));
+    grids.push({ title: `${name} over the emulated path, ${what}`, ratio, text });
   }
+  const limits = [store.text("ceiling"), store.text("lateness")].filter((text) => text !== undefined);
+  if (limits.length > 0) sections.push(`### The emulated path's own limits\n\n${limits.join(" ")}`);
+  const shares = [store.text("fairness"), store.text("fairness in the simulator")].filter((text) => text !== undefined);
+  if (shares.length > 0) sections.push(`### Fairness\n\n${shares.join("\n\n")}`);
+  return [sections.join("\n\n"), svg(grids)];
+}
+
+/** In words: how many cells are where. */
+function summary(store: GoodputStore, name: string): string {
+  const measured = cells.filter((cell) => store.count(name, cell) > 0);
+  const below: string[] = [];
+  let above = 0;
+  for (const cell of measured) {
+    const [ratio, error] = store.against(name, rival, cell);
+    if (ratio >= 0.9) above++;
+    else {
+      const isSure = ratio * (1 + 2 * error) < 0.9;
+      below.push(`${nameOf(cell)} (${ratio.toFixed(2)}${isSure ? "" : ", within chance"})`);
+    }
+  }
+  const rest = below.length === 0 ? "." : `; below it: ${below.join("; ")}.`;
+  return `${above} of ${measured.length} cells measured are at 0.9 or above${rest}`;
+}
+
+function number(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new RangeError(`--${name} ${text} is not above 0`);
+  return value;
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      rounds: { type: "string", default: "2" },
-      only: { type: "string", default: "" },
-      cell: { type: "string", default: "" },
-      ceiling: { type: "string", default: String(defaultCeiling) },
+      only: { type: "string", default: "sim,path,fairness,ceiling" },
+      cells: { type: "string", default: "" },
+      rounds: { type: "string", default: "8" },
+      few: { type: "string", default: "2" },
+      pace: { type: "string", default: "1" },
+      resume: { type: "boolean", default: false },
+      netem: { type: "boolean", default: false },
+      store: { type: "string", default: "docs/tcp-goodput.json" },
       markdown: { type: "string" },
       svg: { type: "string" },
-      json: { type: "string" },
     },
   });
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError(`--rounds ${values.rounds} is not above 0`);
-  const chosen = cells.filter((cell) => nameOf(cell).includes(values.cell));
-  const sections: string[] = [];
-  const grids: Grid[] = [];
-  const figures: Record<string, Record<string, number>> = {};
-  const note = (name: string, samples: Samples): void => {
-    figures[name] = Object.fromEntries(chosen.map((cell) => [nameOf(cell), Math.round(samples.of(cell))]));
+  const only = values.only.split(",");
+  const stranger = only.find((part) => !parts.includes(part));
+  if (stranger !== undefined) throw new RangeError(`--only ${stranger} is none of ${parts.join(", ")}`);
+  const plan: RoundPlan = {
+    rounds: number("rounds", values.rounds),
+    fewRounds: Math.min(number("few", values.few), number("rounds", values.rounds)),
+    pace: number("pace", values.pace),
   };
-  if (values.only === "" || values.only === "sim") {
-    const samples = await simulated(chosen, rounds);
-    note("simulator", samples);
-    const text = (cell: Cell): string => formatRate(samples.of(cell));
-    sections.push(`### Ours to ours in the simulator, bit/s\n\n${markdownTable(text)}`);
-    const ratio = (cell: Cell): number => samples.of(cell) / expectation(cell);
-    grids.push({ title: "Ours to ours in the simulator: bit/s; colour: against theory", ratio, text });
-  }
-  const reason = values.only === "sim" ? "not asked for" : unavailable("ip", "chrt");
-  if (reason === undefined && values.only !== "path") {
-    const what =
-      "Two flows from one end to Linux at the other: 20 Mb/s, 40 ms, a queue of 100 kB; from 30 to 90 s; four runs, means and the median index.";
-    sections.push(`### Fairness\n\n${what}\n\n${await fairness()}`);
-  }
-  if (reason === undefined && values.only !== "fairness") {
-    const carried = chosen.filter((cell) => Math.min(capacity(cell), 2 * expectation(cell)) < Number(values.ceiling));
-    const samples = await emulated(carried, rounds);
-    const rival = samples.get(pairingName(["kernel", "kernel"])) ?? new Samples();
-    for (const pairing of pairings) {
-      const name = pairingName(pairing);
-      const own = samples.get(name) ?? new Samples();
-      note(name, own);
-      const ratio = (cell: Cell): number => own.of(cell) / rival.of(cell);
-      const isRival = own === rival;
-      const text = (cell: Cell): string =>
-        Number.isNaN(own.of(cell)) ? "–" : isRival ? formatRate(own.of(cell)) : ratio(cell).toFixed(2);
-      const what = isRival ? "bit/s" : "times Linux→Linux";
-      sections.push(`### ${name} over the emulated path, ${what}\n\n${markdownTable(text)}`);
-      grids.push({ title: `${name} over the emulated path, ${what}`, ratio: isRival ? () => 1 : ratio, text });
+  const pattern = new RegExp(values.cells);
+  const chosen = cells.filter((cell) => pattern.test(nameOf(cell)));
+  if (chosen.length === 0)
+    throw new RangeError(`--cells ${values.cells} matches none, such as ${nameOf(cells[30] ?? cells[0]!)}`);
+  const store = new GoodputStore(values.store, values.resume);
+  const reason = unavailable("ip", "chrt");
+  const isReal = only.includes("path") || only.includes("fairness") || only.includes("ceiling");
+  if (isReal && reason !== undefined) console.log(`tcp-goodput: no emulated path: ${reason}`);
+  if (isReal && reason === undefined) {
+    const network = await openNetwork(values.netem ? "netem" : "tap");
+    try {
+      if (only.includes("ceiling")) {
+        const { bits, frames } = await measureCeiling(network, 3);
+        const text = `One connection of Linux over an emulated path without limit and loss: ${formatRate(bits)}bit/s, ${Math.round(frames / 1000)} k frames/s.`;
+        store.setText("ceiling", text);
+        process.stderr.write(`${text}\n`);
+      }
+      if (only.includes("fairness")) store.setText("fairness", await fairnessAgainstLinux(network, plan.pace));
+      if (only.includes("path")) await emulate(chosen, network, plan, store);
+    } finally {
+      network.close();
     }
   }
-  if (reason !== undefined) console.log(`tcp-goodput: no emulated path: ${reason}`);
-  console.log(sections.join("\n\n"));
-  if (values.markdown !== undefined) writeFileSync(values.markdown, `${sections.join("\n\n")}\n`);
-  if (values.svg !== undefined) writeFileSync(values.svg, svg(grids));
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+  if (only.includes("fairness")) store.setText("fairness in the simulator", await fairnessInSimulator());
+  if (only.includes("sim")) await simulate(chosen, plan, store);
+  const [markdown, picture] = render(store);
+  console.log(markdown);
+  if (values.markdown !== undefined) writeFileSync(values.markdown, `${markdown}\n`);
+  if (values.svg !== undefined) writeFileSync(values.svg, picture);
 }
 
 if (!(await playRole())) await main();

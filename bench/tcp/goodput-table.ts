@@ -1,36 +1,5 @@
 // The golden table as Markdown and as a picture.
-import { bandwidths, losses, lossName, nameOf, rateName, roundTrips, type Cell } from "../../test/path/golden.ts";
-import { median } from "../harness/race.ts";
-
-/** Goodputs of one cell, in bits a second: one a round. */
-export class Samples {
-  readonly #values = new Map<string, number[]>();
-
-  add(cell: Cell, value: number): void {
-    const values = this.#values.get(nameOf(cell));
-    if (values === undefined) this.#values.set(nameOf(cell), [value]);
-    else values.push(value);
-  }
-
-  /** The median of the cell's rounds; NaN without any. */
-  of(cell: Cell): number {
-    return median(this.#values.get(nameOf(cell)) ?? []);
-  }
-
-  /** The quartiles of the cell's rounds. */
-  spread(cell: Cell): readonly [low: number, high: number] {
-    const sorted = [...(this.#values.get(nameOf(cell)) ?? [])].sort((a, b) => a - b);
-    return [at(sorted, 0.25), at(sorted, 0.75)];
-  }
-
-  count(cell: Cell): number {
-    return this.#values.get(nameOf(cell))?.length ?? 0;
-  }
-}
-
-function at(sorted: readonly number[], share: number): number {
-  return sorted[Math.floor((sorted.length - 1) * share + 0.5)] ?? Number.NaN;
-}
+import { bandwidths, losses, lossName, rateName, roundTrips, type Cell } from "../../test/path/golden.ts";
 
 /** As in `9.41 M`. */
 export function formatRate(rate: number): string {

@@ -134,6 +134,8 @@ export interface NetemOptions {
   readonly corrupt?: number;
   /** In tc's words: `100mbit`. */
   readonly rate?: string;
+  /** Packets that it holds at most, those on their way included. Default 10,000. */
+  readonly limit?: number;
 }
 
 /** One network namespace, with loopback up, and no IPv6 unless it is asked for. */
@@ -217,9 +219,9 @@ export class Namespace {
   /** Impairs what an interface sends. Replaces the impairment before. */
   netem(device: string, options: NetemOptions): void {
     const percent = (share: number): string => `${String(share * 100)}%`;
-    const { loss, delay, jitter, reorder, duplicate, corrupt, rate } = options;
+    const { loss, delay, jitter, reorder, duplicate, corrupt, rate, limit = 10_000 } = options;
     this.run("tc", [
-      ...["qdisc", "replace", "dev", device, "root", "netem", "limit", "10000"],
+      ...["qdisc", "replace", "dev", device, "root", "netem", "limit", String(limit)],
       ...(delay === undefined ? [] : ["delay", `${String(delay)}ms`]),
       ...(delay === undefined || jitter === undefined ? [] : [`${String(jitter)}ms`]),
       ...(loss === undefined ? [] : ["loss", percent(loss)]),

@@ -1,9 +1,9 @@
 // The emulated path does in real time what the simulator's link does in virtual time.
 import { SeededRandom } from "@tesserae/sim/random";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { unavailable } from "../namespace/namespace.ts";
+import { netemUnavailable, unavailable } from "../namespace/namespace.ts";
 import { bundle, type Bundle } from "../node/process.ts";
-import { PathNetwork } from "./path-network.ts";
+import { netemOf, PathNetwork } from "./path-network.ts";
 import { linkAddress } from "./roles.ts";
 
 const reason = unavailable("ping", "chrt");
@@ -89,3 +89,46 @@ describe.skipIf(reason !== undefined)(`an emulated path${reason === undefined ? 
     expect(milliseconds).toBeGreaterThan(((1_000_000 - 262_144) * 8000) / 2e7);
   });
 });
+
+describe("the same path for netem", () => {
+  test("in tc's words: a rate, a delay, a loss, and room for what is under way and what waits", () => {
+    const netem = netemOf({ bandwidth: 1e8, delay: 50, loss: 0.01, queue: 1_250_000 });
+    expect(netem).toEqual({
+      rate: "100000000bit",
+      delay: 50,
+      loss: 0.01,
+      limit: Math.ceil((625_000 + 1_250_000) / 1514),
+    });
+    expect(netemOf({ delay: 5 })).toEqual({ delay: 5, loss: 0, limit: 1_000_000 });
+  });
+
+  test("what netem does not do the same way is refused", () => {
+    expect(() => netemOf({ queue: { kind: "codel" } as never })).toThrow(TypeError);
+  });
+
+  const lacking = unavailable("ping", "chrt", "ethtool") ?? lackOfNetem();
+  test.skipIf(lacking !== undefined)(`carries a transfer${lacking === undefined ? "" : ` (${lacking})`}`, async () => {
+    const program = await bundle(`import { playRole } from "./test/path/roles.ts"; await playRole();`);
+    const network = await PathNetwork.open({ program: program.file, paths: 1, emulator: "netem" });
+    try {
+      await network.configure(0, { bandwidth: 1e7, delay: 10, queue: 100_000 }, "");
+      const { bytes } = await network.transfer({
+        path: 0,
+        from: "own",
+        to: "kernel",
+        bytes: 1_000_000,
+        milliseconds: 5000,
+      });
+      expect(bytes).toBe(1_000_000);
+      expect(await network.lateness()).toBeUndefined();
+    } finally {
+      network.close();
+      await program.remove();
+    }
+  });
+});
+
+/** Kernels without netem exist, in CI too. */
+function lackOfNetem(): string | undefined {
+  return reason === undefined ? netemUnavailable() : reason;
+}

@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import process from "node:process";
 import type { LinkSettings } from "@tesserae/sim/link-settings";
 import type { TcpLimits } from "@tesserae/tcpip/tcp/context";
-import { Namespace } from "../namespace/namespace.ts";
+import { Namespace, netemUnavailable, type NetemOptions } from "../namespace/namespace.ts";
+import type { DirectionStatistics, Lateness } from "./emulator.ts";
 import { Requests } from "./requests.ts";
 import {
   addressOn,
@@ -30,6 +31,11 @@ export interface PathNetworkOptions {
   readonly buffers?: number;
   /** Further limits of our own TCP. */
   readonly tcp?: Partial<TcpLimits>;
+  /**
+   * What makes the paths bad: our emulator between tap devices, or the kernel's netem on veth pairs, where the kernel has
+   * it. Default `tap`.
+   */
+  readonly emulator?: "tap" | "netem";
 }
 
 export interface TransferOptions extends TransferLimits {
@@ -45,6 +51,7 @@ const ports = 10_000;
 export class PathNetwork {
   readonly near: Namespace;
   readonly far: Namespace;
+  /** Idle where netem is used. */
   readonly emulator: Requests<EmulatorRequests>;
   readonly #ends = new Map<string, Requests<EndRequests>>();
   readonly #children: ChildProcess[] = [];
@@ -72,9 +79,24 @@ export class PathNetwork {
     return network;
   }
 
-  /** Both ways. */
-  configure(path: number, settings: LinkSettings, seed: string): Promise<undefined> {
-    return this.emulator.ask("configure", { path, settings, seed });
+  /** Both ways. With netem `seed` has no meaning. */
+  async configure(path: number, settings: LinkSettings, seed: string): Promise<void> {
+    if (!this.#isNetem) await this.emulator.ask("configure", { path, settings, seed });
+    else for (const side of ["near", "far"] as const) this[side].netem(`path${path}`, netemOf(settings));
+  }
+
+  /** Since the path was configured: from near to far, and back. `undefined` with netem. */
+  async statistics(path: number): Promise<readonly [DirectionStatistics, DirectionStatistics] | undefined> {
+    return this.#isNetem ? undefined : (await this.emulator.ask("statistics", { path })).directions;
+  }
+
+  /** How late frames left since it was asked last; `undefined` with netem. */
+  async lateness(): Promise<Lateness | undefined> {
+    return this.#isNetem ? undefined : (await this.emulator.ask("statistics", { path: 0 })).lateness;
+  }
+
+  get #isNetem(): boolean {
+    return this.#options.emulator === "netem";
   }
 
   /** The process at one end, on the kernel's sockets or on our stack. */
@@ -117,8 +139,12 @@ export class PathNetwork {
 
   async #setUp(): Promise<void> {
     const { paths, mtu = 1500, congestion = "cubic", buffers = defaultBuffers } = this.#options;
+    const reason = this.#isNetem ? netemUnavailable() : undefined;
+    if (reason !== undefined) throw new Error(reason);
     for (let path = 0; path < paths; path++) {
-      await this.emulator.ask("add", { near: this.near.name, far: this.far.name, device: `path${path}` });
+      const device = `path${path}`;
+      if (this.#isNetem) this.#addPair(device);
+      else await this.emulator.ask("add", { near: this.near.name, far: this.far.name, device });
     }
     for (const side of ["near", "far"] as const) {
       const other = side === "near" ? "far" : "near";
@@ -150,6 +176,13 @@ export class PathNetwork {
     }
   }
 
+  /** A veth pair that carries frames one by one, so that each is lost by itself. */
+  #addPair(device: string): void {
+    this.near.ip(`link add ${device} type veth peer name ${device} netns ${this.far.name}`);
+    const off = ["tso", "gso", "gro"].flatMap((offload) => [offload, "off"]);
+    for (const side of ["near", "far"] as const) this[side].run("ethtool", ["-K", device, ...off]);
+  }
+
   #start(command: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
     const [program = "", ...args] = command;
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env });
@@ -159,6 +192,20 @@ export class PathNetwork {
 }
 
 const defaultBuffers = 8_388_608;
+/** Of an Ethernet frame at an MTU of 1500, in bytes. */
+const fullFrame = 1514;
+
+/** The same path in netem's words. Its queue is of packets, and holds those on their way, too. */
+export function netemOf(settings: LinkSettings): NetemOptions {
+  const { bandwidth = Infinity, delay = 0.1, jitter = 0, loss = 0, queue = 262_144 } = settings;
+  if (typeof jitter !== "number" || typeof loss !== "number" || typeof queue !== "number") {
+    throw new TypeError("netem gets plain numbers only: jitter, loss, queue");
+  }
+  const rate = bandwidth === Infinity ? {} : { rate: `${Math.round(bandwidth)}bit` };
+  const underWay = bandwidth === Infinity ? 0 : (bandwidth * delay) / 8000;
+  const limit = bandwidth === Infinity ? 1_000_000 : Math.ceil((underWay + queue) / fullFrame);
+  return { delay, loss, limit, ...rate, ...(jitter === 0 ? {} : { jitter }) };
+}
 
 /** Locally administered. */
 function macOf(path: number, side: Side): string {

@@ -28,7 +28,7 @@ describe("the statistics of a connection", () => {
   });
 
   test("tell the rate at which data arrives", async () => {
-    const t = new Transcript({ pacing: false });
+    const t = new Transcript();
     const flow = await t.established({ mss: 1000 });
     await flow.write(new Uint8Array(100_000));
     expect(t.takeAll()).toHaveLength(10);

@@ -7,7 +7,7 @@ const mss = 1000;
 
 /** Established over a round trip of 100 ms, with ten segments out and many more to go. */
 async function open(options = {}, roundTrip = 100) {
-  const t = new Transcript(options);
+  const t = new Transcript({ pacing: true, ...options });
   const flow = await t.established({ mss, sackPermitted: true, win: 65_535, roundTrip });
   void flow.write(new Uint8Array(200_000));
   const first = t.takeAll();

@@ -4,7 +4,7 @@ import { Transcript } from "./transcript.ts";
 const mss = 1000;
 
 async function open(options = {}, syn = {}) {
-  const t = new Transcript({ congestion: "newreno", pacing: false, ...options });
+  const t = new Transcript({ congestion: "newreno", ...options });
   const flow = await t.established({ mss, sackPermitted: true, roundTrip: 100, ...syn });
   const ack = (ack: number, ...sack: [number, number][]): string[] => {
     t.receive({ flags: "A", seq: 1, ack, sack });
