@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { Resolver } from "node:dns/promises";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -37,6 +38,16 @@ describe("on the node target", () => {
     const image = await LaunchedImage.start(["examples/echo", "--port", "17007"], "echoing");
     const { stdout } = await collect(process.execPath, [echoClient, "127.0.0.1", "17007"]);
     expect(answers(stdout)).toEqual({ tcp: "over TCP", udp: "over UDP" });
+    expect(await image.stop()).toBe(0);
+  });
+
+  test("nameserver", async () => {
+    const image = await LaunchedImage.start(["examples/nameserver", "--port", "15300"], "answering");
+    const resolver = new Resolver();
+    resolver.setServers(["127.0.0.1:15300"]);
+    expect(await resolver.resolve4("some.pages.example.org")).toEqual(["192.0.2.80"]);
+    expect(await resolver.reverse("192.0.2.25")).toEqual(["mail.example.org"]);
+    await expect(resolver.resolve4("nobody.example.org")).rejects.toThrow("ENOTFOUND");
     expect(await image.stop()).toBe(0);
   });
 
@@ -101,7 +112,7 @@ describe.skipIf(reason !== undefined)(`on the tap target${reason === undefined ?
 });
 
 describe("in the simulator", () => {
-  const examples = ["hello", "echo", "www", "two-hosts", "router"];
+  const examples = ["hello", "echo", "www", "two-hosts", "router", "nameserver"];
 
   function simulate(example: string, seed: string): { trace: string; summary: string; stdout: string } {
     const file = path.join(folder, `${example}-${seed}.trace`);

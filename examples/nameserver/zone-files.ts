@@ -1,0 +1,46 @@
+import type { Kv } from "@tesserae/device/kv";
+import type { Log } from "@tesserae/device/log";
+import { loadZone } from "@tesserae/dns/authoritative/zone-file";
+import type { Zones } from "@tesserae/dns/authoritative/zones";
+import { nameFromText } from "@tesserae/dns/name-bytes";
+
+const suffix = ".zone";
+
+/** Keeps `zones` as the files say: `example.org.zone` has the zone `example.org`. */
+export class ZoneFiles {
+  readonly #files: Kv;
+  readonly #zones: Zones;
+  readonly #log: Log;
+  /** The digest of each file that was read, whether it was right or wrong. */
+  readonly #read = new Map<string, string>();
+
+  constructor(files: Kv, zones: Zones, log: Log) {
+    this.#files = files;
+    this.#zones = zones;
+    this.#log = log;
+  }
+
+  /** Reads what is new or has changed. A zone whose file is wrong now, or gone, is served as it was. */
+  async refresh(): Promise<void> {
+    for (const key of await this.#files.list()) {
+      if (!key.endsWith(suffix)) continue;
+      const entry = await this.#files.stat(key);
+      if (entry === undefined || entry.digest === this.#read.get(key)) continue;
+      this.#read.set(key, entry.digest);
+      const bytes = await this.#files.get(key);
+      if (bytes !== undefined) this.#load(key, bytes);
+    }
+  }
+
+  #load(key: string, bytes: Uint8Array): void {
+    const zone = key.slice(key.lastIndexOf("/") + 1, -suffix.length);
+    const loaded = loadZone(nameFromText(`${zone}.`), bytes, { source: key });
+    for (const warning of loaded.warnings) this.#log.warn("zone file", { warning });
+    if (!loaded.ok) {
+      for (const error of loaded.errors) this.#log.error("zone not loaded", { error });
+      return;
+    }
+    this.#zones.replace(loaded.zone);
+    this.#log.info("zone loaded", { zone, serial: loaded.zone.serial, names: loaded.zone.size });
+  }
+}
