@@ -11,10 +11,10 @@ import { createTimers } from "./timers.ts";
 const open: { close(): void | Promise<void> }[] = [];
 const reported: unknown[] = [];
 
-function pair(): StackPair {
+function pair(batched = true): StackPair {
   const report = (error: unknown): void => void reported.push(error);
-  const a = createKernelStack({ report, linger: 2000 });
-  const b = createKernelStack({ report, linger: 2000 });
+  const a = createKernelStack({ report, linger: 2000, batched });
+  const b = createKernelStack({ report, linger: 2000, batched });
   const timers = createTimers();
   open.push(a, b, timers);
   return { a, b, addressOfB: IpAddress.loopback4, timers };
@@ -33,14 +33,15 @@ async function connected(subject: StackPair): Promise<[near: Flow, far: Flow]> {
 }
 
 describe.each([
-  ["Tcp", tcpSuite],
-  ["Udp", udpSuite],
-  ["Stack", stackSuite],
-] as const)("kernel sockets keep the contract of %s", (_name, suite) => {
+  ["Tcp", tcpSuite, true],
+  ["Udp, many datagrams a call", udpSuite, true],
+  ["Udp, one datagram a call", udpSuite, false],
+  ["Stack", stackSuite, true],
+] as const)("kernel sockets keep the contract of %s", (_name, suite, batched) => {
   for (const each of suite) {
     test(each.name, async (context) => {
       try {
-        await each.run(pair());
+        await each.run(pair(batched));
       } catch (error) {
         if (error instanceof Skipped) context.skip(error.message);
         throw error;

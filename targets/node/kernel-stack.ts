@@ -3,10 +3,12 @@ import type { IpAddress } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import { addressOf } from "./kernel-address.ts";
 import { KernelTcp, type KernelTcpOptions } from "./kernel-tcp.ts";
-import { KernelUdp } from "./kernel-udp.ts";
+import { KernelUdp, type KernelUdpOptions } from "./kernel-udp.ts";
+
+export interface KernelStackOptions extends KernelTcpOptions, KernelUdpOptions {}
 
 /** The kernel's own TCP and UDP, through Node: no privilege needed. */
-export function createKernelStack(options: KernelTcpOptions = {}): Stack {
+export function createKernelStack(options: KernelStackOptions = {}): Stack {
   return new KernelStack(options);
 }
 
@@ -14,7 +16,7 @@ class KernelStack implements Stack {
   readonly tcp: KernelTcp;
   readonly udp: KernelUdp;
 
-  constructor(options: KernelTcpOptions) {
+  constructor(options: KernelStackOptions) {
     this.tcp = new KernelTcp(options);
     this.udp = new KernelUdp(options);
   }

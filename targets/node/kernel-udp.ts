@@ -2,9 +2,11 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { formatEndpoint, IpAddress, type Endpoint } from "@tesserae/device/address";
 import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
+import { BatchedUdpSocket, batchedUdp } from "./batched-udp.ts";
 import { codeOf, flowError } from "./flow-fault.ts";
 import { addressOf, checkPort, endpointOf } from "./kernel-address.ts";
 import { reportOnStderr } from "./kernel-tcp.ts";
+import { ReceivedDatagram } from "./received-datagram.ts";
 
 /** Bytes that may wait in the process for the kernel; above it datagrams are dropped. */
 const sendBound = 1024 * 1024;
@@ -13,14 +15,30 @@ const knownSenders = 256;
 /** The largest UDP payload over IPv4, in bytes. */
 const largestPayload = 65_507;
 
+export interface KernelUdpOptions {
+  /** Gets what a handler threw. Default: one line and the stack on stderr. */
+  readonly report?: (error: unknown) => void;
+  /**
+   * Whether many datagrams are received and sent in one call, by the native piece (`native/addon.ts`). Default: where it
+   * can be had; elsewhere `node:dgram` takes one at a time.
+   */
+  readonly batched?: boolean;
+  /** Whether other processes and threads may bind the same ports, to share the load (SO_REUSEPORT). Default false. */
+  readonly spread?: boolean;
+}
+
 /** UDP of the kernel. A datagram to an unbound address tells its destination as that unspecified address. */
 export class KernelUdp implements Udp {
   readonly #report: (error: unknown) => void;
-  readonly #sockets = new Set<KernelUdpSocket>();
+  readonly #batched: boolean;
+  readonly #spread: boolean;
+  readonly #sockets = new Set<UdpSocket>();
   #closed = false;
 
-  constructor(options: { readonly report?: (error: unknown) => void } = {}) {
+  constructor(options: KernelUdpOptions = {}) {
     this.#report = options.report ?? reportOnStderr;
+    this.#batched = options.batched ?? true;
+    this.#spread = options.spread ?? false;
   }
 
   async bind(options: UdpBindOptions, handler: (datagram: Datagram) => void): Promise<UdpSocket> {
@@ -30,8 +48,18 @@ export class KernelUdp implements Udp {
     if ((options.interface ?? 0) !== 0) {
       throw new FlowError("address-not-available", "binding a UDP port: the kernel's interfaces have no number here");
     }
-    const onClose = (socket: KernelUdpSocket): void => void this.#sockets.delete(socket);
+    const onClose = (socket: UdpSocket): void => void this.#sockets.delete(socket);
+    const batched = this.#batched && batchedUdp() === true;
+    if (this.#spread && !batched) {
+      throw new FlowError("address-not-available", "a UDP port for several processes needs the native piece");
+    }
     const open = async (at: IpAddress): Promise<UdpSocket> => {
+      if (batched) {
+        const more = { spread: this.#spread, handler, report: this.#report, onClose };
+        const made = new BatchedUdpSocket({ at, port, options, ...more });
+        this.#sockets.add(made);
+        return made;
+      }
       const socket = await bound(at, port, options);
       const made = new KernelUdpSocket(socket, at, handler, this.#report, onClose);
       this.#sockets.add(made);
@@ -81,27 +109,13 @@ function bound(at: IpAddress, port: number, options: UdpBindOptions): Promise<So
   });
 }
 
-class ReceivedDatagram implements Datagram {
-  bytes: Uint8Array = new Uint8Array(0);
-  readonly offset = 0;
-  length = 0;
-  source: IpAddress = IpAddress.any4;
-  sourcePort = 0;
-  destination: IpAddress;
-  readonly interface = 0;
-
-  constructor(destination: IpAddress) {
-    this.destination = destination;
-  }
-}
-
 class KernelUdpSocket implements UdpSocket {
   readonly local: Endpoint;
   readonly #socket: Socket;
   readonly #mapped: boolean;
   readonly #handler: (datagram: Datagram) => void;
   readonly #report: (error: unknown) => void;
-  readonly #onClose: (socket: KernelUdpSocket) => void;
+  readonly #onClose: (socket: UdpSocket) => void;
   readonly #datagram: ReceivedDatagram;
   readonly #senders = new Map<string, IpAddress>();
   #closed = false;
@@ -111,7 +125,7 @@ class KernelUdpSocket implements UdpSocket {
     at: IpAddress,
     handler: (datagram: Datagram) => void,
     report: (error: unknown) => void,
-    onClose: (socket: KernelUdpSocket) => void,
+    onClose: (socket: UdpSocket) => void,
   ) {
     const address = socket.address();
     this.local = endpointOf(address.address, address.port);

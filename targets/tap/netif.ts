@@ -5,7 +5,9 @@ import type { SystemCalls } from "@tesserae/node/native/system-calls";
 import { loadCalls } from "./libc.ts";
 import { RingNetif } from "./ring-netif.ts";
 import { prepareInterface, setupAdvice, type TapSetup } from "./setup.ts";
+import type { FrameRing } from "./frame-ring.ts";
 import { TapBatch } from "./tap-batch.ts";
+import { TapUring } from "./tap-uring.ts";
 import { openTap, TapError } from "./tun.ts";
 
 export interface TapOptions extends TapSetup {
@@ -17,6 +19,8 @@ export interface TapOptions extends TapSetup {
    * wire, for a capture or with faults. Default true.
    */
   readonly offload?: boolean;
+  /** Whether frames go through io_uring where the kernel has one that suits (Linux 6.7, unless it is forbidden). Default true. */
+  readonly uring?: boolean;
   /** Pages to build frames in, at least 1. Default 256. */
   readonly pages?: number;
   /** Gets a failure after which no frame comes any more: the device was deleted. Default: a line on stderr. */
@@ -37,14 +41,15 @@ export async function createTap(options: TapOptions): Promise<Netif> {
 export function openNetif(calls: SystemCalls, options: TapOptions): Netif {
   const { name, offload = true, pages = 256, onDead } = options;
   const fd = openOrAdvise(calls, options);
-  let ring: TapBatch;
+  let ring: FrameRing;
   let mac: MacAddress;
   let mtu: number;
   try {
     const state = prepareInterface(calls, options);
     mac = options.mac ?? peerOf(state.mac);
     ({ mtu } = state);
-    ring = new TapBatch(calls, fd, mtu, offload, pages);
+    const uring = options.uring === false ? -1 : TapUring.open(calls, fd, mtu, offload, pages);
+    ring = typeof uring === "number" ? new TapBatch(calls, fd, mtu, offload, pages) : uring;
   } catch (error) {
     closeSync(fd);
     throw error;

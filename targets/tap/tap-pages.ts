@@ -19,6 +19,8 @@ export class TapPages {
   readonly slotsAddress: number;
   /** How many are queued. */
   count = 0;
+  /** How many can be queued: every page there is. */
+  readonly most: number;
   readonly #pages: (Page | undefined)[];
   readonly #short: PagePool;
   readonly #long: PagePool | undefined;
@@ -37,6 +39,7 @@ export class TapPages {
     this.#long = offload ? new PagePool(longPages, longPageSize, bytes.subarray(shortBytes)) : undefined;
     this.#header = offload;
     const most = pages + longPages;
+    this.most = most;
     const slots = calls.memory(most * 8);
     this.slots = new Int32Array(slots.bytes.buffer, slots.bytes.byteOffset, most * 2);
     this.slotsAddress = slots.address;

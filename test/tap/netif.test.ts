@@ -30,16 +30,17 @@ async function tap(within: Namespace, options: TapOptions): Promise<Netif> {
 
 describe.skipIf(reason !== undefined)(`tap devices${reason === undefined ? "" : ` (${reason})`}`, () => {
   describe.each([
-    [1500, true],
-    [9000, true],
-    [1500, false],
-  ])("two on a bridge keep the contract of Netif, MTU %i, offload %s", (mtu, offload) => {
+    [1500, true, true],
+    [9000, true, false],
+    [1500, false, true],
+    [1500, false, false],
+  ])("two on a bridge keep the contract of Netif, MTU %i, offload %s, io_uring %s", (mtu, offload, uring) => {
     for (const each of netifSuite) {
       test(each.name, async () => {
         const inside = namespace();
         inside.ip("link add name br0 type bridge forward_delay 0 mcast_snooping 0");
-        const a = await tap(inside, { name: "a0", mtu, offload, pages: 64 });
-        const b = await tap(inside, { name: "b0", mtu, offload, pages: 64 });
+        const a = await tap(inside, { name: "a0", mtu, offload, uring, pages: 64 });
+        const b = await tap(inside, { name: "b0", mtu, offload, uring, pages: 64 });
         inside.ip(`link set dev br0 mtu ${mtu}`);
         inside.ip("link set dev a0 master br0");
         inside.ip("link set dev b0 master br0");

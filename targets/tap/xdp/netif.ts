@@ -78,8 +78,7 @@ export function openXdp(calls: SystemCalls, options: XdpOptions): Promise<Netif>
         }
       } catch (error) {
         opening.abandon();
-        // as: what is thrown here is an Error.
-        reject(error as Error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       }
     };
     attempt();
