@@ -11,6 +11,9 @@ const IORING_ENTER_GETEVENTS = 1;
 const IORING_REGISTER_BUFFERS = 0;
 const IORING_REGISTER_PROBE = 8;
 const IORING_REGISTER_PBUF_RING = 22;
+const IORING_REGISTER_SYNC_CANCEL = 24;
+const IORING_ASYNC_CANCEL_ALL = 1;
+const IORING_ASYNC_CANCEL_ANY = 4;
 const IORING_OP_WRITE_FIXED = 5;
 const IORING_OP_READ_MULTISHOT = 49;
 const IOSQE_BUFFER_SELECT = 1 << 5;
@@ -155,7 +158,15 @@ export class IoUring {
     Atomics.store(this.#words, this.#completeHead, this.#head);
   }
 
+  /** Ends every request, so that nothing holds on to their descriptor, and frees the rings. */
   close(): void {
+    // struct io_uring_sync_cancel_reg: whatever the request; no limit of time.
+    const cancel = this.#calls.memory(64);
+    cancel.view.setUint32(12, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY, true);
+    cancel.bytes.fill(0xff, 16, 32);
+    this.#calls.ioUringRegister(this.fd, IORING_REGISTER_SYNC_CANCEL, cancel.address, 1);
+    // A request that is over goes when its completion is fetched.
+    this.enter(true);
     this.#calls.forget(this.#ring);
     this.#calls.forget(this.#entriesMemory);
     closeSync(this.fd);

@@ -72,6 +72,16 @@ describe.skipIf(reason !== undefined)(`tap devices${reason === undefined ? "" : 
     await expect(tap(inside, { name: "t1", mtu: 500 })).rejects.toThrow("mtu 500");
   });
 
+  test("a device is free again as soon as it is closed", async () => {
+    const inside = namespace();
+    for (let round = 0; round < 20; round++) {
+      const netif = await tap(inside, { name: "t0", hostAddress: Prefix.parse("10.1.0.1/24") });
+      netif.listen(() => undefined);
+      if (round % 2 === 1) await inside.ran("ping", ["-c", "1", "-W", "0.01", "10.1.0.2"]);
+      await netif.close();
+    }
+  });
+
   test("our address follows from the kernel's: a device that stays keeps it", async () => {
     const inside = namespace();
     inside.ip("tuntap add dev t0 mode tap");
