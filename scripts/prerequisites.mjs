@@ -41,6 +41,7 @@ export const prerequisites = [
   { command: "ldns-verify-zone", debian: "ldnsutils", suites: "signed zones: test/dns" },
   { command: "kzonecheck", debian: "knot-dnssecutils", suites: "signed zones: test/dns" },
   { command: "dnsperf", debian: "dnsperf", suites: "DNS load: bench" },
+  { command: "unbound", debian: "unbound", suites: "DNS: test/resolver" },
   { command: "mdir", debian: "mtools", suites: "disks that boot by UEFI: tool/vm-image" },
 ];
 

@@ -51,6 +51,7 @@ const packages: Readonly<Record<string, string>> = {
   "nsd-checkzone": "nsd",
   kzonecheck: "knot-dnssecutils",
   dnsperf: "dnsperf",
+  unbound: "unbound",
 };
 
 /**
