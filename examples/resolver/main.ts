@@ -9,11 +9,19 @@ import { parsePrefixes, parseZones, parts } from "./settings.ts";
 import type { config } from "./tesserae.config.ts";
 
 /** Resolves names for the hosts around it, from the root's servers down, and validates what is signed. */
-export async function main({ stack, timers, random, crypto, log, keys, signal }: Devices<typeof config>): Promise<void> {
+export async function main({
+  stack,
+  timers,
+  random,
+  crypto,
+  log,
+  keys,
+  signal,
+}: Devices<typeof config>): Promise<void> {
   const { udp, tcp } = stack;
   const roots = parseZones(keys.roots).map(({ zone, servers }) => ({ name: zone, addresses: servers }));
   const anchors = keys.anchors === "" ? rootAnchors : parts(keys.anchors, ";");
-  const families = { "4": [4], "6": [6], both: [4, 6] } as const;
+  const families: Readonly<Record<typeof keys.families, readonly (4 | 6)[]>> = { "4": [4], "6": [6], both: [4, 6] };
   const resolver = createRecursive({
     exchange: createSocketExchange({ udp, tcp, timers }),
     timers,

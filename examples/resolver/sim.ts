@@ -72,7 +72,9 @@ export function scenario(world: World): void {
     for (const round of ["first", "second"]) {
       const start = timers.now();
       const [address] = await stub.withServers(stub.servers).resolve("www.shop.example");
-      console.writeLine(`${round}: www.shop.example is ${String(address)}, after ${Math.round(timers.now() - start)} ms`);
+      console.writeLine(
+        `${round}: www.shop.example is ${String(address)}, after ${Math.round(timers.now() - start)} ms`,
+      );
       if (address?.toString() !== "192.0.2.80") throw new Error(`www.shop.example is ${String(address)}`);
     }
   });

@@ -13,7 +13,10 @@ export const config = defineConfig({
     forward: key.string({ default: "", doc: "zones that others resolve: .=9.9.9.9+1.1.1.1, corp.example=10.0.0.53" }),
     stub: key.string({ default: "", doc: "zones with their servers, as for --forward" }),
     insecure: key.string({ default: "", doc: "zones below which nothing is validated, with commas between" }),
-    families: key.choice(["4", "6", "both"], { default: "4", doc: "which servers can be reached: by IPv4, IPv6, both" }),
+    families: key.choice(["4", "6", "both"], {
+      default: "4",
+      doc: "which servers can be reached: by IPv4, IPv6, both",
+    }),
     cache: key.bytes({ default: "32MiB", min: 65_536, doc: "memory for what was learnt" }),
     loopback: key.boolean({ default: false, doc: "ask servers at loopback addresses too, for tests" }),
   },

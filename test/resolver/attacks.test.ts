@@ -37,7 +37,9 @@ describe("forged answers", () => {
     const internet = smallInternet();
     for (const server of ["198.51.100.11", "198.51.100.12"]) {
       internet.twist(server, (query, overTcp, right) =>
-        overTcp ? [right()] : Array.from({ length: 100 }, (_, at) => forged({ ...query, id: (query.id + 1 + at) & 0xffff })),
+        overTcp
+          ? [right()]
+          : Array.from({ length: 100 }, (_, at) => forged({ ...query, id: (query.id + 1 + at) & 0xffff })),
       );
     }
     expect(shown(await internet.run(internet.resolver().resolve("www.example.org", types.A)))).toContain(
@@ -69,7 +71,32 @@ describe("forged answers", () => {
         cookies.push(cookie.length);
         const answer = right();
         // An OPT record with the client's cookie and eight bytes of ours.
-        const opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 20, 0, 10, 0, 16, ...cookie.subarray(0, 8), 1, 2, 3, 4, 5, 6, 7, 8];
+        const opt = [
+          0,
+          0,
+          41,
+          4,
+          208,
+          0,
+          0,
+          0,
+          0,
+          0,
+          20,
+          0,
+          10,
+          0,
+          16,
+          ...cookie.subarray(0, 8),
+          1,
+          2,
+          3,
+          4,
+          5,
+          6,
+          7,
+          8,
+        ];
         const whole = Uint8Array.from([...answer, ...opt]);
         whole[11] = 1;
         return isForged ? [forged(query), whole] : [whole];
@@ -139,7 +166,12 @@ describe("what makes others do a lot of work", () => {
     const internet = smallInternet();
     const servers = Array.from({ length: 100 }, (_, at) => `evil NS x${at}.victim.com.`);
     internet.serve("198.51.100.2", "org", ["@ NS ns.org.", "ns A 198.51.100.2", ...servers]);
-    internet.serve("198.51.100.3", "com", ["@ NS ns.com.", "ns A 198.51.100.3", "victim NS ns.victim", "ns.victim A 198.51.100.31"]);
+    internet.serve("198.51.100.3", "com", [
+      "@ NS ns.com.",
+      "ns A 198.51.100.3",
+      "victim NS ns.victim",
+      "ns.victim A 198.51.100.31",
+    ]);
     internet.serve("198.51.100.31", "victim.com", ["@ NS ns", "ns A 198.51.100.31"]);
     expect((await internet.run(internet.resolver().resolve("a.evil.org", types.A))).rcode).toBe(2);
     const toVictim = internet.take().filter((asked) => asked.startsWith("198.51.100.31"));

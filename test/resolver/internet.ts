@@ -60,7 +60,12 @@ export class ScriptedZone {
     this.#add(apex, types.SOA, [...nameFromText("ns"), ...nameFromText("admin"), ...soaNumbers], 300);
     for (const line of lines) {
       const [name = "", type = "", ...rest] = line.split(" ");
-      this.#add(absolute(name), types[type as keyof typeof types] /* as: tests name types that are there */, dataOf(type, rest, absolute), 300);
+      this.#add(
+        absolute(name),
+        types[type as keyof typeof types] /* as: tests name types that are there */,
+        dataOf(type, rest, absolute),
+        300,
+      );
     }
   }
 

@@ -49,7 +49,12 @@ describe.skipIf(missing !== undefined)(`a private tree of signed zones (${missin
     }
     const serve = (server: NameServer, place: keyof typeof places): void => {
       const own = path.join(folder, server.name);
-      const { program, args } = server.configure({ address: places[place], port: 53, zones: tree.zones[place], folder: own });
+      const { program, args } = server.configure({
+        address: places[place],
+        port: 53,
+        zones: tree.zones[place],
+        folder: own,
+      });
       namespace.start(program, args);
     };
     serve(nsd, "root");
@@ -76,7 +81,9 @@ describe.skipIf(missing !== undefined)(`a private tree of signed zones (${missin
 
   function ask(resolver: Resolver, questions: readonly string[], flags = "+dnssec"): Said[] {
     const port = resolver === "ours" ? ourPort : 53;
-    const lines = questions.map((question) => `@${resolvers[resolver]} -p ${port} ${question} ${flags} +tries=1 +time=12`);
+    const lines = questions.map(
+      (question) => `@${resolvers[resolver]} -p ${port} ${question} ${flags} +tries=1 +time=12`,
+    );
     const file = path.join(folder, `questions.${resolver}`);
     writeFileSync(file, `${lines.join("\n")}\n`);
     const words = ["+noall", "+comments", "+question", "+answer", "-f", file];
@@ -103,7 +110,8 @@ describe.skipIf(missing !== undefined)(`a private tree of signed zones (${missin
     expect(questions.length).toBeGreaterThan(700);
     const unbound = ask("unbound", questions);
     const ours = ask("ours", questions);
-    const same = (one: Said | undefined, other: Said | undefined): boolean => JSON.stringify(one) === JSON.stringify(other);
+    const same = (one: Said | undefined, other: Said | undefined): boolean =>
+      JSON.stringify(one) === JSON.stringify(other);
     // BIND takes its time over what is bogus: of that it is asked only where the others differ.
     const forBind = questions.filter((_, at) => unbound[at]!.status !== "SERVFAIL" || !same(unbound[at], ours[at]));
     const named = new Map(ask("BIND", forBind).map((said, at) => [forBind[at], said]));
@@ -117,7 +125,9 @@ describe.skipIf(missing !== undefined)(`a private tree of signed zones (${missin
       const [theirs, own] = [[unbound[at], named.get(question)].map(plain), plain(ours[at])];
       // Where the two differ, one of them will do.
       if (theirs.some((said) => same(said, own))) continue;
-      wrong.push(`${question}\n  unbound ${JSON.stringify(theirs[0])}\n  BIND ${JSON.stringify(theirs[1])}\n  ours ${JSON.stringify(own)}`);
+      wrong.push(
+        `${question}\n  unbound ${JSON.stringify(theirs[0])}\n  BIND ${JSON.stringify(theirs[1])}\n  ours ${JSON.stringify(own)}`,
+      );
     }
     expect(wrong.join("\n")).toBe("");
     expect(ours.filter(({ ad }) => ad).length).toBeGreaterThan(200);
@@ -128,7 +138,13 @@ describe.skipIf(missing !== undefined)(`a private tree of signed zones (${missin
   });
 
   test("tells why, and gives what is bogus to those who look for themselves", () => {
-    const bogus = ["www.tampered.tld A", "www.expired.tld A", "www.early.tld A", "www.stripped.tld A", "x.proofless.tld A"];
+    const bogus = [
+      "www.tampered.tld A",
+      "www.expired.tld A",
+      "www.early.tld A",
+      "www.stripped.tld A",
+      "x.proofless.tld A",
+    ];
     expect(ask("ours", bogus).map(({ status }) => status)).toEqual(bogus.map(() => "SERVFAIL"));
     expect(ask("ours", bogus, "+dnssec +cd").map(({ status }) => status)).toEqual([
       ...bogus.slice(1).map(() => "NOERROR"),
@@ -186,7 +202,13 @@ function read(text: string): Said {
     status: /status: (\w+)/.exec(text)?.[1] ?? "none",
     ad: /flags:[^;]* ad[ ;]/.test(text),
     answer: answer
-      .map((line) => line.split(/\s+/).filter((_, at) => at !== 1).join(" ").toLowerCase())
+      .map((line) =>
+        line
+          .split(/\s+/)
+          .filter((_, at) => at !== 1)
+          .join(" ")
+          .toLowerCase(),
+      )
       .filter((line) => !line.includes(" rrsig "))
       .sort(),
   };

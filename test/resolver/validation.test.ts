@@ -36,7 +36,7 @@ class SignedRoot {
     return `. IN DS ${keyTag(this.data)} 15 2 ${Buffer.from(digest).toString("hex")}`;
   }
 
-  resolver() {
+  resolver(insecure: readonly string[] = []) {
     const counting: Crypto = {
       hmac: (...args) => crypto.hmac(...args),
       timingSafeEqual: (...args) => crypto.timingSafeEqual(...args),
@@ -53,7 +53,7 @@ class SignedRoot {
         return crypto.verify(...args);
       },
     };
-    return this.internet.resolver({ validator: createValidator({ crypto: counting, anchors: [this.anchor] }) });
+    return this.internet.resolver({ validator: createValidator({ crypto: counting, anchors: [this.anchor], insecure }) });
   }
 
   /** The records with their signature behind them. */
@@ -71,7 +71,12 @@ class SignedRoot {
     head.setUint32(12, now - 3600);
     head.setUint16(16, tag);
     const unsigned = Uint8Array.from([...new Uint8Array(head.buffer), 0]);
-    const bytes = signedData(unsigned, owner, type, records.map(({ data }) => data))!;
+    const bytes = signedData(
+      unsigned,
+      owner,
+      type,
+      records.map(({ data }) => data),
+    )!;
     const data = Uint8Array.from([...unsigned, ...crypto.sign(this.key, bytes)]);
     return [...records, { owner, type: rrsig, class: 1, ttl: 300, data }];
   }
@@ -124,7 +129,9 @@ describe("a signed root", () => {
     const zone = new SignedRoot();
     const tag = keyTag(zone.data);
     // The same sum: 16-bit words in another order.
-    const pairs = Array.from({ length: 15 }, (_, one) => Array.from({ length: one }, (__, other) => [one, other] as const));
+    const pairs = Array.from({ length: 15 }, (_, one) =>
+      Array.from({ length: one }, (__, other) => [one, other] as const),
+    );
     const alike = pairs.flat().map(([one, other]) => {
       const data = zone.data.slice();
       data.set(zone.data.subarray(4 + 2 * one, 6 + 2 * one), 4 + 2 * other);
@@ -154,10 +161,15 @@ describe("a signed root", () => {
       const zone = new SignedRoot();
       const record = (name: string): WireRecord[] => {
         const data = [1, 0, iterations >>> 8, iterations & 255, 1, 0xaa, 20, ...new Uint8Array(20).fill(255)];
-        return zone.signed([{ owner: nameFromText(name), type: nsec3, class: 1, ttl: 60, data: Uint8Array.from(data) }]);
+        return zone.signed([
+          { owner: nameFromText(name), type: nsec3, class: 1, ttl: 60, data: Uint8Array.from(data) },
+        ]);
       };
       zone.serve((query) =>
-        message(query, { rcode: 3, authorities: [...zone.soa(), ...record("0".repeat(32)), ...record("1".repeat(32))] }),
+        message(query, {
+          rcode: 3,
+          authorities: [...zone.soa(), ...record("0".repeat(32)), ...record("1".repeat(32))],
+        }),
       );
       const resolver = zone.resolver();
       const name = `${"a.".repeat(100)}x`;
@@ -206,6 +218,27 @@ describe("a signed root", () => {
     zone.internet.pass(61_000);
     await zone.internet.run(resolver.resolve("world2", 1));
     expect(zone.internet.take()).not.toEqual([]);
+  });
+
+  test("RFC 7646: below a negative trust anchor nothing is validated", async () => {
+    const zone = new SignedRoot();
+    zone.serve((query, type) => (type === 1 ? message(query, { answers: [address("www")] }) : undefined));
+    expect((await zone.internet.run(zone.resolver(["www"]).resolve("www", 1))).security).toBe("insecure");
+    expect((await zone.internet.run(zone.resolver(["other"]).resolve("www", 1))).security).toBe("bogus");
+  });
+
+  test("RFC 8020: below a name that is denied there is nothing", async () => {
+    const zone = new SignedRoot();
+    const data = Uint8Array.from([...nameFromText("y"), 0, 1, 0x40]);
+    const proof = zone.signed([{ owner: nameFromText("!"), type: nsec, class: 1, ttl: 60, data }]);
+    const wild = zone.signed([{ owner: root, type: nsec, class: 1, ttl: 60, data: Uint8Array.of(1, 0x21, 0, 0, 1, 2) }]);
+    zone.serve((query) => message(query, { rcode: 3, authorities: [...zone.soa(), ...proof, ...wild] }));
+    const resolver = zone.resolver();
+    await zone.internet.run(resolver.resolve("hello", 1));
+    zone.internet.take();
+    const below = await zone.internet.run(resolver.resolve("a.b.hello", 1));
+    expect([below.rcode, below.security, zone.internet.take()]).toEqual([3, "secure", []]);
+    expect(resolver.statistics.synthesised).toBe(0);
   });
 
   test("without a good DNSKEY set everything is bogus, and says why", async () => {

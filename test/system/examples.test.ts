@@ -112,7 +112,7 @@ describe.skipIf(reason !== undefined)(`on the tap target${reason === undefined ?
 });
 
 describe("in the simulator", () => {
-  const examples = ["hello", "echo", "www", "two-hosts", "router", "nameserver"];
+  const examples = ["hello", "echo", "www", "two-hosts", "router", "nameserver", "resolver"];
 
   function simulate(example: string, seed: string): { trace: string; summary: string; stdout: string } {
     const file = path.join(folder, `${example}-${seed}.trace`);

@@ -6,7 +6,16 @@ import { compareData } from "../dnssec/canonical.ts";
 import { base32Hex, nsec3Hash } from "../dnssec/nsec3-hash.ts";
 import { compareNames, nameLength } from "../name-bytes.ts";
 import type { RecursiveLimits } from "./limits.ts";
-import { bytesOfKey, commonAncestor, isWithin, keyOf, labelsOfKey, lastLabels, parentKey, wildcardKey } from "./name-key.ts";
+import {
+  bytesOfKey,
+  commonAncestor,
+  isWithin,
+  keyOf,
+  labelsOfKey,
+  lastLabels,
+  parentKey,
+  wildcardKey,
+} from "./name-key.ts";
 import { equalBytes, type Rrset, typeCode } from "./rrset.ts";
 import type { Work } from "./work.ts";
 

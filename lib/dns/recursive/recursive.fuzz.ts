@@ -27,7 +27,11 @@ function response(fill: (writer: WireMessageWriter) => void, flags: number, rcod
 export const fuzz: FuzzTarget = {
   name: "dns-recursive",
   seeds: [
-    Uint8Array.from([0x10, 0x40, ...response((writer) => writer.records("answers", [{ ...glue, owner: question.name }]), 0x400)]),
+    Uint8Array.from([
+      0x10,
+      0x40,
+      ...response((writer) => writer.records("answers", [{ ...glue, owner: question.name }]), 0x400),
+    ]),
     Uint8Array.from([
       ...[0x05, 0],
       ...response((writer) => {
@@ -35,8 +39,16 @@ export const fuzz: FuzzTarget = {
         writer.records("additionals", [glue]);
       }, 0),
     ]),
-    Uint8Array.from([0x04, 0x43, ...response((writer) => writer.records("authorities", [{ ...ns, type: 6, data: soaData }]), 0x400)]),
-    Uint8Array.from([0x10, 0x40, ...response((writer) => writer.records("answers", [{ ...ns, type: 5, owner: question.name }]), 0x400)]),
+    Uint8Array.from([
+      0x04,
+      0x43,
+      ...response((writer) => writer.records("authorities", [{ ...ns, type: 6, data: soaData }]), 0x400),
+    ]),
+    Uint8Array.from([
+      0x10,
+      0x40,
+      ...response((writer) => writer.records("answers", [{ ...ns, type: 5, owner: question.name }]), 0x400),
+    ]),
   ],
   async run(input) {
     const clock = new VirtualClock();
@@ -65,15 +77,15 @@ export const fuzz: FuzzTarget = {
         return Promise.resolve(request.accept(answer, 0, answer.length) ? "accepted" : "unreachable");
       },
     });
-    let settled = false;
-    const resolution = resolver.resolve(question.name, 1).finally(() => (settled = true));
-    for (let turns = 0; !settled && turns < 5000; turns++) {
+    const state = { settled: false };
+    const resolution = resolver.resolve(question.name, 1).finally(() => (state.settled = true));
+    for (let turns = 0; !state.settled && turns < 5000; turns++) {
       await Promise.resolve();
       if (turns % 50 < 49 || timers.nextDeadline() === Infinity) continue;
       clock.advanceTo(Math.max(clock.now(), timers.nextDeadline()));
       timers.run();
     }
-    if (!settled) throw new Error("it does not settle");
+    if (!state.settled) throw new Error("it does not settle");
     const { answers } = await resolution;
     if (asked > 110) throw new Error(`${asked} queries`);
     for (const { set } of answers) if (set.name.length > 255) throw new Error("a name is too long");

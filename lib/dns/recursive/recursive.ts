@@ -248,7 +248,8 @@ class RecursiveResolver implements Recursive, Lookups {
     for (;;) {
       const found = this.#local.answer(chain.next, type) ?? this.store.find(chain.next, type);
       const kept = found ?? this.#denied(chain.next, type);
-      if (kept === undefined || ("security" in kept && (kept.security === "unchecked" || isBare(kept)))) return undefined;
+      if (kept === undefined || ("security" in kept && (kept.security === "unchecked" || isBare(kept))))
+        return undefined;
       if ("received" in kept && isNearExpiry(kept, now) && kept.kind === "positive") this.#prefetch(kept);
       if (!chain.add(kept)) return chain.resolution(now);
     }

@@ -88,7 +88,12 @@ export function udpLimit({ edns }: AskedQuery): number {
 const room = new Uint8Array(65_535 + 70_000);
 
 /** Says no. The result is valid until the next call of this file's functions. */
-export function writeRefusal(query: AskedQuery, code: number, failure: Failure | undefined, options: ReplyOptions): Uint8Array {
+export function writeRefusal(
+  query: AskedQuery,
+  code: number,
+  failure: Failure | undefined,
+  options: ReplyOptions,
+): Uint8Array {
   return write(query, code, [], [], false, failure, options);
 }
 
@@ -96,7 +101,8 @@ export function writeRefusal(query: AskedQuery, code: number, failure: Failure |
 export function writeReply(query: AskedQuery, resolution: Resolution, options: ReplyOptions): Uint8Array {
   const { security, failure, answers, authorities } = resolution;
   const checkingDisabled = (query.flags & messageFlag.checkingDisabled) !== 0;
-  const isSecure = security === "secure" && (resolution.rcode === rcode.noError || resolution.rcode === rcode.nameError);
+  const isSecure =
+    security === "secure" && (resolution.rcode === rcode.noError || resolution.rcode === rcode.nameError);
   // RFC 4035 §3.2.2: what is bogus is told only to those who look for themselves.
   if (security === "bogus" && !checkingDisabled) {
     return write(query, rcode.serverFailure, [], [], false, failure, options);

@@ -20,7 +20,9 @@ export const rootAnchors: readonly string[] = [
  * @throws RangeError naming the text when it is no DS record.
  */
 export function parseTrustAnchor(text: string): TrustAnchor {
-  const words = /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?DS\s+(\d{1,5})\s+(\d{1,3})\s+(\d{1,3})\s+([\da-fA-F\s]+)$/i.exec(text);
+  const words = /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?DS\s+(\d{1,5})\s+(\d{1,3})\s+(\d{1,3})\s+([\da-fA-F\s]+)$/i.exec(
+    text,
+  );
   const [, zone = "", tag = "", algorithm = "", type = "", digest = ""] = words ?? [];
   const hex = digest.replaceAll(/\s/g, "");
   const numbers = [tag, algorithm, type].map(Number);

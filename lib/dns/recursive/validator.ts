@@ -278,14 +278,22 @@ class ChainValidator implements Validator {
     const { timers } = this.#resolver;
     const set = kept.rrset;
     const soon = timers.now() + (kept.kind === "failed" ? 5 : bogusTtl) * 1000;
-    const failed = (code: number, text: string): ZoneStatus => ({ kind: "bogus", expires: soon, failure: { code, text } });
+    const failed = (code: number, text: string): ZoneStatus => ({
+      kind: "bogus",
+      expires: soon,
+      failure: { code, text },
+    });
     if (kept.kind !== "positive" || set?.type !== typeCode.DNSKEY) {
-      return failed(extendedError.dnskeyMissing, `${keyText(zone)} has no DNSKEY records${kept.failure ? `: ${kept.failure.text}` : ""}`);
+      return failed(
+        extendedError.dnskeyMissing,
+        `${keyText(zone)} has no DNSKEY records${kept.failure ? `: ${kept.failure.text}` : ""}`,
+      );
     }
     // More keys than any zone has are there to cost time.
     const keys = set.data.slice(0, 64).filter(isZoneKey);
     const entries = keys.filter((key) => wanted.some((ds) => this.#isKeyOf(zone, ds, key, work)));
-    if (entries.length === 0) return failed(extendedError.dnskeyMissing, `no key of ${keyText(zone)} is one that its parent knows`);
+    if (entries.length === 0)
+      return failed(extendedError.dnskeyMissing, `no key of ${keyText(zone)} is one that its parent knows`);
     const verdict = this.#check(set, zone, entries, work);
     if (verdict.security !== "secure") {
       kept.security = "bogus";
@@ -347,7 +355,10 @@ function fromStatus(status: Exclude<ZoneStatus, { kind: "secure" }>): Verdict {
 }
 
 function bogus(code: number, name: string, type: number): Verdict {
-  return { security: "bogus", failure: { code, text: `${keyText(name)} type ${type}: ${reasons.get(code) ?? "bogus"}` } };
+  return {
+    security: "bogus",
+    failure: { code, text: `${keyText(name)} type ${type}: ${reasons.get(code) ?? "bogus"}` },
+  };
 }
 
 const reasons: ReadonlyMap<number, string> = new Map([
