@@ -4,6 +4,7 @@ import { knot } from "../../test/dns/servers/knot.ts";
 import type { NameServer } from "../../test/dns/servers/name-server.ts";
 import { ours } from "../../test/dns/servers/ours.ts";
 import { nsd } from "../../test/dns/servers/nsd.ts";
+import { restoreConstants } from "../../tool/cli/top-level-constants.ts";
 import type { PlaceOptions } from "./place.ts";
 
 export interface DnsContender extends PlaceOptions {
@@ -20,10 +21,26 @@ export const contenders: readonly DnsContender[] = [
   { name: "Knot", server: knot, link: "veth", generator: "xdp" },
   { name: "Knot XDP", server: knot, link: "veth", xdp: true, generator: "xdp" },
   { name: "BIND", server: bind, link: "veth", generator: "xdp" },
-  { name: "ours node", server: ours("sockets"), link: "veth", generator: "xdp" },
-  { name: "ours tap", server: ours("tap"), link: "tap", generator: "sockets" },
-  { name: "ours XDP", server: ours("xdp"), link: "veth", xdp: true, generator: "xdp" },
-  { name: "echo node", server: ours("sockets", { echo: true }), link: "veth", generator: "xdp" },
-  { name: "echo tap", server: ours("tap", { echo: true }), link: "tap", generator: "sockets" },
-  { name: "echo XDP", server: ours("xdp", { echo: true }), link: "veth", xdp: true, generator: "xdp" },
+  { name: "ours node", server: ours("sockets", { finish: restoreConstants }), link: "veth", generator: "xdp" },
+  { name: "ours tap", server: ours("tap", { finish: restoreConstants }), link: "tap", generator: "sockets" },
+  { name: "ours XDP", server: ours("xdp", { finish: restoreConstants }), link: "veth", xdp: true, generator: "xdp" },
+  {
+    name: "echo node",
+    server: ours("sockets", { echo: true, finish: restoreConstants }),
+    link: "veth",
+    generator: "xdp",
+  },
+  {
+    name: "echo tap",
+    server: ours("tap", { echo: true, finish: restoreConstants }),
+    link: "tap",
+    generator: "sockets",
+  },
+  {
+    name: "echo XDP",
+    server: ours("xdp", { echo: true, finish: restoreConstants }),
+    link: "veth",
+    xdp: true,
+    generator: "xdp",
+  },
 ];

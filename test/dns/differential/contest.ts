@@ -1,13 +1,11 @@
 // Everybody who takes part in a differential run, started and ready to be asked.
-import type { WireRecord } from "@tesserae/dns/wire-record";
 import { bind } from "../servers/bind.ts";
 import { knot } from "../servers/knot.ts";
-import type { NameServer, ServedZone } from "../servers/name-server.ts";
+import type { NameServer } from "../servers/name-server.ts";
 import { nsd } from "../servers/nsd.ts";
 import { startServer, type RunningServer } from "../servers/running.ts";
 import { Asker, type Respondent } from "./exchange.ts";
 import { OwnAnswerer } from "./own-answerer.ts";
-import { transferZone } from "./transfer.ts";
 import { makeZones } from "./zones.ts";
 
 const known: readonly NameServer[] = [nsd, knot, bind];
@@ -43,9 +41,8 @@ export async function openContest(
         throw new RangeError(`no server is named "${name}": ours, ${known.map((each) => each.name).join(", ")}`);
       servers.push(await startServer(server, zones, folder));
     }
-    const [first] = servers;
-    if (first === undefined) throw new RangeError("nobody to compare with");
-    if (subject === "ours") askers.push(await ownAnswerer(first, zones));
+    if (rivals.length === 0) throw new RangeError("nobody to compare with");
+    if (subject === "ours") askers.push(new OwnAnswerer(zones));
     for (const server of servers) askers.push(await Asker.open(server));
     // as: the list has the subject first, and somebody behind it
     return { subject: askers[0]!, rivals: askers.slice(1), close };
@@ -53,11 +50,4 @@ export async function openContest(
     await close();
     throw error;
   }
-}
-
-/** Our answerer, with the zones as a rival transfers them. */
-async function ownAnswerer(from: RunningServer, zones: readonly ServedZone[]): Promise<OwnAnswerer> {
-  const records = new Map<string, WireRecord[]>();
-  for (const { apex } of zones) records.set(apex, await transferZone(from, apex));
-  return new OwnAnswerer(records);
 }

@@ -2,13 +2,12 @@
 import { IpAddress } from "@tesserae/device/address";
 import { createAuthoritative, type Authoritative } from "@tesserae/dns/authoritative/authoritative";
 import { Cookies } from "@tesserae/dns/authoritative/cookie";
-import { ZoneBuilder } from "@tesserae/dns/authoritative/zone-builder";
 import { Zones } from "@tesserae/dns/authoritative/zones";
-import type { WireRecord } from "@tesserae/dns/wire-record";
 import { createTimers } from "@tesserae/node/timers";
+import { loadZone } from "../servers/load-zone.ts";
+import type { ServedZone } from "../servers/name-server.ts";
 import { nothing, see, type Seen } from "./answer.ts";
 import type { Respondent } from "./exchange.ts";
-import { wireName } from "./queries.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -18,19 +17,10 @@ export class OwnAnswerer implements Respondent {
   readonly #client = IpAddress.parse("127.0.0.1");
   readonly #out = new Uint8Array(65_536);
 
-  /** @throws Error when a record cannot be in its zone */
-  constructor(zones: ReadonlyMap<string, Iterable<WireRecord>>) {
+  /** @throws Error that says what is wrong with a zone */
+  constructor(zones: readonly ServedZone[]) {
     const served = new Zones();
-    for (const [apex, records] of zones) {
-      const builder = new ZoneBuilder(new Uint8Array(wireName(apex)));
-      for (const record of records) {
-        const fault = builder.add(record);
-        if (fault !== undefined) throw new Error(`${apex}: ${fault}`);
-      }
-      const built = builder.finish();
-      if (!built.ok) throw new Error(built.message);
-      served.replace(built.zone);
-    }
+    for (const zone of zones) served.replace(loadZone(zone));
     const cookies = new Cookies(createTimers(), [new Uint8Array(16).fill(7)]);
     this.#authoritative = createAuthoritative({ zones: served, nsid: encode("nameserver"), cookies });
   }

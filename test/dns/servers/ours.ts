@@ -2,14 +2,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { buildSync } from "esbuild";
-import { restoreConstants } from "../../../tool/cli/top-level-constants.ts";
 import type { NameServer } from "./name-server.ts";
 import type { OwnDevice, OwnServing } from "./own-server.ts";
 
 let built: string | undefined;
 
-/** Bundles own-server.ts as an image is bundled. Run from the root of the sources. @returns the bundle's path */
-function bundle(): string {
+/** Bundles own-server.ts. Run from the root of the sources. @returns the bundle's path */
+function bundle(finish: (code: string) => string): string {
   if (built !== undefined) return built;
   const folder = path.resolve("node_modules/.cache/own-name-server");
   mkdirSync(folder, { recursive: true });
@@ -19,12 +18,20 @@ function bundle(): string {
     ...{ conditions: ["tesserae-source"], external: ["koffi"] },
   });
   const file = path.join(folder, `own-server-${process.pid}.mjs`);
-  writeFileSync(file, restoreConstants(outputFiles?.[0]?.text ?? ""));
+  writeFileSync(file, finish(outputFiles[0]?.text ?? ""));
   return (built = file);
 }
 
+export interface OwnOptions {
+  /** Sends queries back instead. Default false. */
+  readonly echo?: boolean;
+  /** What is done to the bundle, once a process: the benchmark makes it what an image is. Default: nothing. */
+  readonly finish?: (code: string) => string;
+}
+
 /** Our name server, on one kind of device. */
-export function ours(device: OwnDevice = "sockets", { echo = false } = {}): NameServer {
+export function ours(device: OwnDevice = "sockets", options: OwnOptions = {}): NameServer {
+  const { echo = false, finish = (code) => code } = options;
   return {
     name: "ours",
     programs: [],
@@ -36,7 +43,7 @@ export function ours(device: OwnDevice = "sockets", { echo = false } = {}): Name
       };
       return {
         program: process.execPath,
-        args: [bundle()],
+        args: [bundle(finish)],
         environment: { TESSERAE_NAME_SERVER: JSON.stringify(serving) },
       };
     },

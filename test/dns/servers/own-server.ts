@@ -1,20 +1,17 @@
 // A process with our name server in it: on the kernel's sockets, or with our stack on a tap device or on AF_XDP. What it
 // is to be stands in TESSERAE_NAME_SERVER, as JSON.
-import { closeSync, openSync, readSync } from "node:fs";
 import process from "node:process";
 import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import { createNameServer } from "@tesserae/dns/authoritative/name-server";
-import { ZoneBuilder } from "@tesserae/dns/authoritative/zone-builder";
 import { Zones } from "@tesserae/dns/authoritative/zones";
-import { MasterFileError, parseMasterFile } from "@tesserae/dns/master-file/reader";
-import { nameFromText } from "@tesserae/dns/name-bytes";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
 import { createTap } from "@tesserae/tap/netif";
 import { createXdp } from "@tesserae/tap/xdp/netif";
 import { createStack } from "@tesserae/tcpip/stack/stack";
+import { loadZone } from "./load-zone.ts";
 import type { ServedZone } from "./name-server.ts";
 
 export type OwnDevice = "sockets" | "tap" | "xdp";
@@ -32,32 +29,6 @@ export interface OwnServing {
   readonly echo?: boolean;
 }
 
-function* piecesOf(file: string): Generator<Uint8Array> {
-  const descriptor = openSync(file, "r");
-  try {
-    for (;;) {
-      const piece = new Uint8Array(1 << 18);
-      const length = readSync(descriptor, piece);
-      if (length === 0) return;
-      yield piece.subarray(0, length);
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function load({ apex, file }: ServedZone, zones: Zones): void {
-  const origin = nameFromText(apex);
-  const builder = new ZoneBuilder(origin);
-  for (const record of parseMasterFile(piecesOf(file), { origin, source: file })) {
-    const fault = record instanceof MasterFileError ? record.toString() : builder.add(record);
-    if (fault !== undefined) throw new Error(`${apex} ${fault}`);
-  }
-  const built = builder.finish();
-  if (!built.ok) throw new Error(built.message);
-  zones.replace(built.zone);
-}
-
 async function stackOn({ device, interface: name, address, peer }: OwnServing): Promise<Stack> {
   if (device === "sockets") return createKernelStack();
   const netif =
@@ -69,7 +40,7 @@ async function stackOn({ device, interface: name, address, peer }: OwnServing): 
 async function serve(serving: OwnServing): Promise<void> {
   const { port, address, device } = serving;
   const zones = new Zones();
-  for (const zone of serving.zones) load(zone, zones);
+  for (const zone of serving.zones) zones.replace(loadZone(zone));
   const { udp, tcp } = await stackOn(serving);
   const where = { port, ...(device === "sockets" ? { address: IpAddress.parse(address) } : {}) };
   if (serving.echo === true) {
