@@ -39,6 +39,26 @@ const chapters = [
       "veth pair whose segmentation offload is off.",
   },
   {
+    name: "http-servers",
+    title: "HTTP beside nginx",
+    text:
+      "A page of 1 KiB from nginx (one worker, a file), `node:http` and ours, over kept connections and over a new connection " +
+      "for each request. Every server has core 1 and a network namespace, `wrk` core 0; the kernel's receiving is done on the " +
+      "core of whoever receives (see `bench/dns/place.ts`).",
+  },
+  {
+    name: "dns-servers",
+    title: "Name servers",
+    text:
+      "Answers a second from one core, each answer checked, 128 queries outstanding. NSD with one server process, Knot with one " +
+      "UDP worker (sockets, and AF_XDP in copy mode on a veth), BIND with one thread; minimal answers, no rate limiting, no " +
+      "cookies. Ours: the same program on kernel sockets, on a tap device, and on AF_XDP. The server has core 1, the generator " +
+      "(`bench/dns/load`) core 0; what the kernel does to receive is done on the receiver's core, by receive packet steering " +
+      "or, with XDP, by a thread of NAPI that is pinned there. Servers on a veth are asked with frames through AF_XDP, those " +
+      "on a tap device through sockets. ![The rates as a picture](dns-servers.svg)",
+    args: ["--svg", path.join(root, "docs/dns-servers.svg")],
+  },
+  {
     name: "tcp-goodput",
     title: "Goodput on bad paths",
     text:

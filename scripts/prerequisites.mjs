@@ -40,6 +40,7 @@ export const prerequisites = [
   { command: "dnssec-signzone", debian: "bind9-utils", suites: "signed zones: test/dns, bench" },
   { command: "ldns-verify-zone", debian: "ldnsutils", suites: "signed zones: test/dns" },
   { command: "kzonecheck", debian: "knot-dnssecutils", suites: "signed zones: test/dns" },
+  { command: "nginx", debian: "nginx-light", suites: "HTTP servers: bench" },
   { command: "dnsperf", debian: "dnsperf", suites: "DNS load: bench" },
   { command: "unbound", debian: "unbound", suites: "DNS: test/resolver" },
   { command: "mdir", debian: "mtools", suites: "disks that boot by UEFI: tool/vm-image" },

@@ -52,6 +52,7 @@ const packages: Readonly<Record<string, string>> = {
   kzonecheck: "knot-dnssecutils",
   dnsperf: "dnsperf",
   unbound: "unbound",
+  nginx: "nginx-light",
 };
 
 /**

@@ -31,7 +31,7 @@ export interface OwnOptions {
 
 /** Our name server, on one kind of device. */
 export function ours(device: OwnDevice = "sockets", options: OwnOptions = {}): NameServer {
-  const { echo = false, finish = (code) => code } = options;
+  const { echo = false, finish = (code: string): string => code } = options;
   return {
     name: "ours",
     programs: [],
