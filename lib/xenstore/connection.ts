@@ -2,7 +2,7 @@ import type { Limits } from "./limits.ts";
 import { Output } from "./output.ts";
 import type { Actor } from "./permissions.ts";
 import type { Transaction } from "./transaction.ts";
-import { Message, MessageReader } from "./wire.ts";
+import { encodeMessage, Message, MessageReader } from "./wire.ts";
 import type { Watch, Watcher } from "./watches.ts";
 
 /** What a connection tells whoever carries its bytes. */
@@ -118,6 +118,19 @@ export class Connection implements Watcher {
   /** Drops the events of a watch that is no more. */
   forgetEvents(watch: Watch): void {
     this.#output.forget(watch);
+  }
+
+  /** The beginning of a request whose end has not come, or a request that has to wait; and what is not taken yet. */
+  get unfinished(): { readonly input: Uint8Array; readonly output: Uint8Array } {
+    const { type, request, transaction, payload } = this.#message;
+    const input = this.#isHeld ? encodeMessage(type, request, transaction, payload) : this.#reader.partial;
+    return { input, output: this.#output.copy() };
+  }
+
+  /** Goes on where a connection of another server was. */
+  restore(input: Uint8Array, output: Uint8Array): void {
+    this.#reader.restore(input);
+    if (output.length > 0) this.reply(output);
   }
 
   /** A number for a transaction that none of this client's has. */

@@ -75,6 +75,21 @@ export class Output {
     return done;
   }
 
+  /** All that waits, as bytes; it goes on waiting. */
+  copy(): Uint8Array {
+    const messages = this.#queue
+      .slice(this.#head)
+      .map((each) => (each instanceof Uint8Array ? each : encodeEvent(each)));
+    if (this.#current !== undefined) messages.unshift(this.#current.subarray(this.#taken));
+    const bytes = new Uint8Array(messages.reduce((sum, each) => sum + each.length, 0));
+    let at = 0;
+    for (const each of messages) {
+      bytes.set(each, at);
+      at += each.length;
+    }
+    return bytes;
+  }
+
   #next(): Uint8Array | undefined {
     const next = this.#queue[this.#head];
     if (next === undefined) {
@@ -92,9 +107,12 @@ export class Output {
       this.replyBytes -= next.length;
       return next;
     }
-    const { watch, path } = next;
-    watch.pending.delete(path);
+    next.watch.pending.delete(next.path);
     this.#events--;
-    return encodeMessage(messageType.watchEvent, 0, 0, encodeStrings(path.slice(watch.cut), watch.token));
+    return encodeEvent(next);
   }
+}
+
+function encodeEvent({ watch, path }: PendingEvent): Uint8Array {
+  return encodeMessage(messageType.watchEvent, 0, 0, encodeStrings(path.slice(watch.cut), watch.token));
 }

@@ -5,6 +5,7 @@ import { defaultLimits, type Limits } from "./limits.ts";
 import { find, type Node } from "./node.ts";
 import { absolutePath, domainPath, isSpecial } from "./path.ts";
 import { access, isAllowed, parsePermission, printPermission, type Actor, type Permissions } from "./permissions.ts";
+import { loadState, saveState, StateError, type SavedConnection } from "./state.ts";
 import { Store } from "./store.ts";
 import { aspect, Transaction } from "./transaction.ts";
 import { Watch } from "./watches.ts";
@@ -31,11 +32,11 @@ export interface XenstoreServerOptions {
 export interface Domains {
   /**
    * Domain 0 introduces a domain: its ring is in frame `frame`, and `port` of its event channels goes with it. Whoever
-   * implements it calls {@link XenstoreServer.connect}. Again for one that is there: it was restored.
+   * implements it calls {@link XenstoreServer.connect} of `server`. Again for one that is there: it was restored.
    *
    * @returns false when it cannot be reached
    */
-  introduce(domain: number, frame: number, port: number): boolean;
+  introduce(domain: number, frame: number, port: number, server: XenstoreServer): boolean;
   /** It is not to be heard any more. */
   release(domain: number): void;
 }
@@ -44,6 +45,7 @@ export interface Domains {
 interface Domain {
   connection: Connection | undefined;
   target: number;
+  readonly port: number;
 }
 
 /** What a request comes to: the payload of the reply, why it is refused, or that it has to wait. */
@@ -107,9 +109,58 @@ export class XenstoreServer implements Answerer {
     known?.connection?.close("the domain was connected anew");
     const actor: Actor = { domain, target: known?.target ?? -1, privileged: domain === 0 };
     const connection = new Connection(actor, domainPath(domain), this, carrier, this.limits);
-    if (known === undefined) this.#domains.set(domain, { connection, target: -1 });
+    if (known === undefined) this.#domains.set(domain, { connection, target: -1, port: 0 });
     else known.connection = connection;
     return connection;
+  }
+
+  /** All that another server needs to go on in this one's place, but for clients that are no domains. */
+  save(): Uint8Array {
+    const connections: SavedConnection[] = [];
+    for (const [domain, { connection, target, port }] of this.#domains) {
+      if (connection === undefined) continue;
+      connections.push({
+        ...{ domain, target, port, ...connection.unfinished },
+        watches: [...connection.watches.values()].map(({ path, cut, token }) => ({ path: path.slice(cut), token })),
+        transactions: [...connection.transactions.keys()],
+      });
+    }
+    return saveState({ connections, nodes: this.#store.saved() });
+  }
+
+  /**
+   * Goes on in the place of a server: `options.domains` is asked to introduce each domain anew, with frame −1, as the ring
+   * is where it was.
+   *
+   * @throws StateError for bytes that {@link XenstoreServer.save} cannot have given
+   */
+  static restore(bytes: Uint8Array, options: XenstoreServerOptions): XenstoreServer {
+    const { connections, nodes } = loadState(bytes);
+    const server = new XenstoreServer(options);
+    for (const { path, value, permissions } of nodes) {
+      const parsed = server.#permissions(permissions);
+      const isNode = parsed !== undefined && absolutePath(path, "") === path;
+      if (!isNode || !server.#store.load(path, value, parsed)) throw new StateError(`"${path}" cannot be a node`);
+    }
+    for (const each of connections) server.#continue(each);
+    return server;
+  }
+
+  #continue(saved: SavedConnection): void {
+    const { domain, target, port } = saved;
+    const known: Domain = { connection: undefined, target, port };
+    this.#domains.set(domain, known);
+    const isThere = this.#reach?.introduce(domain, -1, port, this) ?? false;
+    const { connection } = known;
+    if (!isThere || connection === undefined) return;
+    for (const { path, token } of saved.watches) this.#addWatch(connection, path, token);
+    const most = this.limits.transactionNodesOfDomain;
+    for (const id of saved.transactions) {
+      const lost = new Transaction(id, connection.actor, this.#store.root, this.#store, most);
+      lost.lose();
+      connection.transactions.set(id, lost);
+    }
+    connection.restore(saved.input, saved.output);
   }
 
   /** The domain is destroyed: what it owned is removed, and who has its number next has none of its rights. */
@@ -276,8 +327,16 @@ export class XenstoreServer implements Answerer {
 
   #watch(connection: Connection, payload: Uint8Array): Outcome {
     const [text, token] = decodeStrings(payload);
-    const path = text === undefined ? undefined : this.#watched(connection, text);
-    if (text === undefined || token === undefined || path === undefined) return "EINVAL";
+    if (text === undefined || token === undefined) return "EINVAL";
+    const watch = this.#addWatch(connection, text, token);
+    if (typeof watch === "string") return watch;
+    this.#begun = watch;
+    return done;
+  }
+
+  #addWatch(connection: Connection, text: string, token: string): Watch | ErrorName {
+    const path = this.#watched(connection, text);
+    if (path === undefined) return "EINVAL";
     const key = `${path}\0${token}`;
     const { watches, actor } = connection;
     if (watches.has(key)) return "EEXIST";
@@ -287,8 +346,7 @@ export class XenstoreServer implements Answerer {
     const watch = new Watch(connection, path, token, path.length - text.length);
     watches.set(key, watch);
     this.#store.watches.add(watch);
-    this.#begun = watch;
-    return done;
+    return watch;
   }
 
   #watched(connection: Connection, text: string): string | undefined {
@@ -399,8 +457,8 @@ export class XenstoreServer implements Answerer {
   #introduce(domain: number, frame: number | undefined, port: number | undefined): Outcome {
     if (frame === undefined || port === undefined || port < 0) return "EINVAL";
     const isNew = !this.#domains.has(domain);
-    if (isNew) this.#domains.set(domain, { connection: undefined, target: -1 });
-    if (this.#reach !== undefined && !this.#reach.introduce(domain, frame, port)) {
+    if (isNew) this.#domains.set(domain, { connection: undefined, target: -1, port });
+    if (this.#reach !== undefined && !this.#reach.introduce(domain, frame, port, this)) {
       if (isNew) this.#domains.delete(domain);
       return "EINVAL";
     }

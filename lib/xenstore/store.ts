@@ -1,9 +1,10 @@
 import type { Draft, Ownership, Rules } from "./draft.ts";
 import type { Limits } from "./limits.ts";
-import type { Node } from "./node.ts";
-import { access, type Permissions } from "./permissions.ts";
+import { everything, find, replace, type Node } from "./node.ts";
+import { access, printPermission, type Permission, type Permissions } from "./permissions.ts";
 import { PersistentMap } from "./persistent-map.ts";
-import type { SpecialPath } from "./path.ts";
+import { parentOf, type SpecialPath } from "./path.ts";
+import type { SavedNode } from "./state.ts";
 import { Watches } from "./watches.ts";
 
 const nobody = new Uint8Array(0);
@@ -76,6 +77,27 @@ export class Store implements Rules {
   /** Tells those who watch for the event, and may. */
   announce(path: SpecialPath): void {
     this.watches.fire({ path, readable: [this.special.get(path) ?? closed], isBelow: false });
+  }
+
+  /** All nodes, parents first, with permissions that are nobody's any more left out. */
+  *saved(): IterableIterator<SavedNode> {
+    for (const [path, { value, permissions }] of everything(this.#root, "/")) {
+      const [owner, ...others] = permissions;
+      const isAlive = ({ domain, life }: Permission): boolean => life === this.lifeOf(domain);
+      const alive = [isAlive(owner) ? owner : { ...owner, domain: 0 }, ...others.filter(isAlive)];
+      yield { path, value, permissions: alive.map(printPermission) };
+    }
+  }
+
+  /** Puts a node where it was. False: its parent is not there. */
+  load(path: string, value: Uint8Array, permissions: Permissions): boolean {
+    const there = find(this.#root, path);
+    if (there === undefined && find(this.#root, parentOf(path)) === undefined) return false;
+    const children = there?.children ?? PersistentMap.empty<Node>();
+    const node = { value, permissions, children, generation: this.generation() };
+    this.#root = path === "/" ? node : replace(this.#root, path, node, this.generation());
+    this.#own({ path, before: there === undefined ? -1 : there.permissions[0].domain, after: permissions[0].domain });
+    return true;
   }
 
   /** What a domain owns, in no order. */

@@ -23,6 +23,7 @@ export class Transaction {
   #draft: Draft;
   readonly #seen = new Map<string, number>();
   readonly #operations: Operation[] = [];
+  #isLost = false;
 
   /** @param most changes, and nodes looked at, together */
   constructor(id: number, actor: Actor, root: Node, rules: Rules, most: number) {
@@ -80,6 +81,11 @@ export class Transaction {
     }
   }
 
+  /** What it has seen and done is not known any more: it cannot but fail. */
+  lose(): void {
+    this.#isLost = true;
+  }
+
   /** Whether anything that was looked at is not the same in `root`. */
   isDisturbedBy(root: Node): boolean {
     if (root === this.#snapshot) return false;
@@ -91,7 +97,7 @@ export class Transaction {
 
   /** All changes, made to `root`; or why not. */
   replay(root: Node): Draft | ErrorName {
-    if (this.isDisturbedBy(root)) return "EAGAIN";
+    if (this.#isLost || this.isDisturbedBy(root)) return "EAGAIN";
     const draft = new Draft(root, this.#rules);
     for (const operation of this.#operations) {
       const error = draft.apply(operation, this.actor);

@@ -117,6 +117,12 @@ export class MessageReader {
     return this.#held.slice(0, this.#length);
   }
 
+  /** Goes on after the beginning of a message, which another reader had. */
+  restore(partial: Uint8Array): void {
+    this.#held.set(partial.subarray(0, this.#held.length));
+    this.#length = Math.min(partial.length, this.#held.length);
+  }
+
   /**
    * Takes bytes until a message is whole.
    *
