@@ -93,8 +93,7 @@ export class RecordWriter {
 
   #recordData(data: RecordData): void {
     if (data.type === "unknown") this.bytes(data.bytes);
-    // as: the fields are looked up by name
-    else formatOf(recordType[data.type])?.write(this, data as unknown as Readonly<Record<string, unknown>>);
+    else formatOf(recordType[data.type])?.write(this, data);
   }
 
   #room(length: number): void {

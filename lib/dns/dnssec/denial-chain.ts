@@ -23,8 +23,7 @@ export const mostIterations = 500;
 export function nsecChain(names: readonly ZoneName[], ttl: number): WireRecord[] {
   const members = names.filter(({ place }) => place !== "below");
   return members.map((name, index) => {
-    // as: there is a first one when there is any
-    const next = (members[index + 1] ?? (members[0] as ZoneName)).owner;
+    const next = (members[index + 1] ?? members[0] ?? name).owner;
     const types = typeBitmap([...typesOf(name), recordType.NSEC, recordType.RRSIG]);
     const data = new Uint8Array(next.length + types.length);
     data.set(next);
@@ -75,8 +74,7 @@ export function nsec3Chain(
   }
   hashed.sort((a, b) => compareData(a.hash, b.hash));
   return hashed.map(({ hash, types }, index) => {
-    // as: there is a first one when there is any
-    const next = (hashed[index + 1] ?? (hashed[0] as Hashed)).hash;
+    const next = (hashed[index + 1] ?? hashed[0])?.hash ?? hash;
     if (hashed.length > 1 && compareData(next, hash) === 0) throw new RangeError("two names have one hash");
     const data = new Uint8Array(5 + salt.length + 1 + next.length + types.length);
     data.set([1, optOut ? 1 : 0, iterations >>> 8, iterations & 255, salt.length]);

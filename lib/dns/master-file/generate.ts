@@ -105,7 +105,9 @@ function numberText(value: number, width: number, base: "d" | "o" | "x" | "X" | 
     case "N": {
       // Nibbles from the last to the first with dots between; the width counts both.
       const digits = value.toString(16).padStart(Math.ceil(width / 2), "0");
-      const nibbles = [...(base === "N" ? digits.toUpperCase() : digits)].reverse().join(".");
+      const nibbles = Array.from(base === "N" ? digits.toUpperCase() : digits)
+        .reverse()
+        .join(".");
       return nibbles.length < width ? `${nibbles}.` : nibbles;
     }
   }

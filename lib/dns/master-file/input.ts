@@ -61,11 +61,12 @@ export class EntryInput {
 
   /** Puts the next piece behind what is left of this one. */
   #more(): void {
-    const { value, done } = this.#pieces.next();
-    if (done === true) {
+    const next: IteratorResult<string | Uint8Array, undefined> = this.#pieces.next();
+    if (next.done === true) {
       this.#isLast = true;
       return;
     }
+    const { value } = next;
     const piece = typeof value === "string" ? new TextEncoder().encode(value) : value;
     const left = this.#end - this.#at;
     if (left === 0) {

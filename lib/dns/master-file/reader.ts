@@ -244,9 +244,12 @@ export class MasterFileReader {
     scanner.reset(0);
     const word = scanner.word("directive");
     switch (word.toUpperCase()) {
-      case "$ORIGIN":
+      case "$ORIGIN": {
         scanner.name("origin");
-        return this.#leftOver() ?? this.#setOrigin();
+        const wrong = this.#leftOver();
+        if (wrong === undefined) this.#setOrigin();
+        return wrong;
+      }
       case "$TTL": {
         const ttl = scanner.period("$TTL");
         if (ttl > longestTtl) scanner.fail("not a time to live: 0 to 2147483647 seconds");
@@ -269,9 +272,8 @@ export class MasterFileReader {
     return this.#faulty();
   }
 
-  #setOrigin(): undefined {
+  #setOrigin(): void {
     this.#origin = this.#scanner.out.slice(0, this.#scanner.length);
-    return undefined;
   }
 
   #include(): MasterFileError | undefined {

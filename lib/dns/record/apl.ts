@@ -36,7 +36,7 @@ class PrefixesField extends FieldKind<readonly AddressPrefix[]> {
       const part = parser.bytes(flags & 0x7f, field);
       const size = family === 1 ? 4 : 16;
       const isBad = family < 1 || family > 2 || part.length > size || length > size * 8 || part.at(-1) === 0;
-      if (parser.fault !== undefined || isBad) {
+      if (isBad) {
         parser.fail("value", field, "a malformed address prefix", at);
         break;
       }

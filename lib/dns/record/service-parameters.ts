@@ -80,7 +80,6 @@ class ParametersField extends FieldKind<readonly ServiceParameter[]> {
     while (scanner.hasMore && scanner.fault === undefined) {
       const token = scanner.next;
       const word = scanner.unescapedPair(field);
-      if (scanner.fault !== undefined) return;
       const key = keyNumbers.get(word.key) ?? genericKey(word.key);
       if (key === undefined) {
         scanner.fail(`${field}: "${word.key}" is not a key (${[...keyNumbers.keys()].join(", ")}, or key65280)`);
