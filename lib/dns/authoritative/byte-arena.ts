@@ -5,6 +5,8 @@ const chunkSize = 2 ** chunkBits;
 const inChunk = chunkSize - 1;
 /** The first chunk is small, and each next one twice as long, up to the whole: most zones are small. */
 const firstChunkSize = 1024;
+/** The chunk of one that goes on beside another that shares its last chunk: it may not live long. */
+const branchSize = 4096;
 /** What a zone may hold, bytes: addresses are 32 bits. */
 const mostChunks = 2 ** (32 - chunkBits);
 
@@ -62,7 +64,8 @@ export class ByteArena {
   allocate(length: number): number {
     // Somebody else who shares the chunk may have gone on behind what is ours.
     const room = this.#chunks.at(-1)?.length ?? 0;
-    if (this.#tail.used !== this.#used || this.#used + length > room) this.#grow(length);
+    if (this.#tail.used !== this.#used) this.#grow(length, branchSize);
+    else if (this.#used + length > room) this.#grow(length, chunkSize);
     const at = this.#used;
     this.#used += length;
     this.#tail.used = this.#used;
@@ -70,12 +73,12 @@ export class ByteArena {
     return ((this.#chunks.length - 1) << chunkBits) | at | 0;
   }
 
-  #grow(length: number): void {
+  #grow(length: number, most: number): void {
     if (this.#chunks.length >= mostChunks) throw new RangeError("a zone has more than 4 GiB");
     // A piece longer than a chunk gets one of its own, in which addresses point at its start only.
     const first = this.#chunks.length === 0 ? 1 : 0;
     const usual = firstChunkSize * 2 ** Math.min(this.#chunks.length, 8);
-    this.#chunks.push(new Uint8Array(Math.max(Math.min(usual, chunkSize), length + first)));
+    this.#chunks.push(new Uint8Array(Math.max(Math.min(usual, most), length + first)));
     this.#tail = { used: first };
     this.#used = first;
   }

@@ -35,8 +35,11 @@ export class ZoneDraft {
   readonly tree: NameTree;
   /** The changes as bytes: a million of them must not be a million objects. */
   readonly #log = new ByteArena();
-  /** The last change of each node. */
-  readonly #last = new IntPages(1);
+  /** The last change of each node: of those that were there before, which are few, and of new ones, less `#old`. */
+  readonly #lastOfOld = new Map<number, number>();
+  readonly #lastOfNew = new IntPages(1);
+  /** How many nodes there were before. */
+  readonly #old: number;
   readonly #touched: number[] = [];
   /** Bytes of blocks that were replaced. */
   garbage = 0;
@@ -44,6 +47,7 @@ export class ZoneDraft {
   /** @param tree to be changed; the draft's from now on */
   constructor(tree: NameTree) {
     this.tree = tree;
+    this.#old = tree.count;
   }
 
   add(key: NameKey, record: WireRecord): void {
@@ -80,8 +84,7 @@ export class ZoneDraft {
     const address = this.#log.allocate(opHeaderLength + recordHeaderLength + data.length);
     const bytes = this.#log.chunk(address);
     const at = this.#log.position(address);
-    this.#last.grow(node + 1);
-    const before = this.#last.get(node);
+    const before = this.#last(node);
     if (before === 0) this.#touched.push(node);
     putU32(bytes, at, before);
     bytes[at + 4] = op;
@@ -90,7 +93,15 @@ export class ZoneDraft {
     putU32(bytes, at + 9, record.ttl);
     putU16(bytes, at + 13, data.length);
     bytes.set(data, at + opHeaderLength + recordHeaderLength);
-    this.#last.set(node, address);
+    if (node < this.#old) this.#lastOfOld.set(node, address);
+    else this.#lastOfNew.set(node - this.#old, address);
+  }
+
+  /** The address of a node's last change; 0 when there is none. */
+  #last(node: number): number {
+    if (node < this.#old) return this.#lastOfOld.get(node) ?? 0;
+    this.#lastOfNew.grow(node - this.#old + 1);
+    return this.#lastOfNew.get(node - this.#old);
   }
 
   #rewrite(node: number, keepOrder: boolean): void {
@@ -106,7 +117,7 @@ export class ZoneDraft {
     }
     let order = 1;
     const changes: Dated[] = [];
-    for (let address = this.#last.get(node); address !== 0;) {
+    for (let address = this.#last(node); address !== 0;) {
       const bytes = this.#log.chunk(address);
       const at = this.#log.position(address);
       changes.push({
