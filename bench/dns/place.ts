@@ -79,11 +79,11 @@ export class Place {
     return place;
   }
 
-  /** Starts a server on its core. It is killed with the place. */
-  start({ program, args, environment = {} }: Command): ChildProcess {
+  /** Starts a server on its core. It is killed with the place. What it writes to stderr is shown, or left to be read. */
+  start({ program, args, environment = {} }: Command, stderr: "inherit" | "pipe" = "inherit"): ChildProcess {
     const words = ["netns", "exec", this.server.name, ...onCore(serverCore), program, ...args];
     const child = spawn("ip", words, {
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", "inherit", stderr],
       env: { ...process.env, ...environment },
     });
     this.#children.push(child);

@@ -108,6 +108,17 @@ describe.skipIf(reason !== undefined)(
       );
     });
 
+    describe("a zone that dig transfers from us", () => {
+      test.each(["nsec.test.", "nsec3.test.", "optout.test."])("is whole and rightly signed: %s", async (apex) => {
+        const file = path.join(folder, `${apex}transferred`);
+        writeFileSync(file, await asks("dig", "+onesoa", "+nocomments", "+nocmd", "+nostats", apex, "AXFR"));
+        const checked = await run("named-checkzone", ["-i", "none", "-k", "ignore", apex, file]);
+        expect(checked.stdout).toMatch(/loaded serial \d+ \(DNSSEC signed\)\s+OK/);
+        const verified = await run("ldns-verify-zone", [file]);
+        expect(`${verified.stdout}${verified.stderr}`).toContain("Zone is verified and complete");
+      });
+    });
+
     describe("dig", () => {
       test.each([
         ["www.diff.test A", /status: NOERROR.*flags: qr aa.*ANSWER: 3/s],

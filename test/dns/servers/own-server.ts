@@ -5,6 +5,10 @@ import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import { createNameServer } from "@tesserae/dns/authoritative/name-server";
 import { Zones } from "@tesserae/dns/authoritative/zones";
+import { Journal } from "@tesserae/dns/transfer/journal";
+import { Maintenance } from "@tesserae/dns/transfer/maintenance";
+import { ZonePolicies } from "@tesserae/dns/transfer/policy";
+import { createCrypto } from "@tesserae/node/crypto";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
@@ -53,8 +57,14 @@ async function serve(serving: OwnServing): Promise<void> {
     return;
   }
   const text = (words: string): Uint8Array => new TextEncoder().encode(words);
+  const timers = createTimers();
+  const transfers = new Maintenance({
+    ...{ zones, timers, crypto: createCrypto(), journal: new Journal({ zones }) },
+    policies: new ZonePolicies({ transfer: [{}] }),
+  });
   await createNameServer({
-    ...{ udp, tcp, timers: createTimers(), random: createRandom(), zones, rateLimit: false, nsid: text("nameserver") },
+    extensions: [transfers],
+    ...{ udp, tcp, timers, random: createRandom(), zones, rateLimit: false, nsid: text("nameserver") },
     ...{ version: "test", ...where },
   });
 }
