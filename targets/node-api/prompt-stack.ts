@@ -1,8 +1,10 @@
-import type { IpAddress } from "@tesserae/device/address";
+import { IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
 import type { Stack } from "@tesserae/device/stack";
 import type { Tcp, TcpListener, TcpListenOptions } from "@tesserae/device/tcp";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
+import type { StackInterface } from "@tesserae/tcpip/stack/stack";
+import type { OwnUdpSocket } from "@tesserae/tcpip/udp/udp";
 
 /**
  * A stack that opens ports at once. `net.Server#listen` and `dgram.Socket#bind` must know before they return whether a
@@ -15,10 +17,28 @@ export interface PromptStack extends Stack {
   };
   readonly udp: Udp & {
     /** As `bind`. @throws FlowError; RangeError. */
-    open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket;
+    open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket | OwnUdpSocket;
   };
   /** Tells whether there is a route, of either family, where it is there to ask. */
   readonly network?: { source(destination: IpAddress): IpAddress | undefined };
+  /** In the order of their indices, from 1, where they can be told apart. */
+  readonly interfaces?: readonly Pick<StackInterface, "index" | "name" | "ipv4" | "ipv6">[];
+}
+
+/** The number of an interface that Node names by an address of it, or behind `%`; 0: none is named. */
+export function interfaceIndex(stack: PromptStack, text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return 0;
+  const { interfaces = [] } = stack;
+  const [, zone] = text.split("%");
+  if (zone !== undefined) return interfaces.find(({ index, name }) => name === zone || String(index) === zone)?.index;
+  const address = IpAddress.tryParse(text);
+  if (address === undefined) return undefined;
+  if (address.isUnspecified || address.isLoopback) return 0;
+  const has = ({ ipv4, ipv6 }: (typeof interfaces)[number]): boolean =>
+    address.family === 4
+      ? ipv4.own === address.w3
+      : ipv6?.addresses.some((own) => own.address.equals(address)) === true;
+  return interfaces.find(has)?.index;
 }
 
 /** What our own flows can do beyond the signature; a flow without it works, too, with one more turn for each write. */
@@ -39,6 +59,10 @@ export function promptStack(stack: Stack): PromptStack {
   }
   // as: both methods are there.
   return stack as PromptStack;
+}
+
+export function isOwnUdpSocket(socket: UdpSocket): socket is OwnUdpSocket {
+  return "groupHopLimit" in socket;
 }
 
 export function isPromptFlow(flow: Flow): flow is PromptFlow {

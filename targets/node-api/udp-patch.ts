@@ -4,11 +4,10 @@ import type { Host } from "./host.ts";
 import type { Patches } from "./patches.ts";
 import { UdpState } from "./udp-state.ts";
 
-/** What our UDP cannot do, and says so: multicast, and the time to live. */
-const unsupported = [
-  ...["addMembership", "dropMembership", "addSourceSpecificMembership", "dropSourceSpecificMembership"],
-  ...["setMulticastInterface", "setMulticastTTL", "setMulticastLoopback", "setTTL"],
-];
+/** What our UDP cannot do, and says so: groups of some sources only. */
+const unsupported = ["addSourceSpecificMembership", "dropSourceSpecificMembership"];
+/** `UV_UDP_REUSEADDR`: what `reuseAddr` asks for. */
+const reuseAddress = 4;
 
 /**
  * Replaces the methods of `udp_wrap.UDP`, which `node:dgram` calls. What they return is as in Node's
@@ -18,7 +17,8 @@ export function patchUdp(host: Host, patches: Patches): void {
   const { prototype } = host.bindings.udp.UDP;
   const patch = new HandlePatch(prototype, patches, (handle: UdpHandle) => new UdpState(host, handle));
 
-  const bind = (socket: UdpState, address: string, port: number): number => socket.bind(address, port);
+  const bind = (socket: UdpState, address: string, port: number, flags = 0): number =>
+    socket.bind(address, port, (flags & reuseAddress) !== 0);
   patch.method("bind", bind);
   patch.method("bind6", bind);
   const connect = (socket: UdpState, address: string, port: number): number => socket.connect(address, port);
@@ -44,6 +44,12 @@ export function patchUdp(host: Host, patches: Patches): void {
   patch.method("bufferSize", (socket, size: number, isReceive: boolean) => socket.bufferSize(size, isReceive ? 0 : 1));
   patch.method("getSendQueueSize", () => 0);
   patch.method("getSendQueueCount", () => 0);
+  patch.method("addMembership", (socket, group: string, on?: string) => socket.join(group, on));
+  patch.method("dropMembership", (socket, group: string, on?: string) => socket.leave(group, on));
+  patch.method("setMulticastInterface", (socket, on: string) => socket.setMulticastInterface(on));
+  patch.method("setMulticastTTL", (socket, hops: number) => socket.setHopLimit("groupHopLimit", hops));
+  patch.method("setTTL", (socket, hops: number) => socket.setHopLimit("hopLimit", hops));
+  patch.method("setMulticastLoopback", (socket, on: number) => socket.setMulticastLoopback(on !== 0));
   for (const name of unsupported) patch.method(name, () => host.errno.number("ENOTSUP"));
 
   patch.before("close", (socket) => socket.close());

@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { IpAddress } from "@tesserae/device/address";
+import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, UdpSocket } from "@tesserae/device/udp";
 import type { AddressOut, UdpHandle } from "./bindings.ts";
 import { type AsyncScope, type Host, reportUncaught } from "./host.ts";
+import { interfaceIndex, isOwnUdpSocket } from "./prompt-stack.ts";
 import { fillAddress, readAddress } from "./socket-address.ts";
 
 /** The longest payload of an IPv4 datagram, bytes. */
@@ -25,6 +27,9 @@ export class UdpState {
   #isHeld = false;
   #isClosed = false;
   #mayBroadcast = false;
+  readonly #groups: { readonly group: IpAddress; readonly index: number }[] = [];
+  /** By which datagrams to groups leave; 0: the route's. */
+  #groupInterface = 0;
   readonly #bufferSizes = [usualBuffer, usualBuffer];
   /** The last sender and its text: most datagrams come from few. */
   #sender: IpAddress | undefined;
@@ -35,7 +40,7 @@ export class UdpState {
     this.#handle = handle;
   }
 
-  bind(text: string, port: number): number {
+  bind(text: string, port: number, share = false): number {
     const { errno, stack } = this.#host;
     const address = readAddress(text);
     if (address === undefined || this.#socket !== undefined || this.#isClosed) return errno.number("EINVAL");
@@ -43,7 +48,7 @@ export class UdpState {
       return errno.number(address.isUnspecified ? "EAFNOSUPPORT" : "EADDRNOTAVAIL");
     }
     try {
-      this.#socket = stack.udp.open({ address, port }, (datagram) => this.#receive(datagram));
+      this.#socket = stack.udp.open({ address, port, share }, (datagram) => this.#receive(datagram));
     } catch (error) {
       return errno.of(error);
     }
@@ -82,14 +87,14 @@ export class UdpState {
     if (to.port === 0) return errno.number("EINVAL");
     if (to.address.equals(IpAddress.broadcast4) && !this.#mayBroadcast) return errno.number("EACCES");
     if (this.#socket === undefined) {
-      const status = this.bind("0.0.0.0", 0);
+      const status = this.#bindSomewhere(to.address);
       if (status < 0) return status;
     }
     const bytes = list.length === 1 && list[0] !== undefined ? list[0] : Buffer.concat(list);
     if (bytes.length > longestPayload) return errno.number("EMSGSIZE");
     if (!this.#hasRoute(to.address)) return errno.number("ENETUNREACH");
     // A datagram that found no room is lost, as any may be.
-    this.#socket?.send(bytes, 0, bytes.length, to.address, to.port);
+    this.#socket?.send(bytes, 0, bytes.length, to.address, to.port, to.address.isMulticast ? this.#groupInterface : 0);
     return bytes.length + 1;
   }
 
@@ -123,6 +128,73 @@ export class UdpState {
     return 0;
   }
 
+  /** Takes part in a group. A socket that is not bound is bound to some port, as by libuv. */
+  join(text: string, on: string | undefined): number {
+    const { errno, stack } = this.#host;
+    const group = readAddress(text);
+    if (group?.isMulticast !== true) return errno.number("EINVAL");
+    const index = interfaceIndex(stack, on);
+    if (index === undefined) return errno.number("ENODEV");
+    if (this.#socket === undefined) {
+      const status = this.#bindSomewhere(group);
+      if (status < 0) return status;
+    }
+    if (this.#groups.some((each) => each.index === index && each.group.equals(group)))
+      return errno.number("EADDRINUSE");
+    try {
+      this.#socket?.join(group, index);
+    } catch (error) {
+      return error instanceof FlowError && error.kind === "exhausted"
+        ? errno.number("ENOBUFS")
+        : errno.number("ENODEV");
+    }
+    this.#groups.push({ group, index });
+    return 0;
+  }
+
+  leave(text: string, on: string | undefined): number {
+    const { errno, stack } = this.#host;
+    const group = readAddress(text);
+    if (group?.isMulticast !== true) return errno.number("EINVAL");
+    const index = interfaceIndex(stack, on);
+    if (index === undefined) return errno.number("ENODEV");
+    const place = this.#groups.findIndex((each) => each.index === index && each.group.equals(group));
+    if (place < 0) return errno.number("EADDRNOTAVAIL");
+    this.#groups.splice(place, 1);
+    this.#socket?.leave(group, index);
+    return 0;
+  }
+
+  /** The interface by which datagrams to groups leave from now on. */
+  setMulticastInterface(on: string): number {
+    const index = interfaceIndex(this.#host.stack, on);
+    if (index === undefined) return this.#host.errno.number(readAddress(on) === undefined ? "EINVAL" : "EADDRNOTAVAIL");
+    if (this.#socket === undefined) return this.#host.errno.number("EBADF");
+    this.#groupInterface = index;
+    return 0;
+  }
+
+  setHopLimit(which: "hopLimit" | "groupHopLimit", hops: number): number {
+    const { errno } = this.#host;
+    const socket = this.#socket;
+    const least = which === "hopLimit" ? 1 : 0;
+    if (!(hops >= least && hops <= 255)) return errno.number("EINVAL");
+    if (socket === undefined) return errno.number("EBADF");
+    // One that may not leave this host: there is no such thing here.
+    if (hops === 0 || !isOwnUdpSocket(socket)) return errno.number("ENOTSUP");
+    socket[which] = hops;
+    return 0;
+  }
+
+  setMulticastLoopback(on: boolean): number {
+    const { errno } = this.#host;
+    const socket = this.#socket;
+    if (socket === undefined) return errno.number("EBADF");
+    if (!isOwnUdpSocket(socket)) return errno.number("ENOTSUP");
+    socket.multicastLoopback = on;
+    return 0;
+  }
+
   /** Linux counts its own overhead, too: what is set is doubled. @param size bytes; 0 only asks */
   bufferSize(size: number, which: 0 | 1): number {
     if (size > 0) this.#bufferSizes[which] = size * 2;
@@ -142,6 +214,11 @@ export class UdpState {
     void this.#socket?.close();
     this.#updateHold();
     return 0;
+  }
+
+  /** To any port, of the family of `address`. */
+  #bindSomewhere(address: IpAddress): number {
+    return this.bind(address.family === 4 ? "0.0.0.0" : "::", 0);
   }
 
   #hasRoute(address: IpAddress): boolean {

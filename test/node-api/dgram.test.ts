@@ -71,3 +71,61 @@ parity("dgram: a connected socket, a taken port, a closed socket", async (transc
   server.close();
   await once(server, "close");
 });
+
+parity("dgram: groups, what is sent to them, and what can be set of that", async (transcript) => {
+  const group = "239.77.1.2";
+  const attempt = (party: string, act: () => unknown): void => {
+    try {
+      act();
+      transcript.log(party, "well");
+    } catch (error) {
+      transcript.log(party, describeError(error as Error));
+    }
+  };
+  const [one, other, sender] = [1, 2, 3].map(() => dgram.createSocket({ type: "udp4", reuseAddr: true })) as [
+    dgram.Socket,
+    dgram.Socket,
+    dgram.Socket,
+  ];
+  for (const act of [
+    () => sender.setTTL(64),
+    () => sender.setMulticastTTL(1),
+    () => sender.setMulticastLoopback(true),
+    () => sender.setMulticastInterface(host),
+  ]) {
+    attempt("unbound", act);
+  }
+  one.bind(0);
+  await once(one, "listening");
+  const { port } = one.address();
+  other.bind(port);
+  await once(other, "listening");
+  sender.bind(0);
+  await once(sender, "listening");
+  attempt("one", () => one.addMembership(group, host));
+  attempt("one", () => one.addMembership(group, host));
+  attempt("one", () => one.addMembership("10.1.2.3", host));
+  attempt("one", () => one.addMembership(group, "192.0.2.77"));
+  attempt("other", () => other.addMembership(group, host));
+  attempt("other", () => other.dropMembership("239.77.9.9", host));
+  for (const hops of [0, 1, 200, 255, 256]) attempt("time to live", () => sender.setTTL(hops));
+  for (const hops of [1, 200, 255, 256]) attempt("multicast", () => sender.setMulticastTTL(hops));
+  attempt("sender", () => sender.setMulticastInterface(host));
+  attempt("sender", () => sender.setMulticastInterface("192.0.2.77"));
+  const heard = (socket: dgram.Socket): Promise<[Buffer, dgram.RemoteInfo]> =>
+    once(socket, "message") as Promise<[Buffer, dgram.RemoteInfo]>;
+  const both = Promise.all([heard(one), heard(other)]);
+  sender.send("to all", port, group);
+  transcript.log(
+    "both",
+    (await both).map(([message]) => message.toString()),
+  );
+  attempt("other", () => other.dropMembership(group, host));
+  attempt("other", () => other.dropMembership(group, host));
+  const again = heard(one);
+  sender.send("to one", port, group);
+  transcript.log("one", (await again)[0].toString());
+  attempt("sender", () => sender.setMulticastLoopback(false));
+  for (const socket of [one, other, sender]) socket.close();
+  await once(sender, "close");
+});

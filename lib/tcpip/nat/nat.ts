@@ -42,7 +42,10 @@ export interface NatOptions {
   readonly filtering?: NatFiltering;
   readonly forwards?: readonly PortForward[];
   readonly ports?: PortRange;
-  /** Whether a port of the outside address is our own, so that no mapping may have it. Default: none in the range is. */
+  /**
+   * Whether a port of the outside address is our own, so that no mapping may have it. Default: none in the range is;
+   * of `createRouter`: those that its listeners and sockets have.
+   */
   readonly isTaken?: (protocol: "tcp" | "udp", port: number) => boolean;
   /** Sessions at once, 16 to 1,000,000. Default 16,384; each takes some 80 bytes. */
   readonly capacity?: number;

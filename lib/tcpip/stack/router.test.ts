@@ -362,4 +362,17 @@ describe("RFC 4787, 5382, 5508: network address translation", () => {
     expect(heard[1]).toBe(heard[0]);
     expect(answers).toHaveLength(2);
   });
+
+  test("a port that the router itself serves on is no mapping's", async () => {
+    const { pause, router, a, b, server } = await setup({}, { ports: { first: 20_000, last: 20_003 } });
+    const heard: string[] = [];
+    mirror(server, 7, heard);
+    router.udp.open({ port: 20_001 }, () => undefined);
+    await router.tcp.listen({ port: 20_003 }, () => undefined);
+    for (const host of [a, b]) host.udp.open({ port: 5001 }, () => undefined).send(hello, 0, 5, ip("198.51.100.2"), 7);
+    await pause(100);
+    // Odd ports stay odd, and only one is left: whoever came first has it.
+    expect(heard).toEqual(["198.51.100.1:20003 hello"]);
+    expect(router.nat?.statistics.refused).toBe(1);
+  });
 });

@@ -54,7 +54,14 @@ export async function createRouter(options: RouterOptions): Promise<RouterStack>
     const nat =
       setting === undefined
         ? undefined
-        : createNat({ ...setting, timers, random, outside: ip.interface(setting.outside) });
+        : createNat({
+            // What serves on the router itself keeps its port.
+            isTaken: (protocol, port) => stack[protocol].usesPort(port),
+            ...setting,
+            timers,
+            random,
+            outside: ip.interface(setting.outside),
+          });
     const forwarding = createForwarding({
       ip,
       filter,

@@ -55,6 +55,8 @@ export interface TcpHost extends Tcp {
   listen(options: OwnListenOptions, accept: (flow: Flow) => void | Promise<void>): Promise<TcpListener>;
   /** As `listen`, at once. @throws FlowError; RangeError for a bad port. */
   open(options: OwnListenOptions, accept: (flow: Flow) => void | Promise<void>): TcpListener;
+  /** Whether a listener has the port. */
+  usesPort(port: number): boolean;
   /** The counters at this moment. */
   readonly statistics: TcpStatistics;
   /** Every connection, as `ss -ti` shows them. */
@@ -218,6 +220,10 @@ class OwnTcp implements TcpHost, TcpContext {
     for (const entry of this.#demux.entries()) if (entry instanceof Connection) entry.abort();
     this.#timeWait.clear();
     return Promise.resolve();
+  }
+
+  usesPort(port: number): boolean {
+    return this.#listeners.uses(port);
   }
 
   get statistics(): TcpStatistics {

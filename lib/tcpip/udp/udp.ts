@@ -33,10 +33,22 @@ export class UdpStatistics {
 }
 
 /** {@link Udp}, with its counters. */
+/** A socket whose way of sending can be changed. */
+export interface OwnUdpSocket extends UdpSocket {
+  /** Time to live or hop limit of what is sent to one host, 1–255; 0: the usual one. */
+  hopLimit: number;
+  /** The same of what is sent to groups. */
+  groupHopLimit: number;
+  /** Whether what is sent to a group is heard by our own sockets. */
+  multicastLoopback: boolean;
+}
+
 export interface UdpService extends Udp {
   readonly statistics: UdpStatistics;
   /** As `bind`, at once. @throws FlowError */
-  open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket;
+  open(options: UdpBindOptions, handler: (datagram: Datagram) => void): OwnUdpSocket;
+  /** Whether a socket has the port. */
+  usesPort(port: number): boolean;
   /** Closes every socket. */
   close(): void;
 }
@@ -84,7 +96,7 @@ class HostUdp implements UdpService {
     return Promise.resolve(this.open(options, handler));
   }
 
-  open(options: UdpBindOptions, handler: (datagram: Datagram) => void): UdpSocket {
+  open(options: UdpBindOptions, handler: (datagram: Datagram) => void): OwnUdpSocket {
     const address = options.address ?? IpAddress.any4;
     const wanted = options.port ?? 0;
     if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) {
@@ -114,6 +126,10 @@ class HostUdp implements UdpService {
     this.#ports.set(port, [...sockets, socket]);
     this.#count++;
     return socket;
+  }
+
+  usesPort(port: number): boolean {
+    return this.#ports.has(port);
   }
 
   close(): void {
@@ -149,7 +165,7 @@ class HostUdp implements UdpService {
     }
     if (socket.closed) return false;
     const choices = socket.choices;
-    choices.hopLimit = socket.hopLimit === 0 ? (address.isMulticast ? 1 : 64) : socket.hopLimit;
+    choices.hopLimit = address.isMulticast ? socket.groupHopLimit || 1 : socket.hopLimit || 64;
     choices.interface = index === 0 ? socket.interface : index;
     const sent = this.#send(socket, bytes, offset, length, address, port);
     if (sent) this.statistics.sent++;
@@ -280,7 +296,7 @@ interface Membership {
 /** `IpSendOptions`, the one object that all datagrams of a socket are sent with. */
 class SendChoices implements IpSendOptions {
   readonly source: IpAddress | undefined;
-  readonly multicastLoopback: boolean;
+  multicastLoopback: boolean;
   hopLimit = 64;
   interface = 0;
 
@@ -290,7 +306,7 @@ class SendChoices implements IpSendOptions {
   }
 }
 
-class HostUdpSocket implements UdpSocket {
+class HostUdpSocket implements OwnUdpSocket {
   readonly local: Endpoint;
   /** The address bound, or `0.0.0.0`. */
   readonly address: IpAddress;
@@ -298,8 +314,8 @@ class HostUdpSocket implements UdpSocket {
   readonly share: boolean;
   /** 0: all of them. */
   readonly interface: number;
-  /** 0: the usual one. */
-  readonly hopLimit: number;
+  hopLimit: number;
+  groupHopLimit: number;
   readonly choices: SendChoices;
   readonly groups: Membership[] = [];
   closed = false;
@@ -319,7 +335,16 @@ class HostUdpSocket implements UdpSocket {
     this.share = options.share ?? false;
     this.interface = options.interface ?? 0;
     this.hopLimit = options.hopLimit ?? 0;
+    this.groupHopLimit = this.hopLimit;
     this.choices = new SendChoices(address.isUnspecified ? undefined : address, options.multicastLoopback ?? true);
+  }
+
+  get multicastLoopback(): boolean {
+    return this.choices.multicastLoopback;
+  }
+
+  set multicastLoopback(on: boolean) {
+    this.choices.multicastLoopback = on;
   }
 
   send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number, index = 0): boolean {
