@@ -1,15 +1,18 @@
 import type { Crypto } from "@tesserae/device/crypto";
 import type { Timers } from "@tesserae/device/clock";
+import type { WritableKv } from "@tesserae/device/kv";
 import type { Log } from "@tesserae/device/log";
 import type { Random } from "@tesserae/device/random";
 import type { Tcp } from "@tesserae/device/tcp";
 import type { Udp } from "@tesserae/device/udp";
 import type { Extension } from "../authoritative/extension.ts";
+import type { Zone } from "../authoritative/zone.ts";
 import type { Zones } from "../authoritative/zones.ts";
 import { createSocketExchange } from "../recursive/socket-exchange.ts";
 import type { TsigKeyring } from "../tsig/key.ts";
 import type { FetchOptions } from "./fetch.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
+import { JournalStore } from "./journal-store.ts";
 import { Maintenance } from "./maintenance.ts";
 import { NotifySender } from "./notify-sender.ts";
 import { ZonePolicies, type ZonePolicy } from "./policy.ts";
@@ -27,6 +30,8 @@ export interface ZoneKeeperOptions
   readonly keys?: TsigKeyring;
   /** For zones without a policy of their own. Default: nothing is allowed. */
   readonly policy?: ZonePolicy;
+  /** Keeps what updates change. Default: nothing is kept beyond the image's end. */
+  readonly kv?: WritableKv;
   readonly log?: Log;
   /** The least time between two looks at a primary, seconds. Default 2. */
   readonly least?: number;
@@ -38,8 +43,14 @@ export interface ZoneKeeper extends Extension {
   readonly journal: Journal;
   /** Zones that we have from others. */
   readonly secondaries: Secondaries;
-  /** Stops telling and asking. */
-  close(): void;
+  /**
+   * The zone with what updates changed before the last start, to be served in its place; the zone itself without `kv`.
+   *
+   * @throws KvError (rejects).
+   */
+  restore(zone: Zone): Promise<Zone>;
+  /** Stops telling and asking. Resolves when what has changed is kept. */
+  close(): Promise<void>;
 }
 
 /**
@@ -56,20 +67,32 @@ export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
     ...(log === undefined ? {} : { log }),
   });
   const secondaries = new Secondaries({ ...options, policies, exchange }, journal);
+  const store =
+    options.kv === undefined
+      ? undefined
+      : new JournalStore({
+          ...{ kv: options.kv, journal },
+          // What others give us they give us again.
+          keeps: (apex) => !secondaries.has(apex),
+          ...(log === undefined ? {} : { log }),
+        });
   const maintenance = new Maintenance({
     ...{ zones, policies, journal, crypto, timers, secondaries },
     ...(log === undefined ? {} : { log }),
     ...(keys === undefined ? {} : { keys }),
+    ...(store === undefined ? {} : { kept: () => store.flush() }),
   });
   return {
     policies,
     journal,
     secondaries,
     handle: (request) => maintenance.handle(request),
-    close() {
+    restore: (zone) => store?.restore(zone) ?? Promise.resolve(zone),
+    async close() {
       notifier.close();
       secondaries.close();
       journal.close();
+      await store?.close();
     },
   };
 }

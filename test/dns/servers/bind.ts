@@ -24,6 +24,7 @@ export const bind: NameServer = {
   server-id "nameserver";
   check-names primary ignore;
   tcp-clients 200;
+  ${extra?.["BIND options"] ?? ""}
 };
 controls { };
 logging { category default { null; }; category general { default_stderr; }; };

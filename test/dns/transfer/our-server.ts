@@ -92,7 +92,7 @@ export async function startOurs(
   return {
     ...{ zones, keeper, server, lines, port: server.local.port },
     async close() {
-      keeper.close();
+      await keeper.close();
       await server.close();
       await stack.close();
     },
