@@ -144,7 +144,12 @@ export class Place {
 }
 
 function joinControlGroup(pid: number): void {
-  if (controlGroup !== undefined) writeFileSync(controlGroup, String(pid));
+  if (controlGroup === undefined) return;
+  try {
+    writeFileSync(controlGroup, String(pid));
+  } catch {
+    // A thread of the kernel that has not run yet cannot be moved; it does without.
+  }
 }
 
 /** The words that run a program on a core. */
