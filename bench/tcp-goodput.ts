@@ -39,9 +39,7 @@ async function simulate(chosen: readonly Cell[], plan: RoundPlan, store: Goodput
     for (let round = store.done(simulator, cell); round < (cell.loss === 0 ? 1 : roundsOf(cell, plan)); round++) {
       const seed = `${nameOf(cell)} ${round}`;
       const limits = limitsOf(cell, plan.pace);
-      // A whole path of 10 Gb/s is filled in virtual time, too.
-      const bytes = limits.bytes * (cell.loss === 0 ? 4 : 1);
-      const result = await simulateTransfer({ link: linkOf(cell), seed, tcp: ampleBuffers, ...limits, bytes });
+      const result = await simulateTransfer({ link: linkOf(cell), seed, tcp: ampleBuffers, ...limits });
       store.add(simulator, cell, result.goodput);
     }
     const rate = store.of(simulator, cell);

@@ -60,6 +60,16 @@ describe("RFC 9002 §7.7: pacing", () => {
     }
   });
 
+  test("a timer that comes late makes up for it", async () => {
+    const { t } = await open();
+    await t.advance(100);
+    for (let ack = 1001; ack <= 9001; ack += 1000) t.receive({ flags: "A", seq: 1, ack });
+    expect(t.takeAll()).toHaveLength(2);
+    t.clock.advanceTo(t.clock.now() + 15);
+    await t.advance(0);
+    expect(t.takeAll()).toHaveLength(5);
+  });
+
   test("its timer ends with the connection", async () => {
     const { t } = await open();
     await t.advance(100);
@@ -88,7 +98,7 @@ describe("RFC 9002 §7.7: pacing", () => {
         for (const { wait, window } of all) {
           now += wait;
           pacing.refill(now, window * mss, roundTrip, false, false, mss);
-          most += wait * pacing.rate + pacing.rate * 2 + 2 * mss;
+          most += wait * pacing.rate + Math.max(pacing.rate * 2, 2 * mss);
           let left = 0;
           while (pacing.credit >= mss) {
             pacing.sent(mss);
@@ -96,8 +106,8 @@ describe("RFC 9002 §7.7: pacing", () => {
           }
           sent += left;
           expect(sent).toBeLessThanOrEqual(most + mss);
-          // One burst is never longer than what two milliseconds bring, or two segments.
-          expect(left).toBeLessThanOrEqual(Math.max(2 * mss, 2 * pacing.rate));
+          // One burst is never longer than what two milliseconds bring, two segments, or half of the window.
+          expect(left).toBeLessThanOrEqual(Math.max(2 * mss, 2 * pacing.rate, (window * mss) / 2));
           // At its deadline the next one may leave.
           const due = pacing.deadline(mss);
           expect(due).toBeGreaterThanOrEqual(now + 1);

@@ -20,6 +20,8 @@ export class Pacing {
   /** Bytes a millisecond; 0 where nothing is paced. */
   rate = 0;
   #at = 0;
+  /** A segment waits for its time. */
+  #isWaiting = false;
 
   /**
    * Earns credit up to `now`.
@@ -37,9 +39,12 @@ export class Pacing {
     }
     this.rate = ((isGrowing ? growingGain : steadyGain) * window) / roundTrip;
     const burst = Math.max(2 * mss, this.rate * quantum);
-    const earned = this.credit + (now - this.#at) * this.rate;
-    this.credit = isIdle ? Math.max(burst, initialWindow(mss)) : Math.min(burst, earned);
+    const earned = (now - this.#at) * this.rate;
+    // A timer that comes late must not cost speed: what has waited makes up for it, by half of the window at most.
+    const most = this.#isWaiting ? Math.max(burst, Math.min(earned, window / 2)) : burst;
+    this.credit = isIdle ? Math.max(burst, initialWindow(mss)) : Math.min(most, this.credit + earned);
     this.#at = now;
+    this.#isWaiting = false;
   }
 
   /** So much has left. */
@@ -49,6 +54,7 @@ export class Pacing {
 
   /** When a segment of `bytes`, more than there is credit for, may leave. */
   deadline(bytes: number): number {
+    this.#isWaiting = true;
     return this.#at + Math.max(1, (bytes - this.credit) / this.rate);
   }
 }
