@@ -1,6 +1,6 @@
 /** How long an ACK may wait for company, milliseconds (RFC 9293 §3.8.6.3 allows 500). */
 export const ackDelay = 40;
-/** Full segments acknowledged one by one while the peer's window is small: at the start, and after what makes it so. */
+/** Full segments acknowledged as they come while the peer's window is small: at the start, and after what makes it so. */
 const quickSegments = 16;
 /** After a pause as long as the shortest retransmission timeout the peer begins with a small window, milliseconds. */
 const restartPause = 200;
@@ -18,15 +18,19 @@ export class DelayedAck {
   /** The largest that came in one frame: several segments, where the device joins them. */
   #largestFrame = 536;
   #quick = quickSegments;
-  /** When data arrived last, milliseconds. */
-  #receivedAt = 0;
+  /** The same while the peer repairs a loss. */
+  #repairing = 0;
+  /** An ACK is due that does not wait for the end of the batch. */
+  #isUrgent = false;
+  /** When data arrived last, milliseconds; `Infinity` before the first. */
+  #receivedAt = Infinity;
 
   /**
    * Something was missing, or came twice: the peer is repairing a loss, and if its window is down to a segment or two it
-   * has nothing to send until our ACK comes.
+   * has nothing to send until our ACK comes. That may be lost, too: so each segment has its own, even in one batch.
    */
   quicken(): void {
-    this.#quick = quickSegments;
+    this.#repairing = quickSegments;
   }
 
   /**
@@ -37,12 +41,17 @@ export class DelayedAck {
    * @param mss the largest segment that the peer may send
    */
   received(moved: number, length: number, mss: number, now: number): boolean {
-    if (now - this.#receivedAt >= restartPause) this.#quick = quickSegments;
+    if (now - this.#receivedAt >= restartPause) this.quicken();
     this.#receivedAt = now;
     this.pending += moved;
     if (length > this.#largestFrame) this.#largestFrame = length;
     if (length >= this.#largest) {
       this.#largest = Math.min(length, mss);
+      if (this.#repairing > 0) {
+        this.#repairing--;
+        this.#isUrgent = true;
+        return true;
+      }
       if (this.#quick > 0) {
         this.#quick--;
         return true;
@@ -51,13 +60,14 @@ export class DelayedAck {
     return this.pending >= segmentsPerAck * this.#largest;
   }
 
-  /** Whether so much is unacknowledged that the ACK should not even wait for the end of the batch. */
+  /** Whether the ACK should not even wait for the end of the batch: so much is unacknowledged, or it matters so much. */
   get isOverdue(): boolean {
-    return this.pending >= segmentsPerBatch * this.#largestFrame;
+    return this.#isUrgent || this.pending >= segmentsPerBatch * this.#largestFrame;
   }
 
   /** An ACK has left. */
   sent(): void {
     this.pending = 0;
+    this.#isUrgent = false;
   }
 }

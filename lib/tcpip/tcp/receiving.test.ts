@@ -116,6 +116,15 @@ describe("RFC 5681 §4.2: acknowledging", () => {
     },
   );
 
+  test("while the peer repairs a loss, segments of one batch have an ACK each: some are lost", async () => {
+    const { t } = await open();
+    let seq = warmUp(t);
+    t.receive({ flags: "A", seq: seq + 1000, ack: 1, length: 1000 });
+    for (const at of [seq, seq + 2000, seq + 3000]) t.receive({ flags: "A", seq: at, ack: 1, length: 1000 });
+    seq += 4000;
+    expect(t.takeAll()).toEqual([seq - 4000, seq - 2000, seq - 1000, seq].map((ack) => `A 1 ack ${String(ack)}`));
+  });
+
   test("RFC 5681 §4.2: nor do segments that the device has joined", async () => {
     const { t } = await open();
     let seq = warmUp(t);
