@@ -1,7 +1,7 @@
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
-import type { Crypto, SigningKey } from "@tesserae/device/crypto";
-import { signedData } from "@tesserae/dns/dnssec/canonical";
+import type { Crypto } from "@tesserae/device/crypto";
 import { keyDigest, keyTag } from "@tesserae/dns/dnssec/key";
+import { createZoneKey, signRrset } from "@tesserae/dns/dnssec/signature";
 import { base32Hex, nsec3Hash } from "@tesserae/dns/dnssec/nsec3-hash";
 import { nameFromText } from "@tesserae/dns/name-bytes";
 import { keyFromText } from "@tesserae/dns/recursive/name-key";
@@ -16,15 +16,14 @@ import { Internet, message } from "./internet.ts";
 
 const crypto = createCrypto();
 const dnskey = 48;
-const rrsig = 46;
 const nsec = 47;
 const nsec3 = 50;
 const root = nameFromText(".");
 
 /** A root zone with one key, and everything signed by it on the way out. */
 class SignedRoot {
-  readonly key: SigningKey = crypto.generateKey("ed25519", new SeededRandom(5));
-  readonly data = Uint8Array.from([1, 1, 3, 15, ...this.key.publicKey]);
+  readonly key = createZoneKey(crypto.generateKey("ed25519", new SeededRandom(5)), true);
+  readonly data = this.key.data;
   readonly internet = new Internet();
   /** Signatures that were checked. */
   verified = 0;
@@ -53,32 +52,18 @@ class SignedRoot {
         return crypto.verify(...args);
       },
     };
-    return this.internet.resolver({ validator: createValidator({ crypto: counting, anchors: [this.anchor], insecure }) });
+    return this.internet.resolver({
+      validator: createValidator({ crypto: counting, anchors: [this.anchor], insecure }),
+    });
   }
 
   /** The records with their signature behind them. */
-  signed(records: readonly WireRecord[], tag = keyTag(this.data), labels?: number): WireRecord[] {
+  signed(records: readonly WireRecord[]): WireRecord[] {
     const [first] = records;
-    const { owner, type } = first!;
-    const count = labels ?? labelsOf(owner) - (owner[1] === 0x2a ? 1 : 0);
     const now = Math.floor(this.internet.clock.wall() / 1000);
-    const head = new DataView(new ArrayBuffer(18));
-    head.setUint16(0, type);
-    head.setUint8(2, 15);
-    head.setUint8(3, count);
-    head.setUint32(4, 300);
-    head.setUint32(8, now + 86_400);
-    head.setUint32(12, now - 3600);
-    head.setUint16(16, tag);
-    const unsigned = Uint8Array.from([...new Uint8Array(head.buffer), 0]);
-    const bytes = signedData(
-      unsigned,
-      owner,
-      type,
-      records.map(({ data }) => data),
-    )!;
-    const data = Uint8Array.from([...unsigned, ...crypto.sign(this.key, bytes)]);
-    return [...records, { owner, type: rrsig, class: 1, ttl: 300, data }];
+    const validity = { inception: now - 3600, expiration: now + 86_400 };
+    const data = records.map((record) => record.data);
+    return [...records, signRrset(crypto, this.key, root, { ...first!, ttl: 300, data }, validity)];
   }
 
   keys(more: readonly Uint8Array[] = []): WireRecord[] {
@@ -97,12 +82,6 @@ class SignedRoot {
       return [say(query, type) ?? message(query, { authorities: this.soa() })];
     });
   }
-}
-
-function labelsOf(name: Uint8Array): number {
-  let count = 0;
-  for (let at = 0; name[at] !== 0; at += 1 + name[at]!) count++;
-  return count;
 }
 
 const address = (owner: string): WireRecord => {
@@ -231,7 +210,9 @@ describe("a signed root", () => {
     const zone = new SignedRoot();
     const data = Uint8Array.from([...nameFromText("y"), 0, 1, 0x40]);
     const proof = zone.signed([{ owner: nameFromText("!"), type: nsec, class: 1, ttl: 60, data }]);
-    const wild = zone.signed([{ owner: root, type: nsec, class: 1, ttl: 60, data: Uint8Array.of(1, 0x21, 0, 0, 1, 2) }]);
+    const wild = zone.signed([
+      { owner: root, type: nsec, class: 1, ttl: 60, data: Uint8Array.of(1, 0x21, 0, 0, 1, 2) },
+    ]);
     zone.serve((query) => message(query, { rcode: 3, authorities: [...zone.soa(), ...proof, ...wild] }));
     const resolver = zone.resolver();
     await zone.internet.run(resolver.resolve("hello", 1));

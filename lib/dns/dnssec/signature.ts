@@ -89,7 +89,7 @@ export type SignatureFault =
  * @returns undefined when it holds
  */
 export function verifyRrset(
-  crypto: Crypto,
+  crypto: Pick<Crypto, "verify">,
   signature: Uint8Array,
   set: Pick<RecordSet, "owner" | "type" | "data">,
   apex: Uint8Array,
@@ -123,5 +123,5 @@ export function verifyRrset(
 /** Whether the data of a DNSKEY record are a key that signs zones, and not revoked (RFC 4034 §2.1, RFC 5011 §2.1). */
 export function isZoneKey(data: Uint8Array): boolean {
   const flags = ((data[0] ?? 0) << 8) | (data[1] ?? 0);
-  return (flags & keyFlag.zone) !== 0 && (flags & keyFlag.revoked) === 0 && data[2] === 3;
+  return (flags & keyFlag.zone) !== 0 && (flags & keyFlag.revoked) === 0 && data[2] === 3 && data.length > 4;
 }

@@ -88,7 +88,15 @@ async function serve(
     ...options,
   });
   const send = async (bytes: Uint8Array, source = near): Promise<void> => {
-    hear({ bytes, offset: 0, length: bytes.length, source, sourcePort: 4242, destination: local.address, interface: 0 });
+    hear({
+      bytes,
+      offset: 0,
+      length: bytes.length,
+      source,
+      sourcePort: 4242,
+      destination: local.address,
+      interface: 0,
+    });
     for (let turn = 0; turn < 10; turn++) await Promise.resolve();
   };
   const ask = async (asked: Ask = {}, from = near): Promise<WireMessage | undefined> => {

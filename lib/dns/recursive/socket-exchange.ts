@@ -1,8 +1,8 @@
 import type { Timers } from "@tesserae/device/clock";
-import type { Flow } from "@tesserae/device/flow";
 import type { Tcp } from "@tesserae/device/tcp";
 import type { Datagram, Udp, UdpSocket } from "@tesserae/device/udp";
 import { withTimeout } from "@tesserae/time/sleep";
+import { MessageStream } from "../message-stream.ts";
 import type { Exchange, ExchangeRequest } from "./upstream.ts";
 
 export interface SocketExchangeOptions {
@@ -61,29 +61,15 @@ async function overTcp({ tcp }: SocketExchangeOptions, request: ExchangeRequest,
   const abort = (): void => flow.abort();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    // RFC 7766 §8: the length and the message in one segment.
-    const framed = new Uint8Array(query.length + 2);
-    framed.set([query.length >>> 8, query.length & 255]);
-    framed.set(query, 2);
-    await flow.write(framed);
+    const stream = new MessageStream(flow);
+    await stream.write(query);
     for (;;) {
-      const prefix = await readExactly(flow, 2);
-      const message = await readExactly(flow, ((prefix[0] ?? 0) << 8) | (prefix[1] ?? 0));
+      const message = await stream.read();
+      if (message === undefined) throw new Error("the server ended the connection without an answer");
       if (request.accept(message, 0, message.length)) return;
     }
   } finally {
     signal.removeEventListener("abort", abort);
     void flow.close();
   }
-}
-
-async function readExactly(flow: Flow, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  while (at < length) {
-    const count = await flow.read(bytes.subarray(at));
-    if (count === 0) throw new Error("the connection ended in the middle of a message");
-    at += count;
-  }
-  return bytes;
 }

@@ -1,6 +1,6 @@
 import type { Crypto } from "@tesserae/device/crypto";
-import { signedData } from "../dnssec/canonical.ts";
-import { digestAlgorithm, keyDigest, keyFlag, keyTag, signatureAlgorithm } from "../dnssec/key.ts";
+import { digestAlgorithm, keyDigest, keyTag, signatureAlgorithm } from "../dnssec/key.ts";
+import { isZoneKey, type SignatureFault, verifyRrset } from "../dnssec/signature.ts";
 import { type Denial, denyCloser, denyName, denyType, type Proof } from "./denial.ts";
 import { extendedError, type Failure, type Kept, type Security } from "./kept.ts";
 import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, labelsOfKey, lastLabels, parentKey } from "./name-key.ts";
@@ -37,9 +37,15 @@ interface Verdict {
 const mostZones = 10_000;
 /** Seconds: what is bogus may be repaired soon (RFC 4035 §4.7). */
 const bogusTtl = 60;
-/** Keys with the same tag that are tried for one signature (KeyTrap). */
-const mostSameTag = 4;
 const mostSignatures = 8;
+
+/** What is said of signatures that do not hold. */
+const faultCodes: Partial<Record<SignatureFault, number>> = {
+  expired: extendedError.signatureExpired,
+  "not yet valid": extendedError.signatureNotYetValid,
+  "no such key": extendedError.dnskeyMissing,
+  "unknown algorithm": extendedError.unsupportedAlgorithm,
+};
 
 /** Validates by chains of keys from the anchors down (RFC 4035 §5), within the bounds of each question's {@link Work}. */
 export function createValidator(options: ValidatorOptions): (resolver: Lookups) => Validator {
@@ -156,43 +162,29 @@ class ChainValidator implements Validator {
   /** Whether one of the signatures is good. */
   #check(set: Rrset, signer: string, keys: readonly Uint8Array[], work: Work): Verdict {
     const { name, type, data, signatures } = set;
-    const owner = bytesOfKey(name);
+    const owned = { owner: bytesOfKey(name), type, data };
+    const zone = bytesOfKey(signer);
     const now = Math.floor(this.#resolver.timers.wall() / 1000);
     let code: number = signatures.length === 0 ? extendedError.signaturesMissing : extendedError.bogus;
     let left = this.#resolver.limits.verificationsPerSet;
+    const bounded: Pick<Crypto, "verify"> = {
+      verify: (...signed) => left-- > 0 && work.verifications-- > 0 && this.#crypto.verify(...signed),
+    };
     for (const signature of signatures.slice(0, mostSignatures)) {
       if (keyOf(signature, 18) !== signer) continue;
-      const algorithm = signatureAlgorithm(signature[2] ?? 0);
-      if (algorithm === undefined) {
-        code = extendedError.unsupportedAlgorithm;
+      const fault = verifyRrset(bounded, signature, owned, zone, keys, now);
+      if (left < 0 || work.verifications < 0) {
+        return { security: "bogus", failure: { code: extendedError.other, text: "too many signatures to check" } };
+      }
+      if (fault !== undefined) {
+        code = faultCodes[fault] ?? extendedError.bogus;
         continue;
       }
-      // RFC 4034 §3.1.5: times are compared as serial numbers.
-      const end = (u32(signature, 8) - now) | 0;
-      if (end < 0) {
-        code = extendedError.signatureExpired;
-        continue;
-      }
-      if (((now - u32(signature, 12)) | 0) < 0) {
-        code = extendedError.signatureNotYetValid;
-        continue;
-      }
-      const signed = signedData(signature, owner, type, data);
-      if (signed === undefined) continue;
-      const bytes = signature.subarray(18 + signer.length);
-      const tag = u16(signature, 16);
-      const candidates = keys.filter((key) => key[3] === signature[2] && keyTag(key) === tag);
-      if (candidates.length === 0) code = extendedError.dnskeyMissing;
-      for (const key of candidates.slice(0, mostSameTag)) {
-        if (left-- <= 0 || work.verifications-- <= 0) {
-          return { security: "bogus", failure: { code: extendedError.other, text: "too many signatures to check" } };
-        }
-        if (!this.#crypto.verify(algorithm, key.subarray(4), signed, bytes)) continue;
-        const labels = signature[3] ?? 0;
-        const own = labelsOfKey(name) - (name.startsWith("\x01*") ? 1 : 0);
-        const ttl = Math.min(set.ttl, u32(signature, 4), end);
-        return { security: "secure", signer, ttl, ...(labels < own ? { wildcard: labels } : {}) };
-      }
+      const labels = signature[3] ?? 0;
+      const own = labelsOfKey(name) - (name.startsWith("\x01*") ? 1 : 0);
+      // RFC 4035 §5.3.3: no longer than the signature says, and than it lasts.
+      const ttl = Math.min(set.ttl, u32(signature, 4), (u32(signature, 8) - now) | 0);
+      return { security: "secure", signer, ttl, ...(labels < own ? { wildcard: labels } : {}) };
     }
     return bogus(code, name, type);
   }
@@ -322,11 +314,6 @@ class ChainValidator implements Validator {
     const isOff = this.#insecure.some((zone) => isWithin(name, zone) && zone.length >= anchor.length);
     return isOff ? undefined : best;
   }
-}
-
-function isZoneKey(key: Uint8Array): boolean {
-  const flags = u16(key, 0);
-  return key.length > 4 && (flags & keyFlag.zone) !== 0 && (flags & keyFlag.revoked) === 0 && key[2] === 3;
 }
 
 /**
