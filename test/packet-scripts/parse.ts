@@ -1,3 +1,4 @@
+import { stateNames } from "@tesserae/tcpip/tcp/state";
 import {
   type Action,
   type CallName,
@@ -363,19 +364,6 @@ function readIcmp(words: Words): IcmpSpec {
 }
 
 const errorKinds = ["refused", "reset", "timeout", "unreachable", "closed", "aborted"] as const;
-const stateNames = [
-  "LISTEN",
-  "SYN-SENT",
-  "SYN-RECEIVED",
-  "ESTABLISHED",
-  "FIN-WAIT-1",
-  "FIN-WAIT-2",
-  "CLOSE-WAIT",
-  "CLOSING",
-  "LAST-ACK",
-  "TIME-WAIT",
-  "CLOSED",
-] as const;
 
 function readCall(words: Words): CallSpec {
   const name: CallName = words.choice("the call", callNames);

@@ -15,7 +15,8 @@ export const timeWait = 10;
 /** One of the constants above. */
 export type State = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
 
-const names = [
+/** What RFC 9293 calls the states, in the order of the constants. */
+export const stateNames = [
   "CLOSED",
   "LISTEN",
   "SYN-SENT",
@@ -30,10 +31,10 @@ const names = [
 ] as const;
 
 /** What RFC 9293 calls a state. */
-export type StateName = (typeof names)[number];
+export type StateName = (typeof stateNames)[number];
 
 export function stateName(state: State): StateName {
-  return names[state];
+  return stateNames[state];
 }
 
 /** Whether data of the peer can still arrive: it has not sent its FIN, or we have not seen it. */
