@@ -6,9 +6,10 @@ import type { RunningServer } from "../servers/running.ts";
 import { nothing, see, type Seen } from "./answer.ts";
 import { wireName } from "./queries.ts";
 
-const sentinelId = 0xffff;
+/** Ids from here on are the sentinels'; those below are the queries', used in turn, so that what comes late is known. */
+const sentinels = 0x8000;
 const sentinel = Buffer.concat([
-  Buffer.from([0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+  Buffer.from([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
   wireName("diff.test."),
   Buffer.from([0, 6, 0, 1]),
 ]);
@@ -18,7 +19,7 @@ const patience = 300;
 /** Who answers queries, one way or another. */
 export interface Respondent {
   readonly name: string;
-  /** What it answers to each. Ids are the queries' places. */
+  /** What it answers to each. */
   ask(queries: readonly Buffer[]): Promise<Seen[]>;
   close(): void;
 }
@@ -29,6 +30,9 @@ export class Asker implements Respondent {
   readonly server: RunningServer;
   readonly #socket: Socket;
   #answers: (Seen | undefined)[] = [];
+  /** The id of the batch's first query. */
+  #first = 0;
+  #sentinel = sentinels;
   #ended: (() => void) | undefined;
 
   private constructor(server: RunningServer, socket: Socket) {
@@ -48,15 +52,16 @@ export class Asker implements Respondent {
   }
 
   /**
-   * Sends the queries, whose ids become their places in the batch, and collects what comes back.
+   * Sends the queries, whose ids are replaced, and collects what comes back.
    *
    * @throws Error when the server does not answer any more
    */
   async ask(queries: readonly Buffer[]): Promise<Seen[]> {
+    this.#first = (this.#first + this.#answers.length) % sentinels;
     this.#answers = queries.map(() => undefined);
     for (const [index, query] of queries.entries()) {
       const sent = Buffer.from(query);
-      if (sent.length >= 2) sent.writeUInt16BE(index, 0);
+      if (sent.length >= 2) sent.writeUInt16BE((this.#first + index) % sentinels, 0);
       this.#socket.send(sent);
     }
     for (let attempt = 0; attempt < 40; attempt++) {
@@ -80,15 +85,19 @@ export class Asker implements Respondent {
         this.#ended = undefined;
         resolve(true);
       };
-      this.#socket.send(sentinel);
+      this.#sentinel = this.#sentinel === 0xffff ? sentinels : this.#sentinel + 1;
+      const sent = Buffer.from(sentinel);
+      sent.writeUInt16BE(this.#sentinel, 0);
+      this.#socket.send(sent);
     });
   }
 
   #take(message: Buffer): void {
     if (message.length < 2) return;
     const id = message.readUInt16BE(0);
-    if (id === sentinelId) this.#ended?.();
-    else if (id < this.#answers.length) this.#answers[id] ??= see(message);
+    if (id === this.#sentinel) this.#ended?.();
+    const place = (id - this.#first + sentinels) % sentinels;
+    if (id < sentinels && place < this.#answers.length) this.#answers[place] ??= see(message);
   }
 
   close(): void {
