@@ -1,0 +1,174 @@
+// Counts the bytes that a packet costs of the engine's heap, from the ring to a socket and back: with a young generation
+// that has room for all of it nothing is collected meanwhile, so that what is used more was allocated.
+import { IpAddress, Prefix } from "@tesserae/device/address";
+import type { Flow } from "@tesserae/device/flow";
+import { createRandom } from "@tesserae/node/random";
+import { createTimers } from "@tesserae/node/timers";
+import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
+import { checksum } from "@tesserae/wire/checksum";
+import { ownMac, peerMac, ScriptedTap } from "./scripted-tap.ts";
+
+const own = IpAddress.parse("10.0.0.2");
+const peer = IpAddress.parse("10.0.0.1");
+const port = 5300;
+
+/** An IPv4 header behind an Ethernet header, for a packet of `length` bytes. */
+function writeHeaders(bytes: Uint8Array, at: number, protocol: number, length: number): void {
+  ownMac.write(bytes, at);
+  peerMac.write(bytes, at + 6);
+  bytes[at + 12] = 8;
+  bytes[at + 13] = 0;
+  const ip = at + 14;
+  bytes.fill(0, ip, ip + 20);
+  bytes[ip] = 0x45;
+  bytes[ip + 2] = length >>> 8;
+  bytes[ip + 3] = length;
+  bytes[ip + 8] = 64;
+  bytes[ip + 9] = protocol;
+  put32(bytes, ip + 12, peer.w3);
+  put32(bytes, ip + 16, own.w3);
+  const sum = checksum(bytes, ip, 20, 0);
+  bytes[ip + 10] = sum >>> 8;
+  bytes[ip + 11] = sum;
+}
+
+function put32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+function get32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
+/** Where the checksum is left out: `virtio_net_hdr` in front of the frame. */
+function markPartial(bytes: Uint8Array, at: number, offset: number): void {
+  bytes[at - 4] = 34;
+  bytes[at - 2] = offset;
+}
+
+/** An ARP request of the peer's: the stack learns its address. */
+function arp(bytes: Uint8Array, at: number): number {
+  bytes.fill(0, at - 10, at + 42);
+  bytes.fill(0xff, at, at + 6);
+  peerMac.write(bytes, at + 6);
+  bytes.set([8, 6, 0, 1, 8, 0, 6, 4, 0, 1], at + 12);
+  peerMac.write(bytes, at + 22);
+  put32(bytes, at + 28, peer.w3);
+  put32(bytes, at + 38, own.w3);
+  return 42;
+}
+
+async function prepared(): Promise<{ tap: ScriptedTap; stack: IpStack }> {
+  const tap = new ScriptedTap();
+  const ipv4 = { kind: "static", address: Prefix.parse("10.0.0.2/24") } as const;
+  const stack = await createStack({ netif: tap.netif, timers: createTimers(), random: createRandom(), ipv4 });
+  tap.make = arp;
+  tap.receive(1);
+  return { tap, stack };
+}
+
+interface Cost {
+  readonly packets: number;
+  readonly answered: number;
+  /** Of the heap, for each packet. */
+  readonly bytes: number;
+}
+
+/** The heap that `act` allocates, for each of so many packets. */
+async function cost(tap: ScriptedTap, packets: number, act: () => Promise<void> | void): Promise<Cost> {
+  const sentBefore = tap.sent;
+  globalThis.gc?.();
+  const before = process.memoryUsage().heapUsed;
+  await act();
+  const bytes = (process.memoryUsage().heapUsed - before) / packets;
+  return { packets, answered: tap.sent - sentBefore, bytes };
+}
+
+/** Datagrams that are answered with their own bytes. */
+async function udpEcho(packets: number): Promise<Cost> {
+  const { tap, stack } = await prepared();
+  const socket = await stack.udp.bind({ port }, ({ bytes, offset, length, source, sourcePort }) => {
+    socket.send(bytes, offset, length, source, sourcePort);
+  });
+  let number = 0;
+  tap.make = (bytes, at) => {
+    writeHeaders(bytes, at, 17, 20 + 8 + 40);
+    const udp = at + 34;
+    const from = 1024 + (number++ & 1023);
+    put32(bytes, udp, (from << 16) | port);
+    put32(bytes, udp + 4, 48 << 16);
+    markPartial(bytes, at, 6);
+    return 14 + 20 + 8 + 40;
+  };
+  tap.receive(200_000);
+  return cost(tap, packets, () => tap.receive(packets));
+}
+
+/** Segments of a connection, 1448 bytes each, which the application reads in pieces of 64 KiB. */
+async function tcpReceive(packets: number): Promise<Cost> {
+  const { tap, stack } = await prepared();
+  let flow: Flow | undefined;
+  await stack.tcp.listen({ port }, (accepted) => {
+    flow = accepted;
+  });
+  let sequence = 1000;
+  let acknowledged = 0;
+  let flags = 2;
+  let payload = 0;
+  let granted = 0;
+  tap.read = (bytes, at, length) => {
+    if (length < 54 || bytes[at + 23] !== 6) return;
+    const tcp = at + 34;
+    if ((bytes[tcp + 13]! & 2) !== 0) acknowledged = (get32(bytes, tcp + 4) + 1) >>> 0;
+    granted = get32(bytes, tcp + 8) + ((bytes[tcp + 14]! << 8) | bytes[tcp + 15]!);
+  };
+  tap.make = (bytes, at) => {
+    writeHeaders(bytes, at, 6, 40 + payload);
+    const tcp = at + 34;
+    bytes[tcp] = 7;
+    bytes[tcp + 1] = 7;
+    bytes[tcp + 2] = port >>> 8;
+    bytes[tcp + 3] = port & 255;
+    put32(bytes, tcp + 4, sequence);
+    put32(bytes, tcp + 8, acknowledged);
+    bytes[tcp + 12] = 0x50;
+    bytes[tcp + 13] = flags;
+    bytes[tcp + 14] = 0xff;
+    bytes[tcp + 15] = 0xff;
+    bytes.fill(0, tcp + 16, tcp + 20);
+    markPartial(bytes, at, 16);
+    sequence = (sequence + payload + (flags === 2 ? 1 : 0)) >>> 0;
+    return 54 + payload;
+  };
+  tap.receive(1);
+  await new Promise((resolve) => void setImmediate(resolve));
+  flags = 16;
+  tap.receive(1);
+  await new Promise((resolve) => void setImmediate(resolve));
+  if (flow === undefined) throw new Error("the connection was not accepted");
+  payload = 1448;
+  const opened: Flow = flow;
+  const into = new Uint8Array(65_536);
+  let count = 0;
+  const transfer = async (segments: number): Promise<void> => {
+    const until = count + segments * payload;
+    for (let sent = 0; sent < segments;) {
+      // As many as the window lets, without the scale that was not asked for.
+      const some = Math.min(32, segments - sent, Math.floor((granted - sequence) / payload));
+      if (some <= 0) throw new Error("the window is closed");
+      tap.receive(some);
+      sent += some;
+      while (count < until - (segments - sent) * payload) count += await opened.read(into);
+    }
+  };
+  await transfer(100_000);
+  return cost(tap, packets, () => transfer(packets));
+}
+
+const packets = Number(process.argv[2]);
+const costs = { udp: await udpEcho(packets), tcp: await tcpReceive(packets / 2) };
+console.log(JSON.stringify(costs));
+process.exit();
