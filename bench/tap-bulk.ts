@@ -75,6 +75,7 @@ async function races(): Promise<void> {
     ["kernel sockets, MTU 1500, no offload", { stack: "kernel", mtu: 1500 }],
     ["kernel sockets, MTU 1500, offload", { stack: "kernel", mtu: 1500, offload: true }],
     ["our stack on tap, MTU 1500", { stack: "tap", mtu: 1500 }],
+    ["our stack on tap, MTU 1500, without io_uring", { stack: "tap", mtu: 1500, uring: false }],
     ["our stack on tap, MTU 65521", { stack: "tap", mtu: 65_521 }],
   ];
   const paths: [string, Path][] = [];

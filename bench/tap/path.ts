@@ -23,6 +23,8 @@ export interface PathOptions {
   readonly stack: "kernel" | "tap";
   /** Of the link, in bytes. */
   readonly mtu: number;
+  /** Tap only: whether through io_uring, which is the default, or batches of reads and writes. */
+  readonly uring?: boolean;
   /** Kernel only: whether the link takes segments longer than its MTU. */
   readonly offload?: boolean;
 }
@@ -36,12 +38,13 @@ export function role(): string | undefined {
 
 /** In such a process: the stack to listen on. */
 export async function stackOfRole(): Promise<{ stack: Stack; timers: Timers }> {
-  const [, kind, mtu] = (process.env[roleVariable] ?? "").split(" ");
+  const [, kind, mtu, uring] = (process.env[roleVariable] ?? "").split(" ");
   const timers = createTimers();
   if (kind === "kernel") return { stack: createKernelStack(), timers };
   const netif = await createTap({
     name: "bench0",
     mtu: Number(mtu),
+    uring: uring !== "false",
     hostAddress: Prefix.parse(`${generatorAddress}/24`),
   });
   const ipv4 = {
@@ -65,7 +68,7 @@ export class Path {
   }
 
   /** Builds the link, starts this program again in the role given, and waits until it says that it listens. */
-  static async open(name: string, { stack, mtu, offload = false }: PathOptions): Promise<Path> {
+  static async open(name: string, { stack, mtu, offload = false, uring = true }: PathOptions): Promise<Path> {
     const generator = Namespace.create();
     let application: Namespace | undefined;
     if (stack === "kernel") {
@@ -86,7 +89,7 @@ export class Path {
       ["netns", "exec", inside.name, "taskset", "-c", "0", process.execPath, ...process.argv.slice(1, 2)],
       {
         stdio: ["ignore", "pipe", "inherit"],
-        env: { ...process.env, [roleVariable]: `${name} ${stack} ${mtu}` },
+        env: { ...process.env, [roleVariable]: `${name} ${stack} ${mtu} ${uring}` },
       },
     );
     const lines = createInterface({ input: server.stdout });
