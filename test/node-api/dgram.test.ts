@@ -79,7 +79,7 @@ parity("dgram: groups, what is sent to them, and what can be set of that", async
       act();
       transcript.log(party, "well");
     } catch (error) {
-      transcript.log(party, describeError(error as Error));
+      transcript.log(party, describeError(error));
     }
   };
   const [one, other, sender] = [1, 2, 3].map(() => dgram.createSocket({ type: "udp4", reuseAddr: true })) as [
