@@ -50,6 +50,8 @@ export class StreamConnection {
   lastMessage: number;
   /** Messages that extensions are working on. */
   pending = 0;
+  /** Whether we have ended it because it was silent. */
+  ended = false;
 
   constructor(flow: Flow, transport: Transport, now: number) {
     this.flow = flow;
@@ -117,6 +119,8 @@ export class StreamService {
       await this.#run(connection);
       await flow.close();
     } catch (error) {
+      // A read that ends because we close is no fault, and must not make a reset of it.
+      if (connection.ended) return;
       this.#options.log?.debug("connection lost", { from: formatEndpoint(flow.remote), why: String(error) });
       flow.abort();
     } finally {
@@ -231,6 +235,7 @@ export class StreamService {
       }
       this.timedOut++;
       this.#connections.delete(connection);
+      connection.ended = true;
       // A graceful end: the client may have just begun to ask, and asks again.
       void connection.flow.close();
     }
