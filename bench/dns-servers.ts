@@ -296,7 +296,7 @@ async function benchmark(): Promise<void> {
   const halves = results.flatMap(([setting, { half }]) => half.map((each) => [nameOf(setting), each] as const));
   const memory = memoryTable(results);
   const notes = results.flatMap(([setting, result]) => result.notes.map((note) => `- ${nameOf(setting)}: ${note}`));
-  const versions = [...new Set(chosen.map(({ server }) => server))].map(describeVersion).join(", ");
+  const versions = [...new Set(chosen.map(({ server }) => describeVersion(server)))].join(", ");
   const document = [
     `${versions}. ${validation ?? ""}`,
     formatMarkdown(figures),

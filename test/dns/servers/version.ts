@@ -5,5 +5,5 @@ import type { NameServer } from "./name-server.ts";
 export function describeVersion(server: NameServer): string {
   const { program, args } = server.version;
   const { stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
-  return `${server.name} ${/\d+\.\d+[\w.-]*/.exec(`${stdout}${stderr}`)?.[0] ?? "of unknown version"}`;
+  return `${server.name}${server.programs.length === 0 ? " on Node.js" : ""} ${/\d+\.\d+[\w.-]*/.exec(`${stdout}${stderr}`)?.[0] ?? "of unknown version"}`;
 }
