@@ -164,7 +164,7 @@ describe.skipIf(missing !== undefined)(`a private tree of signed zones (${missin
     // The server is gone, and with it every name that has to be asked for.
     namespace.ip(`addr del ${places.leaf}/32 dev lo`);
     try {
-      const later = Array.from({ length: 50 }, (_, at) => `later${at}.ed.tld A`);
+      const later = Array.from({ length: 50 }, (_, at) => `made${1000 + at}.ed.tld A`);
       expect(ask("ours", later).every(({ status, ad }) => status === "NXDOMAIN" && ad)).toBe(true);
     } finally {
       namespace.ip(`addr add ${places.leaf}/32 dev lo`);
