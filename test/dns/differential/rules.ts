@@ -208,7 +208,7 @@ export const rules: readonly Rule[] = [
     rivals: ["BIND"],
     aspects: ["authority"],
     when: ({ shape, ours, theirs }) =>
-      shape.type === 6 && withoutTimes(ours.authority) === withoutTimes(theirs.authority),
+      shape.type === 6 && oneContainsTheOther(withoutTimes(ours.authority), withoutTimes(theirs.authority)),
   },
   {
     name: "aliases into another zone",
@@ -257,7 +257,7 @@ export const rules: readonly Rule[] = [
       shape.edns?.dnssecOk === true &&
       (ours.tc === "1" ||
         (lines(theirs.authority).every((line) => lines(ours.authority).includes(line)) &&
-          / 1 47 /.test(ours.authority))),
+          / 1 (47|50) /.test(ours.authority))),
   },
   {
     name: "room for cookies",
