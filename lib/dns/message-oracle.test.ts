@@ -55,7 +55,7 @@ const answer: fc.Arbitrary<Answer> = fc
       data: fc.record({ usage: u8, selector: u8, matchingType: u8, certificate: bytes }),
     }),
   )
-  .chain((record) => fc.record({ name, ttl: fc.nat(0x7fffffff) }).map((rest) => ({ ...rest, ...record }) as Answer));
+  .chain((record) => fc.record({ name, ttl: fc.nat(0x7fffffff) }).map((rest) => ({ ...rest, ...record })));
 
 /** The data's text. */
 function textOf(record: ResourceRecord): string {

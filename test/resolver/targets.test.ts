@@ -22,7 +22,14 @@ test.skipIf(missing !== undefined)(
       const image = await LaunchedImage.start(args, "resolving", namespace.name, 1800);
       const many = Array.from({ length: 200 }, (_, at) => `many A 192.0.2.${at}`);
       const file = path.join(folder, "zone.root");
-      const lines = ["$ORIGIN .", "$TTL 300", "@ SOA ns admin 1 2 3 4 5", "@ NS ns", "ns A 10.0.0.1", "www A 192.0.2.80"];
+      const lines = [
+        "$ORIGIN .",
+        "$TTL 300",
+        "@ SOA ns admin 1 2 3 4 5",
+        "@ NS ns",
+        "ns A 10.0.0.1",
+        "www A 192.0.2.80",
+      ];
       writeFileSync(file, `${[...lines, "alias CNAME www", ...many].join("\n")}\n`);
       const serving = { address: "10.0.0.1", port: 53, zones: [{ apex: ".", file }], folder: path.join(folder, "nsd") };
       const server = nsd.configure(serving);
