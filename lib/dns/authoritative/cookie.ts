@@ -1,7 +1,7 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Clock } from "@tesserae/device/clock";
 import { putU32, u32At, u8At } from "./octets.ts";
-import { SipHash } from "./siphash.ts";
+import { SipHash } from "@tesserae/wire/siphash";
 
 export const clientCookieLength = 8;
 /** What {@link Cookies.write} writes: the client's part and ours. */

@@ -1,5 +1,5 @@
 import type { Random } from "@tesserae/device/random";
-import { SipHash } from "../tcp/siphash.ts";
+import { SipHash } from "@tesserae/wire/siphash";
 
 /** The ports that mappings may have outside: by default those that neither servers nor our own clients use. */
 export interface PortRange {

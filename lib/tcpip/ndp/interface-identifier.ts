@@ -2,7 +2,7 @@
 
 import { IpAddress, type MacAddress } from "@tesserae/device/address";
 import type { Random } from "@tesserae/device/random";
-import { SipHash } from "../tcp/siphash.ts";
+import { SipHash } from "@tesserae/wire/siphash";
 
 /** `fe80::`. */
 export const linkLocalPrefix: IpAddress = new IpAddress(6, 0xfe800000, 0, 0, 0);

@@ -1,6 +1,6 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Random } from "@tesserae/device/random";
-import { SipHash } from "./siphash.ts";
+import { SipHash } from "@tesserae/wire/siphash";
 
 /**
  * What a connection starts with (RFC 6528 §3, RFC 7323 §5.4): numbers that grow for one pair of endpoints, so that a

@@ -34,6 +34,17 @@ describe("SipHash-2-4", () => {
     expect(hash(length)).toBe(vectors[length]);
   });
 
+  test.each([0, 1, 5, 8])("is written and compared as bytes, of %d bytes", (length) => {
+    const sip = new SipHash(Uint8Array.from({ length: 16 }, (_, index) => index));
+    const text = Uint8Array.from({ length: 64 }, (_, index) => index);
+    const out = new Uint8Array(10);
+    sip.write(text, length, out, 1);
+    expect(new DataView(out.buffer).getBigUint64(1, true)).toBe(vectors[length]);
+    expect(sip.matches(text, length, out, 1)).toBe(true);
+    out[8] = (out[8] ?? 0) ^ 1;
+    expect(sip.matches(text, length, out, 1)).toBe(false);
+  });
+
   test("refuses a key of another size", () => {
     expect(() => new SipHash(new Uint8Array(15))).toThrow(RangeError);
   });
