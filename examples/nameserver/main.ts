@@ -2,18 +2,28 @@ import type { Devices } from "@tesserae/config/config";
 import { formatEndpoint } from "@tesserae/device/address";
 import { createNameServer } from "@tesserae/dns/authoritative/name-server";
 import { Zones } from "@tesserae/dns/authoritative/zones";
+import { nameFromText } from "@tesserae/dns/name-bytes";
+import { createZoneKeeper } from "@tesserae/dns/transfer/zone-keeper";
+import { TsigKeyring } from "@tesserae/dns/tsig/key";
+import { readPeers } from "./peers.ts";
 import type { config } from "./tesserae.config.ts";
 import { ZoneFiles } from "./zone-files.ts";
 
-/** Answers for the zones in the files until it is told to stop. */
+/** Answers for the zones in the files, and for those of other servers, until it is told to stop. */
 export async function main(devices: Devices<typeof config>): Promise<void> {
-  const { stack, timers, random, log, keys, signal } = devices;
+  const { stack, timers, random, crypto, log, keys, signal } = devices;
   const zones = new Zones();
-  const files = new ZoneFiles(devices.zones, zones, log);
+  const { key, policy, secondaries } = readPeers(keys);
+  const files = new ZoneFiles(devices.zones, zones, log, new Set(secondaries.keys()));
   await files.refresh();
+  const common = { udp: stack.udp, tcp: stack.tcp, timers, random, zones, log };
+  const keyring = new TsigKeyring(key === undefined ? [] : [key]);
+  const keeper = createZoneKeeper({ ...common, crypto, policy, keys: keyring });
+  for (const [zone, primaries] of secondaries)
+    keeper.secondaries.add(nameFromText(`${zone}.`), { ...policy, primaries });
   const { identity } = keys;
   const server = await createNameServer({
-    ...{ udp: stack.udp, tcp: stack.tcp, timers, random, zones, log, port: keys.port },
+    ...{ ...common, port: keys.port, extensions: [keeper] },
     ...(identity === "" ? {} : { identity, nsid: new TextEncoder().encode(identity) }),
     ...(keys.cookies === "" ? {} : { cookieSecrets: [secretOf(keys.cookies)] }),
     rateLimit: keys.rate === 0 ? false : { perSecond: keys.rate },
@@ -31,6 +41,7 @@ export async function main(devices: Devices<typeof config>): Promise<void> {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   again.cancel();
+  await keeper.close();
   const { udp, streams, memoised, limited } = server.statistics();
   log.info("answered", { udp, tcp: streams, memoised, limited });
   await server.close();

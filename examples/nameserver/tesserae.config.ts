@@ -15,6 +15,20 @@ export const config = defineConfig({
       ...{ default: "", stage: "run" },
       doc: "secret for DNS cookies, 32 hex digits, the same for all servers behind one address; none: a random one",
     }),
+    tsig: key.string({
+      ...{ default: "", stage: "run" },
+      doc: "key of transfers both ways, [algorithm:]name:secret; whoever has it may transfer every zone",
+    }),
+    transfer: key.string({ default: "", stage: "run", doc: "who may transfer zones: prefixes, with commas" }),
+    notify: key.string({
+      default: "",
+      stage: "run",
+      doc: "servers that are told of changes: ADDRESS[:PORT], with commas",
+    }),
+    secondary: key.string({
+      ...{ default: "", stage: "run" },
+      doc: "zones that are had from other servers: ZONE=ADDRESS[:PORT], with commas",
+    }),
     refresh: key.duration({ default: "10 s", stage: "run", doc: "how often changed zone files are looked for" }),
   },
   devices: {
@@ -22,6 +36,7 @@ export const config = defineConfig({
     zones: device.files("./zones"),
     timers: device.timers(),
     random: device.random(),
+    crypto: device.crypto(),
     log: device.log(),
   },
 });

@@ -11,13 +11,16 @@ export class ZoneFiles {
   readonly #files: Kv;
   readonly #zones: Zones;
   readonly #log: Log;
+  readonly #others: ReadonlySet<string>;
   /** The digest of each file that was read, whether it was right or wrong. */
   readonly #read = new Map<string, string>();
 
-  constructor(files: Kv, zones: Zones, log: Log) {
+  /** @param others zones whose files are passed over: they are had from other servers */
+  constructor(files: Kv, zones: Zones, log: Log, others: ReadonlySet<string>) {
     this.#files = files;
     this.#zones = zones;
     this.#log = log;
+    this.#others = others;
   }
 
   /** Reads what is new or has changed. A zone whose file is wrong now, or gone, is served as it was. */
@@ -34,6 +37,7 @@ export class ZoneFiles {
 
   #load(key: string, bytes: Uint8Array): void {
     const zone = key.slice(key.lastIndexOf("/") + 1, -suffix.length);
+    if (this.#others.has(zone)) return;
     const loaded = loadZone(nameFromText(`${zone}.`), bytes, { source: key });
     for (const warning of loaded.warnings) this.#log.warn("zone file", { warning });
     if (!loaded.ok) {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { Namespace, unavailable } from "../namespace/namespace.ts";
 import { patience } from "./duration.ts";
-import { LaunchedImage } from "./launched-image.ts";
+import { LaunchedImage, pause } from "./launched-image.ts";
 
 // Each example on each target. examples/www has suites of its own for node and tap.
 
@@ -49,6 +49,24 @@ describe("on the node target", () => {
     expect(await resolver.reverse("192.0.2.25")).toEqual(["mail.example.org"]);
     await expect(resolver.resolve4("nobody.example.org")).rejects.toThrow("ENOTFOUND");
     expect(await image.stop()).toBe(0);
+  });
+
+  test("nameserver: one has its zone from another, signed, and says which key is wrong", async () => {
+    const tsig = ["--tsig", "transfer.example:c2VjcmV0IHNlY3JldA=="];
+    const primary = await LaunchedImage.start(["examples/nameserver", "--port", "15301", ...tsig], "answering");
+    const others = ["--secondary", "example.org=127.0.0.1:15301", "--port", "15302"];
+    const secondary = await LaunchedImage.start(["examples/nameserver", ...others, ...tsig], "answering");
+    const resolver = new Resolver();
+    resolver.setServers(["127.0.0.1:15302"]);
+    for (let tries = 0; tries < 100 && !secondary.output.includes("transferred"); tries++) await pause(100);
+    expect(await resolver.resolve4("some.pages.example.org"), secondary.output).toEqual(["192.0.2.80"]);
+    expect(await secondary.stop()).toBe(0);
+    expect(await primary.stop()).toBe(0);
+    const wrong = LaunchedImage.run(["run", "--no-check", "examples/nameserver", "--secondary", "example.org"]);
+    expect({ status: wrong.status, stderr: wrong.stderr }).toEqual({
+      status: 2,
+      stderr: 'nameserver: key "secondary": "example.org" is not ZONE=ADDRESS\n',
+    });
   });
 
   test("two-hosts", () => {
