@@ -1,11 +1,12 @@
 import { IpAddress } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import { nameFromText } from "@tesserae/dns/name-bytes";
-import { messageFlag, parseWireMessage, type WireQuestion } from "@tesserae/dns/wire-message";
+import { parseWireMessage, type WireQuestion } from "@tesserae/dns/wire-message";
 import { WireMessageWriter } from "@tesserae/dns/wire-message-writer";
 import type { WireRecord } from "@tesserae/dns/wire-record";
 import type { World } from "@tesserae/sim/world";
 import { createStubResolver } from "@tesserae/dns/stub-resolver";
+import { messageFlag } from "@tesserae/dns/wire";
 
 const types = { A: 1, NS: 2 } as const;
 

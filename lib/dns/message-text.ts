@@ -2,8 +2,8 @@ import { printOption } from "./edns/option.ts";
 import { nameToText } from "./name-bytes.ts";
 import { printRecord } from "./record/text.ts";
 import { className, typeName } from "./record/type-name.ts";
-import { messageFlag, type WireMessage } from "./wire-message.ts";
-import { opcode, rcode } from "./wire.ts";
+import { type WireMessage } from "./wire-message.ts";
+import { messageFlag, opcode, rcode } from "./wire.ts";
 
 /** Messages for people: in logs, and wherever `dig`'s output would be read. */
 

@@ -3,10 +3,10 @@ import { IpAddress } from "@tesserae/device/address";
 import { expect, test } from "vitest";
 import { emitMessage } from "./message.ts";
 import { nameFromText, nameToText } from "./name-bytes.ts";
-import { messageFlag, parseWireMessage, readQuestion } from "./wire-message.ts";
+import { parseWireMessage, readQuestion } from "./wire-message.ts";
 import { WireMessageWriter } from "./wire-message-writer.ts";
 import type { WireRecord } from "./wire-record.ts";
-import { recordType } from "./wire.ts";
+import { messageFlag, recordType } from "./wire.ts";
 
 const record = (owner: string, type: number, data: Uint8Array): WireRecord => ({
   owner: nameFromText(owner),

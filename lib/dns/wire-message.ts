@@ -6,17 +6,6 @@ import { expandName, expandedLength, expandedNext, longestName } from "./name-by
 import type { WireRecord } from "./wire-record.ts";
 import { recordType } from "./wire.ts";
 
-/** The flags of a message's third and fourth byte (RFC 1035 §4.1.1, RFC 4035 §3). */
-export const messageFlag = {
-  response: 0x8000,
-  authoritative: 0x0400,
-  truncated: 0x0200,
-  recursionDesired: 0x0100,
-  recursionAvailable: 0x0080,
-  authenticData: 0x0020,
-  checkingDisabled: 0x0010,
-} as const;
-
 export interface WireQuestion {
   /** As it was sent, with its case. */
   readonly name: Uint8Array;

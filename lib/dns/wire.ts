@@ -125,3 +125,42 @@ export const rcode = {
   badTruncation: 22,
   badCookie: 23,
 } as const;
+
+/** The flags of a message's third and fourth byte (RFC 1035 §4.1.1, RFC 4035 §3). */
+export const messageFlag = {
+  response: 0x8000,
+  authoritative: 0x0400,
+  truncated: 0x0200,
+  recursionDesired: 0x0100,
+  recursionAvailable: 0x0080,
+  authenticData: 0x0020,
+  checkingDisabled: 0x0010,
+} as const;
+
+/** Numbers of EDNS options. */
+export const ednsOption = {
+  /** RFC 5001. */
+  nsid: 3,
+  /** RFC 6975: signature algorithms, DS digests and NSEC3 hashes that the sender understands. */
+  dau: 5,
+  dhu: 6,
+  n3u: 7,
+  /** RFC 7871. */
+  clientSubnet: 8,
+  /** RFC 7314. */
+  expire: 9,
+  /** RFC 7873. */
+  cookie: 10,
+  /** RFC 7828. */
+  keepAlive: 11,
+  /** RFC 7830. */
+  padding: 12,
+  /** RFC 7901. */
+  chain: 13,
+  /** RFC 8145. */
+  keyTag: 14,
+  /** RFC 8914. */
+  extendedError: 15,
+  /** RFC 9567. */
+  reportChannel: 18,
+} as const;

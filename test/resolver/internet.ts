@@ -19,13 +19,14 @@ import {
   type Resolution,
 } from "@tesserae/dns/recursive/recursive";
 import type { Exchange, ExchangeRequest } from "@tesserae/dns/recursive/upstream";
-import { messageFlag, parseWireMessage, type WireMessage } from "@tesserae/dns/wire-message";
+import { parseWireMessage, type WireMessage } from "@tesserae/dns/wire-message";
 import { type Section, WireMessageWriter } from "@tesserae/dns/wire-message-writer";
 import type { WireRecord } from "@tesserae/dns/wire-record";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { sleep } from "@tesserae/time/sleep";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { runVirtual } from "@tesserae/time/virtual-run";
+import { messageFlag } from "@tesserae/dns/wire";
 
 export const types = { A: 1, NS: 2, CNAME: 5, SOA: 6, MX: 15, TXT: 16, AAAA: 28, DNAME: 39, DS: 43, DNSKEY: 48 };
 

@@ -1,12 +1,11 @@
 import type { IpAddress } from "@tesserae/device/address";
-import { rcode } from "../wire.ts";
+import { ednsOption, messageFlag, rcode, recordType } from "../wire.ts";
 import { clientCookieLength, cookieLength, type Cookies } from "./cookie.ts";
 import type { Transport } from "./extension.ts";
 import { Lookup } from "./lookup.ts";
 import { Memo } from "./memo.ts";
 import { copyOctets, putU16, putU32, u16At, u8At } from "./octets.ts";
-import { dropped, flag, headerLength, option, Query } from "./query.ts";
-import { type } from "./record-layout.ts";
+import { dropped, headerLength, Query } from "./query.ts";
 import { questionName, Response } from "./response.ts";
 import type { Zones } from "./zones.ts";
 
@@ -161,13 +160,16 @@ export class Authoritative {
     const edns = query.hasEdns ? optLength + options : 0;
     response.begin(query, out, base, limit - edns);
     let code = fault;
-    let flags = flag.response | (query.opcode << 11) | (query.flags & (flag.recursionDesired | flag.checkingDisabled));
+    let flags =
+      messageFlag.response |
+      (query.opcode << 11) |
+      (query.flags & (messageFlag.recursionDesired | messageFlag.checkingDisabled));
     let error: number = extendedError.none;
     if (fault !== rcode.noError) {
       // A question that could not be read is not repeated: then `questionEnd` is the header's end.
     } else if (query.version !== 0) {
       code = badVersion;
-    } else if (query.signed || query.opcode !== 0 || query.type === type.AXFR || query.type === type.IXFR) {
+    } else if (query.signed || query.opcode !== 0 || query.type === recordType.AXFR || query.type === recordType.IXFR) {
       this.special = true;
       code = this.#unhandled();
     } else if (query.type === 0 && query.questionEnd === query.start + headerLength) {
@@ -185,9 +187,9 @@ export class Authoritative {
       lookup.run(this.#zones, query, response, isStream);
       code = lookup.rcode;
       // RFC 1035 §4.1.1 knows no authority over all classes.
-      if (lookup.authoritative && query.class === classIn) flags |= flag.authoritative;
+      if (lookup.authoritative && query.class === classIn) flags |= messageFlag.authoritative;
       if (lookup.truncated) {
-        flags |= flag.truncated;
+        flags |= messageFlag.truncated;
         this.counts.truncated++;
       }
       if (lookup.notOurs) error = extendedError.notAuthoritative;
@@ -230,7 +232,7 @@ export class Authoritative {
     let at = base + response.length;
     const start = at;
     bytes[at] = 0;
-    putU16(bytes, at + 1, type.OPT);
+    putU16(bytes, at + 1, recordType.OPT);
     putU16(bytes, at + 3, this.#udpSize);
     bytes[at + 5] = code >>> 4;
     bytes[at + 6] = 0;
@@ -238,24 +240,24 @@ export class Authoritative {
     at += optLength;
     if (options > 0) {
       if (query.wantsNsid && this.#nsid !== undefined) {
-        at = optionHeader(bytes, at, option.nsid, this.#nsid.length);
+        at = optionHeader(bytes, at, ednsOption.nsid, this.#nsid.length);
         copyOctets(this.#nsid, 0, this.#nsid.length, bytes, at);
         at += this.#nsid.length;
       }
       // RFC 7828 §3.2.1: never over UDP.
       if (query.wantsKeepAlive && this.#idleTimeout !== undefined && kind !== 0) {
-        at = optionHeader(bytes, at, option.keepAlive, 2);
+        at = optionHeader(bytes, at, ednsOption.keepAlive, 2);
         putU16(bytes, at, this.#idleTimeout);
         at += 2;
       }
       if (query.cookieLength >= 0 && this.#cookies !== undefined) {
-        at = optionHeader(bytes, at, option.cookie, cookieLength);
+        at = optionHeader(bytes, at, ednsOption.cookie, cookieLength);
         this.#cookies.write(query.bytes, query.cookieAt, client, bytes, at);
         at += cookieLength;
       }
     }
     if (error >= 0 && at - base + optionHeaderLength + 2 <= response.limit) {
-      at = optionHeader(bytes, at, option.extendedError, 2);
+      at = optionHeader(bytes, at, ednsOption.extendedError, 2);
       putU16(bytes, at, error);
       at += 2;
     }
@@ -264,7 +266,7 @@ export class Authoritative {
       const unpadded = at - base + optionHeaderLength;
       const length = Math.min(response.limit, Math.ceil(unpadded / padding) * padding) - unpadded;
       if (length >= 0) {
-        at = optionHeader(bytes, at, option.padding, length);
+        at = optionHeader(bytes, at, ednsOption.padding, length);
         bytes.fill(0, at, at + length);
         at += length;
       }
@@ -277,7 +279,7 @@ export class Authoritative {
   /** Answers questions about the server itself; false when it does not. */
   #chaos(response: Response): boolean {
     const { query } = this;
-    if (query.type !== typeTxt && query.type !== type.ANY) return false;
+    if (query.type !== typeTxt && query.type !== recordType.ANY) return false;
     const text = isName(query, versionNames)
       ? this.#version
       : isName(query, identityNames)
@@ -309,7 +311,11 @@ export function createAuthoritative(options: AuthoritativeOptions): Authoritativ
 /** Types that are not of records, and are no questions either. */
 function isMeta(code: number): boolean {
   return (
-    code === 0 || code === type.OPT || (code >= 128 && code < type.IXFR) || code === type.MAILB || code === type.MAILA
+    code === 0 ||
+    code === recordType.OPT ||
+    (code >= 128 && code < recordType.IXFR) ||
+    code === recordType.MAILB ||
+    code === recordType.MAILA
   );
 }
 

@@ -1,11 +1,11 @@
 import { longestChain } from "../answer.ts";
-import { rcode } from "../wire.ts";
+import { rcode, recordType } from "../wire.ts";
 import { Denial } from "./denial.ts";
 import { NameKey, unkey } from "./name-key.ts";
 import { type NameTree, nodeFlag, none } from "./name-tree.ts";
 import { i32At, u16At, u8At } from "./octets.ts";
 import type { Query } from "./query.ts";
-import { bytesBeforeName, hasTarget, type } from "./record-layout.ts";
+import { bytesBeforeName, hasTarget } from "./record-layout.ts";
 import { pointerReach, questionName, type Response } from "./response.ts";
 import { recordHeaderLength, RecordSet } from "./rrset-block.ts";
 import type { Zone } from "./zone.ts";
@@ -98,7 +98,7 @@ export class Lookup {
   #zone(zones: Zones, key: NameKey, code: number, isFirst: boolean): Zone | undefined {
     let served = zones.find(key, key.labels);
     // What delegates a zone is known above it (RFC 4035 §3.1.4.1).
-    if (code === type.DS && served?.key.labels === key.labels && key.labels > 0) {
+    if (code === recordType.DS && served?.key.labels === key.labels && key.labels > 0) {
       served = zones.find(key, key.labels - 1) ?? served;
     }
     if (isFirst && served?.zone === undefined) {
@@ -126,7 +126,7 @@ export class Lookup {
       }
     }
     if (top !== none && (names.flags(top) & nodeFlag.cut) !== 0) {
-      if (top !== node || !isExact || query.type !== type.DS) {
+      if (top !== node || !isExact || query.type !== recordType.DS) {
         this.#referral = zone;
         this.#referralNode = top;
         this.#referralLabels = topLabels;
@@ -174,7 +174,7 @@ export class Lookup {
     const { names } = zone;
     const set = this.#set;
     const block = names.block(node);
-    if (query.type === type.ANY || query.type === type.RRSIG) {
+    if (query.type === recordType.ANY || query.type === recordType.RRSIG) {
       if (this.#some(names, block, query, response, stream)) {
         if (encloser !== none && query.dnssecOk) this.#denial.noCloser(zone, key, labels);
         return done;
@@ -189,7 +189,7 @@ export class Lookup {
         this.#delegation = -1;
       }
       return done;
-    } else if (query.type !== type.NSEC && set.find(names.arena, block, type.CNAME) && set.count > 0) {
+    } else if (query.type !== recordType.NSEC && set.find(names.arena, block, recordType.CNAME) && set.count > 0) {
       // NSEC may stand beside CNAME (RFC 4035 §2.5): whoever asks for it means this name.
       this.#own(response);
       this.#put(response, set, query.dnssecOk);
@@ -214,9 +214,9 @@ export class Lookup {
     let any = false;
     set.open(names.arena, block);
     while (set.next()) {
-      if (query.type === type.RRSIG ? set.signatures === 0 : set.count === 0) continue;
+      if (query.type === recordType.RRSIG ? set.signatures === 0 : set.count === 0) continue;
       this.#own(response);
-      if (query.type === type.ANY) this.#put(response, set, query.dnssecOk);
+      if (query.type === recordType.ANY) this.#put(response, set, query.dnssecOk);
       else this.#count(response, response.set(set, true, -1));
       any = true;
       if (!stream || this.truncated) break;
@@ -236,7 +236,7 @@ export class Lookup {
   ): number {
     const { names } = zone;
     const set = this.#set;
-    if (!set.find(names.arena, names.block(node), type.DNAME) || set.count === 0) return done;
+    if (!set.find(names.arena, names.block(node), recordType.DNAME) || set.count === 0) return done;
     // A chain may pass the same DNAME again; its record is in the response once (RFC 2181 §5).
     if (!this.#passed(zone, renamedBy(node), hop)) {
       this.#ownedBy(zone, names, node, labels, query, response, hop);
@@ -260,7 +260,7 @@ export class Lookup {
     this.#count(response, written < 0 ? -1 : 1);
     if (written < 0 || written >= pointerReach || hop + 1 >= longestChain) return done;
     // The record made is what was asked for (RFC 6672 §3.2, step 3a of RFC 1034's algorithm).
-    if (query.type === type.CNAME || query.type === type.ANY) return done;
+    if (query.type === recordType.CNAME || query.type === recordType.ANY) return done;
     this.#pass(zone, renamedBy(node), hop);
     this.#chained.read(name, 0, front + targetLength);
     this.#owner = written;
@@ -325,7 +325,7 @@ export class Lookup {
     if (this.#negative !== undefined) {
       const zone = this.#negative;
       const { names } = zone;
-      this.#other.find(names.arena, names.block(0), type.SOA);
+      this.#other.find(names.arena, names.block(0), recordType.SOA);
       response.owner(zone.apex, 0);
       // RFC 2308 §3: the lesser of its TTL and its last field.
       this.#authorize(response, this.#other, query.dnssecOk, zone.negativeTtl);
@@ -337,7 +337,7 @@ export class Lookup {
       const zone = denial.zoneAt(index);
       const node = denial.nodeAt(index);
       const tree = denial.isHashed(index) ? zone.hashed : zone.names;
-      const code = denial.isHashed(index) ? type.NSEC3 : type.NSEC;
+      const code = denial.isHashed(index) ? recordType.NSEC3 : recordType.NSEC;
       if (!this.#other.find(tree.arena, tree.block(node), code)) continue;
       response.owner(this.#nameOf(zone, tree, node), 0);
       this.#authorize(response, this.#other, true, -1);
@@ -348,14 +348,14 @@ export class Lookup {
     const { names } = zone;
     const node = this.#referralNode;
     const block = names.block(node);
-    if (!this.#targets.find(names.arena, block, type.NS)) return;
+    if (!this.#targets.find(names.arena, block, recordType.NS)) return;
     this.#targetsOf = zone;
     this.#delegation = this.#referralLabels;
     response.owner(this.#nameOf(zone, names, node), 0);
     // A delegation is not ours to sign: there are no RRSIGs.
     this.#authorize(response, this.#targets, false, -1);
     if (!query.dnssecOk || this.truncated) return;
-    if (this.#other.find(names.arena, block, type.DS) && this.#other.count > 0) {
+    if (this.#other.find(names.arena, block, recordType.DS) && this.#other.count > 0) {
       this.#authorize(response, this.#other, true, -1);
     } else {
       this.#denial.noSigner(zone, node);
@@ -393,11 +393,11 @@ export class Lookup {
         const node = zone.names.find(key, key.labels);
         if (node === none) continue;
         if (this.#wasSent(node, sent)) continue;
-        if (this.#targets.type !== type.NS && this.#isBelowCut(zone.names, node)) continue;
+        if (this.#targets.type !== recordType.NS && this.#isBelowCut(zone.names, node)) continue;
         this.#sent[sent++] = node;
         response.owner(bytes, name);
-        const fits = this.#address(zone, node, type.A, query, response);
-        if ((fits && this.#address(zone, node, type.AAAA, query, response)) || !isInside) continue;
+        const fits = this.#address(zone, node, recordType.A, query, response);
+        if ((fits && this.#address(zone, node, recordType.AAAA, query, response)) || !isInside) continue;
         this.truncated = true;
         return;
       }

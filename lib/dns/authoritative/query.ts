@@ -1,21 +1,8 @@
-import { rcode } from "../wire.ts";
+import { ednsOption, messageFlag, rcode, recordType } from "../wire.ts";
 import { NameKey } from "./name-key.ts";
 import { i32At, u16At, u8At } from "./octets.ts";
-import { type } from "./record-layout.ts";
 
 export const headerLength = 12;
-
-/** Numbers of EDNS options that a name server looks at. */
-export const option = { nsid: 3, cookie: 10, keepAlive: 11, padding: 12, extendedError: 15 } as const;
-
-/** Bits of the flags of a header, 16 bits as a whole. */
-export const flag = {
-  response: 0x8000,
-  authoritative: 0x0400,
-  truncated: 0x0200,
-  recursionDesired: 0x0100,
-  checkingDisabled: 0x0010,
-} as const;
 
 /** A message that gets no answer at all: too short for a header, or a response. */
 export const dropped = -1;
@@ -78,7 +65,7 @@ export class Query {
     this.wantsPadding = false;
     this.cookieLength = -1;
     this.signed = false;
-    if ((this.flags & flag.response) !== 0) return dropped;
+    if ((this.flags & messageFlag.response) !== 0) return dropped;
     return this.#body();
   }
 
@@ -99,7 +86,8 @@ export class Query {
     const answers = u16At(bytes, start + 6);
     const authorities = u16At(bytes, start + 8);
     // Only who asks for an IXFR says what he has (RFC 1995 §3).
-    if (this.opcode === 0 && (answers > 0 || (authorities > 0 && this.type !== type.IXFR))) return rcode.formatError;
+    if (this.opcode === 0 && (answers > 0 || (authorities > 0 && this.type !== recordType.IXFR)))
+      return rcode.formatError;
     const before = answers + authorities;
     const additionals = u16At(bytes, start + 10);
     // What comes with a NOTIFY, an UPDATE or an IXFR query is for others to read; only where the message ends matters.
@@ -122,12 +110,12 @@ export class Query {
     const data = at + 10;
     const next = data + u16At(bytes, at + 8);
     if (next > end) return -1;
-    if (code === type.TSIG) {
+    if (code === recordType.TSIG) {
       // RFC 8945 §5.1
       if (!isLast || !isAdditional) return -1;
       this.signed = true;
     }
-    if (code !== type.OPT || !isAdditional) return next;
+    if (code !== recordType.OPT || !isAdditional) return next;
     if (this.hasEdns || !isRoot) {
       this.hasEdns = false;
       return -1;
@@ -147,10 +135,10 @@ export class Query {
       const length = u16At(bytes, at + 2);
       at += 4;
       if (at + length > end) return false;
-      if (code === option.nsid) this.wantsNsid = true;
-      else if (code === option.keepAlive) this.wantsKeepAlive = true;
-      else if (code === option.padding) this.wantsPadding = true;
-      else if (code === option.cookie && this.cookieLength < 0) {
+      if (code === ednsOption.nsid) this.wantsNsid = true;
+      else if (code === ednsOption.keepAlive) this.wantsKeepAlive = true;
+      else if (code === ednsOption.padding) this.wantsPadding = true;
+      else if (code === ednsOption.cookie && this.cookieLength < 0) {
         // RFC 7873 §5.2.2
         if (length !== 8 && (length < 16 || length > 40)) return false;
         this.cookieAt = at;

@@ -1,40 +1,11 @@
 import { nameLength } from "../name-bytes.ts";
 import { u16At, u8At } from "./octets.ts";
+import { recordType } from "../wire.ts";
 
 /**
  * Where names are in the data of records, as far as a name server must know: to check, compare, compress and follow
  * them. The data of other types is bytes.
  */
-
-export const type = {
-  A: 1,
-  NS: 2,
-  CNAME: 5,
-  SOA: 6,
-  PTR: 12,
-  MX: 15,
-  SIG: 24,
-  AAAA: 28,
-  SRV: 33,
-  DNAME: 39,
-  OPT: 41,
-  DS: 43,
-  RRSIG: 46,
-  NSEC: 47,
-  DNSKEY: 48,
-  NSEC3: 50,
-  NSEC3PARAM: 51,
-  CDS: 59,
-  CDNSKEY: 60,
-  SVCB: 64,
-  HTTPS: 65,
-  TSIG: 250,
-  IXFR: 251,
-  AXFR: 252,
-  MAILB: 253,
-  MAILA: 254,
-  ANY: 255,
-} as const;
 
 /** Bytes in front of the first name of a type's data. */
 const bytesBefore: ReadonlyMap<number, number> = new Map([
@@ -82,23 +53,23 @@ export function hasTarget(code: number): boolean {
 export function dataFault(code: number, data: Uint8Array): string | undefined {
   const { length } = data;
   if (length > 0xffff) return `data is ${length} bytes long, of at most 65535`;
-  if (code === type.A && length !== 4) return `an A record has ${length} bytes of data, not 4`;
-  if (code === type.AAAA && length !== 16) return `an AAAA record has ${length} bytes of data, not 16`;
+  if (code === recordType.A && length !== 4) return `an A record has ${length} bytes of data, not 4`;
+  if (code === recordType.AAAA && length !== 16) return `an AAAA record has ${length} bytes of data, not 16`;
   let at = bytesBeforeName(code);
   for (let name = 0; name < namesIn(code); name++) {
     const named = nameLength(data, at, length);
     if (named === 0) return `data of type ${code} has no name at byte ${at}`;
     at += named;
   }
-  if (code === type.SOA && length !== at + 20) return `an SOA record ends at byte ${length}, not ${at + 20}`;
+  if (code === recordType.SOA && length !== at + 20) return `an SOA record ends at byte ${length}, not ${at + 20}`;
   if (endsInName.has(code) && length !== at) return `data of type ${code} goes on behind its name, at byte ${at}`;
-  if (code === type.NSEC3) {
+  if (code === recordType.NSEC3) {
     const salt = u8At(data, 4);
     if (length < 5 || length < 6 + salt || length < 6 + salt + u8At(data, 5 + salt)) {
       return "an NSEC3 record ends within its salt or hash";
     }
   }
-  if (code === type.NSEC3PARAM && (length < 5 || length !== 5 + u8At(data, 4))) {
+  if (code === recordType.NSEC3PARAM && (length < 5 || length !== 5 + u8At(data, 4))) {
     return "an NSEC3PARAM record's salt does not end where the record does";
   }
   return undefined;

@@ -2,9 +2,9 @@ import { nameLength, nameToText } from "../name-bytes.ts";
 import type { WireRecord } from "../wire-record.ts";
 import { NameKey } from "./name-key.ts";
 import { NameTree } from "./name-tree.ts";
-import { type } from "./record-layout.ts";
 import { isHashed, recordFault, Zone } from "./zone.ts";
 import { ZoneDraft } from "./zone-draft.ts";
+import { recordType } from "../wire.ts";
 
 /** A zone, or why there is none. */
 export type BuiltZone = { readonly ok: true; readonly zone: Zone } | { readonly ok: false; readonly message: string };
@@ -39,7 +39,7 @@ export class ZoneBuilder {
   add(record: WireRecord): string | undefined {
     const fault = recordFault(this.#apexKey, this.#key, record);
     if (fault !== undefined) return fault;
-    if (record.type === type.SOA) this.#hasSoa = true;
+    if (record.type === recordType.SOA) this.#hasSoa = true;
     (isHashed(record) ? this.#hashed : this.#names).add(this.#key, record);
     return undefined;
   }

@@ -5,7 +5,7 @@ import type { NameKey } from "./name-key.ts";
 import { sortNodes } from "./name-order.ts";
 import { type NameTree, nodeFlag } from "./name-tree.ts";
 import { putU16, putU32, u16At, u32At, u8At } from "./octets.ts";
-import { coveredType, type } from "./record-layout.ts";
+import { coveredType } from "./record-layout.ts";
 import {
   mostInSet,
   recordHeaderLength,
@@ -14,12 +14,13 @@ import {
   type StoredSet,
   writeBlock,
 } from "./rrset-block.ts";
+import { recordType } from "../wire.ts";
 
 const opAdd = 1;
 /** Previous change of the same node, and what is done. The record, as in a block, follows. */
 const opHeaderLength = 5;
 /** A record of these types takes the place of the one that was there. */
-const singletons: ReadonlySet<number> = new Set([type.SOA, type.CNAME, type.DNAME]);
+const singletons: ReadonlySet<number> = new Set([recordType.SOA, recordType.CNAME, recordType.DNAME]);
 
 /** A record of a node, and when it came: 0 is from before. */
 interface Dated extends StoredRecord {
@@ -156,7 +157,7 @@ function readRecords(bytes: Uint8Array, at: number, count: number, into: Dated[]
 
 /** The type of the set that a record belongs to. */
 function setType(record: StoredRecord): number {
-  if (record.type !== type.RRSIG) return record.type;
+  if (record.type !== recordType.RRSIG) return record.type;
   return coveredType(record.bytes.subarray(record.at, record.at + 2));
 }
 
@@ -173,7 +174,7 @@ function compareData(a: StoredRecord, b: StoredRecord): number {
 function compareRecords(a: Dated, b: Dated): number {
   return (
     setType(a) - setType(b) ||
-    Number(a.type === type.RRSIG) - Number(b.type === type.RRSIG) ||
+    Number(a.type === recordType.RRSIG) - Number(b.type === recordType.RRSIG) ||
     compareData(a, b) ||
     a.order - b.order
   );
@@ -193,7 +194,7 @@ function setsOf(records: Dated[]): StoredSet[] {
       set = { type: setType(record), records: [], signatures: [] };
       sets.push(set);
     }
-    const list = record.type === type.RRSIG ? set.signatures : set.records;
+    const list = record.type === recordType.RRSIG ? set.signatures : set.records;
     if (list.length < mostInSet) list.push(record);
   }
   return sets.map((set) => ({ ...set, records: alike(set.records) }));
@@ -215,9 +216,9 @@ function flagsOf(sets: readonly StoredSet[], isApex: boolean): number {
   for (const set of sets) {
     flags |= nodeFlag.data;
     if (set.records.length === 0) continue;
-    if (set.type === type.NS && !isApex) flags |= nodeFlag.cut;
-    if (set.type === type.DNAME) flags |= nodeFlag.alias;
-    if (set.type === type.NSEC) flags |= nodeFlag.nsec;
+    if (set.type === recordType.NS && !isApex) flags |= nodeFlag.cut;
+    if (set.type === recordType.DNAME) flags |= nodeFlag.alias;
+    if (set.type === recordType.NSEC) flags |= nodeFlag.nsec;
   }
   return flags;
 }

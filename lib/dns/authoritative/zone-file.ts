@@ -3,15 +3,15 @@ import type { MasterFileInput } from "../master-file/input.ts";
 import { nameToText } from "../name-bytes.ts";
 import { typeName } from "../record/type-name.ts";
 import { nodeFlag } from "./name-tree.ts";
-import { type } from "./record-layout.ts";
 import { RecordSet } from "./rrset-block.ts";
 import type { Zone } from "./zone.ts";
 import { ZoneBuilder } from "./zone-builder.ts";
+import { recordType } from "../wire.ts";
 
 /** Messages that are kept; a file that is wrong from end to end need not be told line by line. */
 const mostMessages = 100;
 /** Types that may stand beside a CNAME record (RFC 4035 §2.5). */
-const besideAlias: ReadonlySet<number> = new Set([type.CNAME, type.NSEC]);
+const besideAlias: ReadonlySet<number> = new Set([recordType.CNAME, recordType.NSEC]);
 
 /** A zone read from a master file, or what keeps it from being one. Messages begin with `file:line:column` or the file. */
 export type LoadedZone =
@@ -42,7 +42,7 @@ export function loadZone(apex: Uint8Array, input: MasterFileInput, options: Mast
   if (!built.ok) errors.push(`${source}: ${built.message}`);
   else if (errors.length === 0) errors.push(...aliasesBesideOthers(built.zone).map((each) => `${source}: ${each}`));
   if (!built.ok || errors.length > 0) return { ok: false, errors, warnings };
-  if (built.zone.recordsOf(apex, type.NS).length === 0)
+  if (built.zone.recordsOf(apex, recordType.NS).length === 0)
     warnings.push(`${source}: ${nameToText(apex)} has no NS record`);
   return { ok: true, zone: built.zone, warnings };
 }
@@ -59,7 +59,7 @@ function aliasesBesideOthers(zone: Zone): string[] {
     set.open(names.arena, names.block(node));
     while (set.next()) {
       if (set.count === 0) continue;
-      if (set.type === type.CNAME) hasAlias = true;
+      if (set.type === recordType.CNAME) hasAlias = true;
       else if (!besideAlias.has(set.type)) other = set.type;
     }
     if (!hasAlias || other < 0) continue;

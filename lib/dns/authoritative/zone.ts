@@ -3,9 +3,10 @@ import type { WireRecord } from "../wire-record.ts";
 import { NameKey, unkey } from "./name-key.ts";
 import { NameTree, nodeFlag, none } from "./name-tree.ts";
 import { copyOctets, i32At, u16At, u32At, u8At } from "./octets.ts";
-import { coveredType, dataFault, type } from "./record-layout.ts";
+import { coveredType, dataFault } from "./record-layout.ts";
 import { recordHeaderLength, RecordSet } from "./rrset-block.ts";
 import { ZoneDraft } from "./zone-draft.ts";
+import { recordType } from "../wire.ts";
 
 const classIn = 1;
 
@@ -56,12 +57,13 @@ export class Zone {
     this.hashed = parts.hashed;
     this.#garbage = parts.garbage;
     const set = new RecordSet();
-    if (!this.#find(set, 0, type.SOA)) throw new RangeError(`${nameToText(parts.apex)}: no SOA record at the apex`);
+    if (!this.#find(set, 0, recordType.SOA))
+      throw new RangeError(`${nameToText(parts.apex)}: no SOA record at the apex`);
     const end = set.at + set.length;
     this.serial = u32At(set.bytes, end - 20);
     this.negativeTtl = Math.min(set.ttl, u32At(set.bytes, end - 4));
     this.hasNsec = (this.names.flags(0) & nodeFlag.nsec) !== 0;
-    this.nsec3 = this.#find(set, 0, type.NSEC3PARAM) ? parametersIn(set) : undefined;
+    this.nsec3 = this.#find(set, 0, recordType.NSEC3PARAM) ? parametersIn(set) : undefined;
   }
 
   /** How many names have records, those of NSEC3 records included. */
@@ -71,14 +73,14 @@ export class Zone {
 
   /** Every record: SOA first, then by name in canonical order (NSEC3 records at the end), RRSIGs behind their set. */
   *records(): Generator<WireRecord, undefined> {
-    yield* this.recordsOf(this.apex, type.SOA);
+    yield* this.recordsOf(this.apex, recordType.SOA);
     const set = new RecordSet();
     for (const tree of [this.names, this.hashed]) {
       for (const node of tree.order) {
         const owner = this.owner(tree, node);
         set.open(tree.arena, tree.block(node));
         while (set.next()) {
-          if (node !== 0 || set.type !== type.SOA) yield* recordsIn(owner, set.bytes, set.at, set.count);
+          if (node !== 0 || set.type !== recordType.SOA) yield* recordsIn(owner, set.bytes, set.at, set.count);
           yield* recordsIn(owner, set.bytes, set.signaturesAt, set.signatures);
         }
       }
@@ -102,7 +104,7 @@ export class Zone {
       set.open(tree.arena, tree.block(node));
       while (set.next()) {
         if (code === undefined || code === set.type) found.push(...recordsIn(named, set.bytes, set.at, set.count));
-        if (code === undefined || code === type.RRSIG) {
+        if (code === undefined || code === recordType.RRSIG) {
           found.push(...recordsIn(named, set.bytes, set.signaturesAt, set.signatures));
         }
       }
@@ -128,13 +130,13 @@ export class Zone {
     const key = new NameKey();
     const names = new ZoneDraft(this.names.fork(this.apexKey));
     const hashed = new ZoneDraft(this.hashed.fork(this.apexKey));
-    const soa = this.recordsOf(this.apex, type.SOA)[0];
+    const soa = this.recordsOf(this.apex, recordType.SOA)[0];
     let soas = 0;
     for (const { kind, record } of changes) {
       if (recordFault(this.apexKey, key, record) !== undefined) continue;
-      if (record.type === type.SOA) soas += kind === "add" ? 1 : 0;
+      if (record.type === recordType.SOA) soas += kind === "add" ? 1 : 0;
       // The old SOA record goes when a new one comes.
-      if (record.type === type.SOA && kind === "remove") continue;
+      if (record.type === recordType.SOA && kind === "remove") continue;
       const draft = isHashed(record) ? hashed : names;
       if (kind === "add") draft.add(key, record);
       else draft.remove(key, record);
@@ -207,7 +209,10 @@ function parametersIn(set: RecordSet): Nsec3Parameters | undefined {
 
 /** Whether a record goes with the hashed owners. */
 export function isHashed(record: WireRecord): boolean {
-  return record.type === type.NSEC3 || (record.type === type.RRSIG && coveredType(record.data) === type.NSEC3);
+  return (
+    record.type === recordType.NSEC3 ||
+    (record.type === recordType.RRSIG && coveredType(record.data) === recordType.NSEC3)
+  );
 }
 
 /** Whether `key` is at or below `apex`. */
@@ -234,9 +239,9 @@ export function recordFault(apex: NameKey, key: NameKey, record: WireRecord): st
   if (record.class !== classIn) return `${where()}: class ${record.class}, not IN`;
   if (!isBelow(apex, key)) return `${where()}: not in the zone`;
   if (!(record.ttl >= 0 && record.ttl <= 0x7fffffff)) return `${where()}: time to live ${record.ttl}`;
-  const isMeta = record.type === 0 || record.type === type.OPT || (record.type >= 128 && record.type <= 255);
+  const isMeta = record.type === 0 || record.type === recordType.OPT || (record.type >= 128 && record.type <= 255);
   if (isMeta) return `${where()}: no type of records in zones`;
-  if (record.type === type.SOA && key.labels !== apex.labels) return `${where()}: not at the apex`;
+  if (record.type === recordType.SOA && key.labels !== apex.labels) return `${where()}: not at the apex`;
   const fault = dataFault(record.type, data);
   return fault === undefined ? undefined : `${where()}: ${fault}`;
 }

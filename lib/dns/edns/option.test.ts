@@ -1,7 +1,8 @@
 import { Prefix } from "@tesserae/device/address";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { emitOption, ednsOption, parseOption, paddingFor, printOption, type EdnsOptionData } from "./option.ts";
+import { emitOption, parseOption, paddingFor, printOption, type EdnsOptionData } from "./option.ts";
+import { ednsOption } from "../wire.ts";
 
 const examples: readonly (readonly [string, EdnsOptionData, string])[] = [
   ["RFC 5001", { kind: "nsid", id: Uint8Array.from(Buffer.from("ns1")) }, 'NSID: 6e7331 "ns1"'],

@@ -4,34 +4,7 @@ import { nameFromText, nameLength, nameToText } from "../name-bytes.ts";
 import { quoted } from "../record/string-field.ts";
 import { type ClientSubnet, clientSubnetBytes, parseClientSubnet } from "./client-subnet.ts";
 import { type ExtendedError, extendedErrorBytes, extendedErrorName, parseExtendedError } from "./extended-error.ts";
-
-/** Numbers of EDNS options. */
-export const ednsOption = {
-  /** RFC 5001. */
-  nsid: 3,
-  /** RFC 6975: signature algorithms, DS digests and NSEC3 hashes that the sender understands. */
-  dau: 5,
-  dhu: 6,
-  n3u: 7,
-  /** RFC 7871. */
-  clientSubnet: 8,
-  /** RFC 7314. */
-  expire: 9,
-  /** RFC 7873. */
-  cookie: 10,
-  /** RFC 7828. */
-  keepAlive: 11,
-  /** RFC 7830. */
-  padding: 12,
-  /** RFC 7901. */
-  chain: 13,
-  /** RFC 8145. */
-  keyTag: 14,
-  /** RFC 8914. */
-  extendedError: 15,
-  /** RFC 9567. */
-  reportChannel: 18,
-} as const;
+import { ednsOption } from "../wire.ts";
 
 /** What an option says. */
 export type EdnsOptionData =

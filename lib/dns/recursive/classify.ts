@@ -1,7 +1,6 @@
 import { IpAddress } from "@tesserae/device/address";
 import type { WireMessage } from "../wire-message.ts";
-import { messageFlag } from "../wire-message.ts";
-import { rcode } from "../wire.ts";
+import { messageFlag, rcode } from "../wire.ts";
 import { isWithin, keyOf, labelsOfKey } from "./name-key.ts";
 import { type Rrset, rrsetsOf, typeCode } from "./rrset.ts";
 

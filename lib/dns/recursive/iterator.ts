@@ -3,7 +3,7 @@ import type { Timers } from "@tesserae/device/clock";
 import { rcode } from "../wire.ts";
 import { addressesOf, classify, type Classified } from "./classify.ts";
 import type { Delegation, Delegations } from "./delegations.ts";
-import { expiryOf, extendedError, type Failure, type Kept, type Security } from "./kept.ts";
+import { expiryOf, type Failure, type Kept, type Security } from "./kept.ts";
 import type { RecursiveLimits } from "./limits.ts";
 import { isWithin, keyText, labelsOfKey, lastLabels, parentKey, rootKey } from "./name-key.ts";
 import { longestTtl, negativeTtl, type Rrset, typeCode } from "./rrset.ts";
@@ -11,6 +11,7 @@ import type { ServerState, ServerTable } from "./server-table.ts";
 import type { Store } from "./store.ts";
 import { isAskable, type Reply, type Upstream } from "./upstream.ts";
 import { Task, type Work } from "./work.ts";
+import { extendedErrorCode } from "../edns/extended-error.ts";
 
 export interface IteratorParts {
   readonly timers: Timers;
@@ -33,11 +34,11 @@ const failureTtl = 5;
 const leastDelegationTtl = 30;
 
 const failureCode = {
-  timeout: extendedError.noReachableAuthority,
-  malformed: extendedError.noReachableAuthority,
-  unreachable: extendedError.networkError,
+  timeout: extendedErrorCode.noReachableAuthority,
+  malformed: extendedErrorCode.noReachableAuthority,
+  unreachable: extendedErrorCode.networkError,
   // The question had cost all that it may.
-  exhausted: extendedError.other,
+  exhausted: extendedErrorCode.other,
 } as const;
 
 /** What a zone's servers said, and which of them. */
@@ -81,14 +82,14 @@ export class Iterator {
       if (parent === undefined) return running.result;
       if (running.reaches(parent)) {
         return Promise.resolve(
-          this.#failed(name, type, extendedError.other, "a question that waits for its own answer"),
+          this.#failed(name, type, extendedErrorCode.other, "a question that waits for its own answer"),
         );
       }
       return parent.waitFor(running, running.result);
     }
     const depth = parent === undefined ? 0 : parent.depth + 1;
     if (depth > this.#parts.limits.depth) {
-      return Promise.resolve(this.#failed(name, type, extendedError.other, "questions nested too deep"));
+      return Promise.resolve(this.#failed(name, type, extendedErrorCode.other, "questions nested too deep"));
     }
     const task = new Task<Kept>(name, type, work, depth);
     // It begins when all know of it: what it asks for may come back to it.
@@ -102,7 +103,7 @@ export class Iterator {
   async #run(task: Task<Kept>, avoid: readonly IpAddress[]): Promise<Kept> {
     const kept = await this.#iterate(task, avoid);
     // What fails because of what it was a part of (a loop, a bound), or whom it avoided, may work on its own.
-    const isItsOwn = avoid.length === 0 && (task.depth === 0 || kept.failure?.code !== extendedError.other);
+    const isItsOwn = avoid.length === 0 && (task.depth === 0 || kept.failure?.code !== extendedErrorCode.other);
     if (isItsOwn || kept.kind !== "failed") this.#parts.store.put(kept);
     return kept;
   }
@@ -151,7 +152,7 @@ export class Iterator {
         minimised = limits.minimised;
       } else known += more;
     }
-    return this.#failed(name, type, extendedError.other, "too many steps");
+    return this.#failed(name, type, extendedErrorCode.other, "too many steps");
   }
 
   /** Asks the root's servers, as the hints name them, who the root's servers are (RFC 8109). */
@@ -251,7 +252,7 @@ export class Iterator {
     const { zone } = delegation;
     const busy = this.#busyZones.get(zone) ?? 0;
     if (busy >= limits.perZone && zone !== rootKey) {
-      return { code: extendedError.other, text: `too many questions for ${keyText(zone)} at once` };
+      return { code: extendedErrorCode.other, text: `too many questions for ${keyText(zone)} at once` };
     }
     this.#busyZones.set(zone, busy + 1);
     const controller = new AbortController();
@@ -306,7 +307,7 @@ class ZoneQuestion {
     this.#task = task;
     this.#avoid = avoid;
     this.#signal = signal;
-    const code = extendedError.noReachableAuthority;
+    const code = extendedErrorCode.noReachableAuthority;
     this.#failure = { code, text: `no server of ${keyText(delegation.zone)} can be asked` };
   }
 
@@ -335,7 +336,7 @@ class ZoneQuestion {
 
   #timeIsUp(): Failure {
     return {
-      code: extendedError.noReachableAuthority,
+      code: extendedErrorCode.noReachableAuthority,
       text: `no server of ${keyText(this.#delegation.zone)} answered in time`,
     };
   }
@@ -375,7 +376,7 @@ class ZoneQuestion {
     const asked = { zone, name: this.#name, type: this.#type, recursive: given === "forward" };
     const classified = classify(reply.message, asked);
     if (classified.kind !== "useless") return { classified, server: server.address };
-    this.#failure = { code: extendedError.noReachableAuthority, text: `${who}: ${classified.why}` };
+    this.#failure = { code: extendedErrorCode.noReachableAuthority, text: `${who}: ${classified.why}` };
     // Who fails may be well again in a moment; who refuses, or knows nothing of the zone, is not asked for a while.
     if (classified.rcode === rcode.serverFailure) this.#tried.set(server.address.toString(), 3);
     else if (given === undefined && zone !== rootKey) server.markLame(zone, this.#parts.timers.now());

@@ -13,29 +13,6 @@ export interface Failure {
   readonly text: string;
 }
 
-/** Info codes of RFC 8914 §4. */
-export const extendedError = {
-  other: 0,
-  unsupportedAlgorithm: 1,
-  unsupportedDigest: 2,
-  stale: 3,
-  bogus: 6,
-  signatureExpired: 7,
-  signatureNotYetValid: 8,
-  dnskeyMissing: 9,
-  signaturesMissing: 10,
-  nsecMissing: 12,
-  cachedError: 13,
-  prohibited: 18,
-  staleNoName: 19,
-  notAuthoritative: 20,
-  noReachableAuthority: 22,
-  networkError: 23,
-  nsec3Iterations: 27,
-  unableToConform: 28,
-  synthesized: 29,
-} as const;
-
 /** What is known about one name and type, and kept until it expires. */
 export interface Kept {
   /**

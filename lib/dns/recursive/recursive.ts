@@ -6,7 +6,7 @@ import { dnsPort, rcode } from "../wire.ts";
 import { type Delegation, Delegations } from "./delegations.ts";
 import { DeniedRanges } from "./denied-ranges.ts";
 import { isNearExpiry, Iterator } from "./iterator.ts";
-import { expiryOf, extendedError, type Failure, type Kept, type Security } from "./kept.ts";
+import { expiryOf, type Failure, type Kept, type Security } from "./kept.ts";
 import { limitsWith, type RecursiveLimits } from "./limits.ts";
 import { LocalZones } from "./local-zones.ts";
 import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, rootKey } from "./name-key.ts";
@@ -16,6 +16,7 @@ import { ServerTable } from "./server-table.ts";
 import { Store } from "./store.ts";
 import { type Exchange, Upstream, type UpstreamStatistics } from "./upstream.ts";
 import { Work } from "./work.ts";
+import { extendedErrorCode } from "../edns/extended-error.ts";
 
 /** A zone whose servers are given. */
 export interface GivenZone {
@@ -200,7 +201,7 @@ class RecursiveResolver implements Recursive, Lookups {
     if (running === undefined) {
       if (this.#inWork.size >= this.limits.inFlight) {
         this.#counts.turnedAway++;
-        return failed({ code: extendedError.other, text: "too many questions at once" });
+        return failed({ code: extendedErrorCode.other, text: "too many questions at once" });
       }
       running = this.#start(key, type).finally(() => this.#inWork.delete(joined));
       this.#inWork.set(joined, running);
@@ -275,7 +276,7 @@ class RecursiveResolver implements Recursive, Lookups {
       .fresh(owner, wanted, work)
       .then(async (kept) => {
         if (kept.security === "unchecked") await this.#validator?.validate(kept, work);
-        return failed({ code: extendedError.other, text: "nobody asked" });
+        return failed({ code: extendedErrorCode.other, text: "nobody asked" });
       })
       .finally(() => this.#inWork.delete(key));
     this.#inWork.set(key, running);
@@ -321,7 +322,8 @@ class RecursiveResolver implements Recursive, Lookups {
     }
     this.#counts.stale++;
     const resolution = chain.resolution(this.timers.now());
-    const code = resolution.rcode === rcode.nameError ? extendedError.staleNoName : extendedError.stale;
+    const code =
+      resolution.rcode === rcode.nameError ? extendedErrorCode.staleNameError : extendedErrorCode.staleAnswer;
     return { ...resolution, failure: { code, text: "its servers do not answer" } };
   }
 }
@@ -361,7 +363,7 @@ class Chain {
     else if (rrset.type === typeCode.DNAME) {
       next = this.next.slice(0, this.next.length - rrset.name.length) + keyOf(target);
       if (next.length > 255) {
-        this.#failure = { code: extendedError.other, text: "a name became longer than 255 bytes" };
+        this.#failure = { code: extendedErrorCode.other, text: "a name became longer than 255 bytes" };
         return false;
       }
       // RFC 6672 §3.1: for those who do not know DNAME records.
@@ -369,7 +371,7 @@ class Chain {
       this.#made[this.#links.length] = { name: this.next, type: typeCode.CNAME, ttl: rrset.ttl, data, signatures: [] };
     } else return false;
     if (this.#seen.has(next) || this.#links.length >= this.#most) {
-      this.#failure = { code: extendedError.other, text: `aliases without end at ${keyText(next)}` };
+      this.#failure = { code: extendedErrorCode.other, text: `aliases without end at ${keyText(next)}` };
       return false;
     }
     this.#seen.add(next);

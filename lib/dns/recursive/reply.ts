@@ -1,11 +1,12 @@
 import type { Edns } from "../message.ts";
-import { messageFlag, parseWireMessage, readQuestion, type WireQuestion } from "../wire-message.ts";
+import { parseWireMessage, readQuestion, type WireQuestion } from "../wire-message.ts";
 import { WireMessageWriter } from "../wire-message-writer.ts";
-import { classIn, rcode, recordType } from "../wire.ts";
-import { extendedError, type Failure } from "./kept.ts";
+import { classIn, ednsOption, messageFlag, rcode, recordType } from "../wire.ts";
+import { type Failure } from "./kept.ts";
 import { keyOf } from "./name-key.ts";
 import type { Aged, Resolution } from "./recursive.ts";
 import { recordsOf, typeCode } from "./rrset.ts";
+import { extendedErrorCode } from "../edns/extended-error.ts";
 
 /** A client's question, or what it is told at once. */
 export type ClientQuery =
@@ -34,9 +35,6 @@ export interface ReplyOptions {
 }
 
 const udpSize = 1232;
-const cookieOption = 10;
-const paddingOption = 12;
-const errorOption = 15;
 const paddingBlock = 468;
 const chaos = 3;
 
@@ -74,7 +72,7 @@ export function readClientQuery(bytes: Uint8Array, offset: number, length: numbe
   if (question.type === typeCode.RRSIG) return refusal(rcode.refused);
   if ((flags & messageFlag.recursionDesired) === 0) {
     const text = "recursion was not asked for, and there are no zones here";
-    return refusal(rcode.refused, { code: extendedError.notAuthoritative, text });
+    return refusal(rcode.refused, { code: extendedErrorCode.notAuthoritative, text });
   }
   return { kind: "question", query };
 }
@@ -144,7 +142,7 @@ function write(
     const block = options.padded === true ? paddingBlock : 0;
     const rest = block === 0 ? 0 : block - ((writer.length + reserved + 4) % block);
     const fits = block > 0 && writer.length + reserved + 4 + rest <= options.limit;
-    const padding = fits ? [{ code: paddingOption, bytes: new Uint8Array(rest % block) }] : [];
+    const padding = fits ? [{ code: ednsOption.padding, bytes: new Uint8Array(rest % block) }] : [];
     writer.edns({ ...opt, options: [...opt.options, ...padding] }, code);
   }
   const kept = query.flags & (messageFlag.recursionDesired | messageFlag.checkingDisabled | 0x7800);
@@ -159,10 +157,13 @@ function write(
 
 function optionsOf(asked: Edns, failure: Failure | undefined, { cookie }: ReplyOptions): Edns {
   const options: { code: number; bytes: Uint8Array }[] = [];
-  if (cookie !== undefined) options.push({ code: cookieOption, bytes: cookie });
+  if (cookie !== undefined) options.push({ code: ednsOption.cookie, bytes: cookie });
   if (failure !== undefined) {
     const text = new TextEncoder().encode(failure.text.slice(0, 160));
-    options.push({ code: errorOption, bytes: Uint8Array.from([failure.code >>> 8, failure.code, ...text]) });
+    options.push({
+      code: ednsOption.extendedError,
+      bytes: Uint8Array.from([failure.code >>> 8, failure.code, ...text]),
+    });
   }
   return { udpSize, version: 0, dnssecOk: asked.dnssecOk, options };
 }

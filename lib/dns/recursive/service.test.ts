@@ -6,11 +6,12 @@ import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { describe, expect, test } from "vitest";
 import { nameFromText } from "../name-bytes.ts";
-import { messageFlag, parseWireMessage, type WireMessage } from "../wire-message.ts";
+import { parseWireMessage, type WireMessage } from "../wire-message.ts";
 import { WireMessageWriter } from "../wire-message-writer.ts";
 import { keyFromText } from "./name-key.ts";
 import type { Recursive, Resolution } from "./recursive.ts";
 import { createResolverService, type ResolverService, type ResolverServiceOptions } from "./service.ts";
+import { messageFlag } from "../wire.ts";
 
 const near = IpAddress.parse("192.168.1.7");
 const far = IpAddress.parse("203.0.113.9");

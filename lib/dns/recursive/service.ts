@@ -9,10 +9,10 @@ import { clientCookieLength, cookieLength, Cookies } from "../authoritative/cook
 import type { Transport } from "../authoritative/extension.ts";
 import { RateLimit, type RateLimitOptions, verdict } from "../authoritative/rate-limit.ts";
 import { StreamService } from "../authoritative/stream-service.ts";
-import { dnsPort, rcode } from "../wire.ts";
-import { extendedError } from "./kept.ts";
+import { dnsPort, ednsOption, rcode } from "../wire.ts";
 import type { Recursive } from "./recursive.ts";
 import { type AskedQuery, readClientQuery, udpLimit, writeRefusal, writeReply } from "./reply.ts";
+import { extendedErrorCode } from "../edns/extended-error.ts";
 
 /** What a resolver's service needs, and whom it serves. */
 export interface ResolverServiceOptions {
@@ -75,7 +75,6 @@ export const privateNetworks: readonly Prefix[] = [
 
 const longestMessage = 65_535;
 const idleTimeout = 10_000;
-const cookieOption = 10;
 
 /**
  * Serves a resolver over UDP and TCP.
@@ -208,7 +207,12 @@ class Service implements ResolverService {
     const options = { limit, padded: isEncrypted, ...(cookie === undefined ? {} : { cookie }) };
     if (!this.#allow.some((prefix) => prefix.contains(client))) {
       this.#counts.refused++;
-      return writeRefusal(query, rcode.refused, { code: extendedError.prohibited, text: "not served here" }, options);
+      return writeRefusal(
+        query,
+        rcode.refused,
+        { code: extendedErrorCode.prohibited, text: "not served here" },
+        options,
+      );
     }
     if (read.kind === "refusal") return writeRefusal(query, read.rcode, read.failure, options);
     const { question } = query;
@@ -238,7 +242,7 @@ class Service implements ResolverService {
 
   /** The cookie that goes back (RFC 7873 §5.2). */
   #cookie({ edns }: AskedQuery, client: IpAddress): Uint8Array | undefined {
-    const asked = edns?.options.find(({ code }) => code === cookieOption)?.bytes;
+    const asked = edns?.options.find(({ code }) => code === ednsOption.cookie)?.bytes;
     if (asked === undefined || asked.length < clientCookieLength) return undefined;
     const cookie = new Uint8Array(cookieLength);
     this.#cookies.write(asked, 0, client, cookie, 0);

@@ -1,9 +1,9 @@
 import { type Endpoint, IpAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Random } from "@tesserae/device/random";
-import { messageFlag, parseWireMessage, type WireMessage } from "../wire-message.ts";
+import { parseWireMessage, type WireMessage } from "../wire-message.ts";
 import { WireMessageWriter } from "../wire-message-writer.ts";
-import { classIn, rcode } from "../wire.ts";
+import { classIn, ednsOption, messageFlag, rcode } from "../wire.ts";
 import { bytesOfKey, keyOf } from "./name-key.ts";
 import { equalBytes } from "./rrset.ts";
 import type { ServerState } from "./server-table.ts";
@@ -51,8 +51,6 @@ export interface UpstreamStatistics {
 
 /** DNS flag day 2020: what fits into an unfragmented packet nearly everywhere, bytes. */
 const udpSize = 1232;
-const cookieOption = 10;
-const badCookie = 23;
 /** Messages that are no answer after which TCP is used: somebody is guessing (RFC 5452 §9). */
 const mostMismatches = 20;
 /** What a server has at least and at most for one try, milliseconds. */
@@ -127,7 +125,7 @@ export class Upstream {
       if (message === undefined) return { kind: "malformed" };
       reply = { kind: "message", message };
       const code = message.rcode;
-      if (code === badCookie && !overTcp) {
+      if (code === rcode.badCookie && !overTcp) {
         // The new cookie was learnt from the answer; with the second one refused, TCP.
         overTcp = tries > 0;
         continue;
@@ -174,7 +172,7 @@ class Attempt {
       const cookie = new Uint8Array(8 + server.serverCookie.length);
       cookie.set(server.clientCookie);
       cookie.set(server.serverCookie, 8);
-      writer.edns({ udpSize, version: 0, dnssecOk: true, options: [{ code: cookieOption, bytes: cookie }] }, 0);
+      writer.edns({ udpSize, version: 0, dnssecOk: true, options: [{ code: ednsOption.cookie, bytes: cookie }] }, 0);
     }
     const flags = recursive ? messageFlag.recursionDesired | messageFlag.checkingDisabled : 0;
     this.query = data.slice(0, writer.finish(this.#id, flags, 0));
@@ -223,7 +221,7 @@ class Attempt {
 
   #cookieIsRight({ edns }: WireMessage): boolean {
     const server = this.#server;
-    const option = edns?.options.find(({ code }) => code === cookieOption)?.bytes;
+    const option = edns?.options.find(({ code }) => code === ednsOption.cookie)?.bytes;
     if (option === undefined || option.length < 16 || option.length > 40) {
       // RFC 7873 §5.3: who had a cookie and now has none is somebody else; over TCP that cannot be.
       if (server.serverCookie.length === 0 || !server.edns) return true;

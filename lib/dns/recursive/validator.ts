@@ -2,12 +2,13 @@ import type { Crypto } from "@tesserae/device/crypto";
 import { digestAlgorithm, keyDigest, keyTag, signatureAlgorithm } from "../dnssec/key.ts";
 import { isZoneKey, type SignatureFault, verifyRrset } from "../dnssec/signature.ts";
 import { type Denial, denyCloser, denyName, denyType, type Proof } from "./denial.ts";
-import { extendedError, type Failure, type Kept, type Security } from "./kept.ts";
+import { type Failure, type Kept, type Security } from "./kept.ts";
 import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, labelsOfKey, lastLabels, parentKey } from "./name-key.ts";
 import type { Lookups, Validator } from "./recursive.ts";
 import { equalBytes, type Rrset, typeCode, u16, u32 } from "./rrset.ts";
 import { parseTrustAnchor, type TrustAnchor } from "./trust-anchor.ts";
 import type { Work } from "./work.ts";
+import { extendedErrorCode } from "../edns/extended-error.ts";
 
 export interface ValidatorOptions {
   readonly crypto: Crypto;
@@ -41,10 +42,10 @@ const mostSignatures = 8;
 
 /** What is said of signatures that do not hold. */
 const faultCodes: Partial<Record<SignatureFault, number>> = {
-  expired: extendedError.signatureExpired,
-  "not yet valid": extendedError.signatureNotYetValid,
-  "no such key": extendedError.dnskeyMissing,
-  "unknown algorithm": extendedError.unsupportedAlgorithm,
+  expired: extendedErrorCode.signatureExpired,
+  "not yet valid": extendedErrorCode.signatureNotYetValid,
+  "no such key": extendedErrorCode.keyMissing,
+  "unknown algorithm": extendedErrorCode.unsupportedKeyAlgorithm,
 };
 
 /** Validates by chains of keys from the anchors down (RFC 4035 §5), within the bounds of each question's {@link Work}. */
@@ -91,9 +92,10 @@ class ChainValidator implements Validator {
       if (verdict.wildcard === undefined || verdict.signer === undefined) continue;
       // RFC 4035 §5.3.4: a wildcard answers only where there is nothing closer.
       const checked = await this.#proof(proof, verdict.signer, zone, work);
-      if (checked === undefined || set.type === typeCode.DNAME) return bogus(extendedError.nsecMissing, name, type);
+      if (checked === undefined || set.type === typeCode.DNAME)
+        return bogus(extendedErrorCode.denialMissing, name, type);
       const denial = denyCloser(checked, set.name, verdict.wildcard);
-      if (denial === "missing") return bogus(extendedError.nsecMissing, name, type);
+      if (denial === "missing") return bogus(extendedErrorCode.denialMissing, name, type);
       if (denial !== "proven") worst = { ...worst, security: "insecure" };
     }
     return worst;
@@ -109,9 +111,9 @@ class ChainValidator implements Validator {
     if (status.kind === "bogus") return fromStatus(status);
     if (status.kind === "none") return this.#unsigned(name, type, top, zone, work);
     const checked = await this.#proof(proof, signer, zone, work);
-    if (checked === undefined) return bogus(extendedError.bogus, name, type);
+    if (checked === undefined) return bogus(extendedErrorCode.bogus, name, type);
     const denial = kind === "no-name" ? denyName(checked, name) : denyType(checked, name, type);
-    if (denial === "missing") return bogus(extendedError.nsecMissing, name, type);
+    if (denial === "missing") return bogus(extendedErrorCode.denialMissing, name, type);
     const ttl = Math.min(...checked.sets.map((set) => set.ttl));
     if (denial === "unsigned") return { security: "insecure", ttl };
     return { security: "secure", ttl, signer };
@@ -156,7 +158,7 @@ class ChainValidator implements Validator {
       const status = await this.#status(lastLabels(top, labels), work);
       if (status.kind === "insecure" || status.kind === "bogus") return fromStatus(status);
     }
-    return bogus(extendedError.signaturesMissing, name, type);
+    return bogus(extendedErrorCode.signaturesMissing, name, type);
   }
 
   /** Whether one of the signatures is good. */
@@ -165,7 +167,7 @@ class ChainValidator implements Validator {
     const owned = { owner: bytesOfKey(name), type, data };
     const zone = bytesOfKey(signer);
     const now = Math.floor(this.#resolver.timers.wall() / 1000);
-    let code: number = signatures.length === 0 ? extendedError.signaturesMissing : extendedError.bogus;
+    let code: number = signatures.length === 0 ? extendedErrorCode.signaturesMissing : extendedErrorCode.bogus;
     let left = this.#resolver.limits.verificationsPerSet;
     const bounded: Pick<Crypto, "verify"> = {
       verify: (...signed) => left-- > 0 && work.verifications-- > 0 && this.#crypto.verify(...signed),
@@ -174,10 +176,10 @@ class ChainValidator implements Validator {
       if (keyOf(signature, 18) !== signer) continue;
       const fault = verifyRrset(bounded, signature, owned, zone, keys, now);
       if (left < 0 || work.verifications < 0) {
-        return { security: "bogus", failure: { code: extendedError.other, text: "too many signatures to check" } };
+        return { security: "bogus", failure: { code: extendedErrorCode.other, text: "too many signatures to check" } };
       }
       if (fault !== undefined) {
-        code = faultCodes[fault] ?? extendedError.bogus;
+        code = faultCodes[fault] ?? extendedErrorCode.bogus;
         continue;
       }
       const labels = signature[3] ?? 0;
@@ -220,7 +222,7 @@ class ChainValidator implements Validator {
     const kept = await this.#resolver.lookup(zone, typeCode.DS, work);
     await this.validate(kept, work);
     const expires = kept.received + kept.ttl * 1000;
-    const { failure = { code: extendedError.bogus, text: `the keys of ${keyText(zone)} cannot be found` } } = kept;
+    const { failure = { code: extendedErrorCode.bogus, text: `the keys of ${keyText(zone)} cannot be found` } } = kept;
     if (kept.kind === "failed" || kept.security === "bogus") return { kind: "bogus", expires, failure };
     if (kept.security === "insecure") return { kind: "insecure", expires };
     if (kept.kind === "no-name") return { kind: "none", expires };
@@ -249,7 +251,7 @@ class ChainValidator implements Validator {
     );
     if (usable.length === 0) {
       const isDigest = ds.some((data) => signatureAlgorithm(data[2] ?? 0) !== undefined);
-      const code = isDigest ? extendedError.unsupportedDigest : extendedError.unsupportedAlgorithm;
+      const code = isDigest ? extendedErrorCode.unsupportedDigestType : extendedErrorCode.unsupportedKeyAlgorithm;
       const failure = { code, text: `no key of ${keyText(zone)} can be used here` };
       return { kind: "insecure", expires: Math.min(until, timers.now() + 3_600_000), failure };
     }
@@ -277,7 +279,7 @@ class ChainValidator implements Validator {
     });
     if (kept.kind !== "positive" || set?.type !== typeCode.DNSKEY) {
       return failed(
-        extendedError.dnskeyMissing,
+        extendedErrorCode.keyMissing,
         `${keyText(zone)} has no DNSKEY records${kept.failure ? `: ${kept.failure.text}` : ""}`,
       );
     }
@@ -285,12 +287,12 @@ class ChainValidator implements Validator {
     const keys = set.data.slice(0, 64).filter(isZoneKey);
     const entries = keys.filter((key) => wanted.some((ds) => this.#isKeyOf(zone, ds, key, work)));
     if (entries.length === 0)
-      return failed(extendedError.dnskeyMissing, `no key of ${keyText(zone)} is one that its parent knows`);
+      return failed(extendedErrorCode.keyMissing, `no key of ${keyText(zone)} is one that its parent knows`);
     const verdict = this.#check(set, zone, entries, work);
     if (verdict.security !== "secure") {
       kept.security = "bogus";
       const { failure } = verdict;
-      return failed(failure?.code ?? extendedError.bogus, failure?.text ?? "");
+      return failed(failure?.code ?? extendedErrorCode.bogus, failure?.text ?? "");
     }
     kept.security = "secure";
     kept.ttl = Math.min(kept.ttl, verdict.ttl ?? kept.ttl);
@@ -349,10 +351,10 @@ function bogus(code: number, name: string, type: number): Verdict {
 }
 
 const reasons: ReadonlyMap<number, string> = new Map([
-  [extendedError.bogus, "no signature is good"],
-  [extendedError.signatureExpired, "the signature has expired"],
-  [extendedError.signatureNotYetValid, "the signature is not valid yet"],
-  [extendedError.dnskeyMissing, "no key of the zone has signed it"],
-  [extendedError.signaturesMissing, "there is no signature, and the zone is signed"],
-  [extendedError.nsecMissing, "that it is not there is not proven"],
+  [extendedErrorCode.bogus, "no signature is good"],
+  [extendedErrorCode.signatureExpired, "the signature has expired"],
+  [extendedErrorCode.signatureNotYetValid, "the signature is not valid yet"],
+  [extendedErrorCode.keyMissing, "no key of the zone has signed it"],
+  [extendedErrorCode.signaturesMissing, "there is no signature, and the zone is signed"],
+  [extendedErrorCode.denialMissing, "that it is not there is not proven"],
 ]);

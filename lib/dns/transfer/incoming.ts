@@ -1,9 +1,9 @@
 import type { Zone, ZoneChange } from "../authoritative/zone.ts";
 import { ZoneBuilder } from "../authoritative/zone-builder.ts";
 import { equalNames, nameToText } from "../name-bytes.ts";
-import { messageFlag, type WireMessage } from "../wire-message.ts";
+import { type WireMessage } from "../wire-message.ts";
 import type { WireRecord } from "../wire-record.ts";
-import { recordType } from "../wire.ts";
+import { messageFlag, recordType } from "../wire.ts";
 import { changesOf, type Difference } from "./difference.ts";
 import { isNewer } from "./serial.ts";
 import { readSoa } from "./soa.ts";

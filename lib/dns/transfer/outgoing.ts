@@ -1,8 +1,9 @@
 import type { Zone } from "../authoritative/zone.ts";
-import { messageFlag, type WireQuestion } from "../wire-message.ts";
+import { type WireQuestion } from "../wire-message.ts";
 import { WireMessageWriter } from "../wire-message-writer.ts";
 import type { WireRecord } from "../wire-record.ts";
 import { type Difference, differenceSize, soaOf } from "./difference.ts";
+import { messageFlag } from "../wire.ts";
 
 /** A transfer as it was asked for. */
 export interface TransferRequest {
