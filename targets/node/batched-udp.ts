@@ -3,7 +3,7 @@ import { formatEndpoint, type Endpoint, type IpAddress } from "@tesserae/device/
 import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
 import { flowError } from "./flow-fault.ts";
-import { checkPort } from "./kernel-address.ts";
+import { checkDatagram } from "./kernel-address.ts";
 import { loadAddon } from "./native/addon.ts";
 import { mostMessages, QueuedMessages, ReceivedMessages } from "./native/message-batch.ts";
 import {
@@ -42,8 +42,6 @@ const IPV6_V6ONLY = 26;
 const EADDRINUSE = 98;
 /** What the kernel's buffers should have room for, in bytes; it may allow less (`net.core.rmem_max`). */
 const bufferBytes = 4 * 1024 * 1024;
-/** The largest UDP payload over IPv4, in bytes. */
-const largestPayload = 65_507;
 
 /** What the batched sockets of one thread have in common: they take turns. */
 class Batches {
@@ -157,13 +155,7 @@ export class BatchedUdpSocket implements UdpSocket {
   }
 
   send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number): boolean {
-    checkPort(port, 1);
-    if (!Number.isInteger(length) || length < 0 || length > largestPayload) {
-      throw new RangeError(`length ${String(length)} is not an integer from 0 to ${String(largestPayload)}`);
-    }
-    if (offset < 0 || offset + length > bytes.length) {
-      throw new RangeError(`offset ${String(offset)} and length ${String(length)} lie outside bytes`);
-    }
+    checkDatagram(bytes, offset, length, port);
     if (this.#closed || (address.family === 6 && this.#family === 4)) return false;
     this.#batches.queued.add(this.#fd, this.#family, bytes, offset, length, address, port);
     this.#batches.schedule();

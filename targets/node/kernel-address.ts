@@ -21,3 +21,17 @@ export function checkPort(port: number, least: number): void {
     throw new RangeError(`port ${String(port)} is not an integer from ${String(least)} to 65535`);
   }
 }
+
+/** The longest payload of a datagram over IPv4, bytes. */
+const longestPayload = 65_507;
+
+/** @throws RangeError unless `bytes[offset … offset + length)` is there and fits into a datagram, and `port` is one. */
+export function checkDatagram(bytes: Uint8Array, offset: number, length: number, port: number): void {
+  checkPort(port, 1);
+  if (!Number.isInteger(length) || length < 0 || length > longestPayload) {
+    throw new RangeError(`length ${String(length)} is not an integer from 0 to ${String(longestPayload)}`);
+  }
+  if (offset < 0 || offset + length > bytes.length) {
+    throw new RangeError(`offset ${String(offset)} and length ${String(length)} lie outside bytes`);
+  }
+}

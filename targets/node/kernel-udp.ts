@@ -4,7 +4,7 @@ import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
 import { BatchedUdpSocket, batchedUdp } from "./batched-udp.ts";
 import { codeOf, flowError } from "./flow-fault.ts";
-import { addressOf, checkPort, endpointOf } from "./kernel-address.ts";
+import { addressOf, checkPort, endpointOf, checkDatagram } from "./kernel-address.ts";
 import { reportOnStderr } from "./kernel-tcp.ts";
 import { ReceivedDatagram } from "./received-datagram.ts";
 
@@ -12,8 +12,6 @@ import { ReceivedDatagram } from "./received-datagram.ts";
 const sendBound = 1024 * 1024;
 /** Senders whose parsed address is kept. */
 const knownSenders = 256;
-/** The largest UDP payload over IPv4, in bytes. */
-const largestPayload = 65_507;
 
 export interface KernelUdpOptions {
   /** Gets what a handler threw. Default: one line and the stack on stderr. */
@@ -141,13 +139,7 @@ class KernelUdpSocket implements UdpSocket {
   }
 
   send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number): boolean {
-    checkPort(port, 1);
-    if (!Number.isInteger(length) || length < 0 || length > largestPayload) {
-      throw new RangeError(`length ${String(length)} is not an integer from 0 to ${String(largestPayload)}`);
-    }
-    if (offset < 0 || offset + length > bytes.length) {
-      throw new RangeError(`offset ${String(offset)} and length ${String(length)} lie outside bytes`);
-    }
+    checkDatagram(bytes, offset, length, port);
     if (this.#closed || this.#socket.getSendQueueSize() > sendBound) return false;
     if (address.family === 6 && !this.#mapped) return false;
     const host = address.family === 4 && this.#mapped ? `::ffff:${address.toString()}` : address.toString();

@@ -1,5 +1,6 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Clock } from "@tesserae/device/clock";
+import type { Random } from "@tesserae/device/random";
 import { putU32, u32At, u8At } from "./octets.ts";
 import { SipHash } from "@tesserae/wire/siphash";
 
@@ -31,6 +32,13 @@ export class Cookies {
     this.#clock = clock;
     this.#current = new SipHash(current);
     this.#previous = previous === undefined ? undefined : new SipHash(previous);
+  }
+
+  /** Those of one server alone, until it ends. */
+  static withRandomSecret(clock: Clock, random: Random): Cookies {
+    const secret = new Uint8Array(16);
+    random.fill(secret);
+    return new Cookies(clock, [secret]);
   }
 
   /** Whether the cookie `bytes[at … at + length)`, a client's and a server's part, is one of ours for this client. */

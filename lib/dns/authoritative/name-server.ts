@@ -1,16 +1,18 @@
-import { formatEndpoint, IpAddress, type Endpoint } from "@tesserae/device/address";
+import type { IpAddress} from "@tesserae/device/address";
+import { formatEndpoint, type Endpoint } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Flow } from "@tesserae/device/flow";
 import type { Log } from "@tesserae/device/log";
 import type { Random } from "@tesserae/device/random";
-import type { Tcp, TcpListener } from "@tesserae/device/tcp";
-import type { Datagram, Udp, UdpSocket } from "@tesserae/device/udp";
-import { dnsPort, rcode } from "../wire.ts";
+import type { Tcp } from "@tesserae/device/tcp";
+import type { Datagram, Udp } from "@tesserae/device/udp";
+import { rcode } from "../wire.ts";
 import { Authoritative, type AuthoritativeCounts, type AuthoritativeOptions } from "./authoritative.ts";
 import { Cookies } from "./cookie.ts";
 import type { Extension, ExtensionRequest, Transport } from "./extension.ts";
-import { putU16, u16At, u8At } from "./octets.ts";
-import { RateLimit, type RateLimitOptions, verdict } from "./rate-limit.ts";
+import { putU16, u16At } from "./octets.ts";
+import { RateLimit, type RateLimitOptions, truncate, verdict } from "./rate-limit.ts";
+import { ServerPort } from "./server-port.ts";
 import { type StreamConnection, StreamService } from "./stream-service.ts";
 
 /** Messages over UDP that extensions may be working on at once; more are dropped. */
@@ -93,8 +95,7 @@ class Service implements NameServer {
   readonly #extensions: readonly Extension[];
   /** Where answers to datagrams are made. */
   readonly #out = new Uint8Array(longestMessage);
-  #socket: UdpSocket | undefined = undefined;
-  #listener: TcpListener | undefined = undefined;
+  readonly #port = new ServerPort();
   #udp = 0;
   #stream = 0;
   #limited = 0;
@@ -108,7 +109,7 @@ class Service implements NameServer {
     const { timers, random, log, cookieSecrets, rateLimit, idleTimeout = 10_000 } = options;
     this.#options = options;
     this.#extensions = options.extensions ?? [];
-    const cookies = cookieSecrets === false ? undefined : new Cookies(timers, cookieSecrets ?? [secretOf(random)]);
+    const cookies = cookieSecrets === false ? undefined : cookiesOf(timers, random, cookieSecrets);
     this.#answerer = new Authoritative({
       ...options,
       idleTimeout,
@@ -126,21 +127,12 @@ class Service implements NameServer {
   }
 
   get local(): Endpoint {
-    return this.#listener?.local ?? { address: IpAddress.any4, port: 0 };
+    return this.#port.local;
   }
 
-  async open(): Promise<void> {
-    const { udp, tcp, port = dnsPort, address } = this.#options;
-    const where = address === undefined ? {} : { address };
-    const listener = await tcp.listen({ port, noDelay: true, ...where }, (flow) => this.#streams.serve(flow, "tcp"));
-    this.#listener = listener;
-    try {
-      const bound = { port: listener.local.port, ...where };
-      this.#socket = await udp.bind(bound, (datagram) => this.#datagram(datagram));
-    } catch (error) {
-      await listener.close();
-      throw error;
-    }
+  open(): Promise<void> {
+    const flow = (accepted: Flow): Promise<void> => this.#streams.serve(accepted, "tcp");
+    return this.#port.open(this.#options, flow, (datagram) => this.#datagram(datagram));
   }
 
   statistics(): NameServerStatistics {
@@ -176,7 +168,7 @@ class Service implements NameServer {
 
   async close(): Promise<void> {
     this.#streams.close();
-    await Promise.all([this.#listener?.close(), this.#socket?.close()]);
+    await this.#port.close();
   }
 
   #datagram(datagram: Datagram): void {
@@ -190,12 +182,10 @@ class Service implements NameServer {
     if (size === 0) return;
     if (answerer.special && this.#extensions.length > 0) {
       if (this.#pending >= mostDatagramsPending) return;
-      const socket = this.#socket;
       const message = bytes.slice(offset, offset + length);
       const limit = answerer.query.hasEdns ? answerer.query.udpSize : 512;
       const work = this.#extend(message, "udp", source, sourcePort, limit, (response) => {
-        const sent = socket?.send(response, 0, response.length, source, sourcePort) === true;
-        return Promise.resolve(sent);
+        return Promise.resolve(this.#port.send(response, response.length, source, sourcePort));
       });
       if (work !== undefined) {
         this.#pending++;
@@ -214,7 +204,7 @@ class Service implements NameServer {
         size = truncate(out, size);
       }
     }
-    if (this.#socket?.send(out, 0, size, source, sourcePort) !== true) this.#unsent++;
+    if (!this.#port.send(out, size, source, sourcePort)) this.#unsent++;
   }
 
   #ofStream(
@@ -274,20 +264,8 @@ class Service implements NameServer {
   }
 }
 
-function secretOf(random: Random): Uint8Array {
-  const secret = new Uint8Array(16);
-  random.fill(secret);
-  return secret;
-}
-
-/** Cuts a response down to its header and question, and says so. Its length. */
-function truncate(bytes: Uint8Array, length: number): number {
-  bytes[2] = u8At(bytes, 2) | 2;
-  for (let at = 6; at < 12; at++) bytes[at] = 0;
-  if (u16At(bytes, 4) === 0) return 12;
-  let at = 12;
-  while (at < length && u8At(bytes, at) !== 0) at += u8At(bytes, at) + 1;
-  return at + 5;
+function cookiesOf(timers: Timers, random: Random, secrets: readonly Uint8Array[] | undefined): Cookies {
+  return secrets === undefined ? Cookies.withRandomSecret(timers, random) : new Cookies(timers, secrets);
 }
 
 /** SERVFAIL for a message, as a header alone. */

@@ -114,3 +114,13 @@ function mix(word: number): number {
   hash = Math.imul(hash ^ (hash >>> 15), 0x735a2d97);
   return hash ^ (hash >>> 15);
 }
+
+/** Cuts a response down to its header and question, and says so: who is real asks again over TCP. Its length. */
+export function truncate(bytes: Uint8Array, length: number): number {
+  bytes[2] = u8At(bytes, 2) | 2;
+  for (let at = 6; at < 12; at++) bytes[at] = 0;
+  if (u16At(bytes, 4) === 0) return 12;
+  let at = 12;
+  while (at < length && u8At(bytes, at) !== 0) at += u8At(bytes, at) + 1;
+  return at + 5;
+}

@@ -1,15 +1,17 @@
-import { type Endpoint, IpAddress, Prefix } from "@tesserae/device/address";
+import type { IpAddress} from "@tesserae/device/address";
+import { type Endpoint, Prefix } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Flow } from "@tesserae/device/flow";
 import type { Log } from "@tesserae/device/log";
 import type { Random } from "@tesserae/device/random";
-import type { Tcp, TcpListener } from "@tesserae/device/tcp";
-import type { Datagram, Udp, UdpSocket } from "@tesserae/device/udp";
+import type { Tcp } from "@tesserae/device/tcp";
+import type { Datagram, Udp } from "@tesserae/device/udp";
 import { clientCookieLength, cookieLength, Cookies } from "../authoritative/cookie.ts";
 import type { Transport } from "../authoritative/extension.ts";
-import { RateLimit, type RateLimitOptions, verdict } from "../authoritative/rate-limit.ts";
+import { RateLimit, type RateLimitOptions, truncate, verdict } from "../authoritative/rate-limit.ts";
+import { ServerPort } from "../authoritative/server-port.ts";
 import { StreamService } from "../authoritative/stream-service.ts";
-import { dnsPort, ednsOption, rcode } from "../wire.ts";
+import { ednsOption, rcode } from "../wire.ts";
 import type { Recursive } from "./recursive.ts";
 import { type AskedQuery, readClientQuery, udpLimit, writeRefusal, writeReply } from "./reply.ts";
 import { extendedErrorCode } from "../edns/extended-error.ts";
@@ -95,17 +97,14 @@ class Service implements ResolverService {
   readonly #streams: StreamService;
   readonly #waiting = new Map<string, number>();
   readonly #counts = { udp: 0, streams: 0, refused: 0, dropped: 0, limited: 0 };
-  #socket: UdpSocket | undefined;
-  #listener: TcpListener | undefined;
+  readonly #port = new ServerPort();
 
   constructor(options: ResolverServiceOptions) {
     const { timers, random, log, rateLimit = {}, allow = privateNetworks } = options;
     this.#options = options;
     this.#allow = allow;
     this.#limit = rateLimit === false ? undefined : new RateLimit(timers, random, rateLimit);
-    const secret = new Uint8Array(16);
-    random.fill(secret);
-    this.#cookies = new Cookies(timers, [secret]);
+    this.#cookies = Cookies.withRandomSecret(timers, random);
     const { connections = 512, connectionsPerClient = 32 } = options;
     this.#streams = new StreamService(
       {
@@ -128,20 +127,12 @@ class Service implements ResolverService {
   }
 
   get local(): Endpoint {
-    return this.#listener?.local ?? { address: IpAddress.any4, port: 0 };
+    return this.#port.local;
   }
 
-  async open(): Promise<void> {
-    const { udp, tcp, port = dnsPort, address } = this.#options;
-    const where = address === undefined ? {} : { address };
-    const listener = await tcp.listen({ port, noDelay: true, ...where }, (flow) => this.#streams.serve(flow, "tcp"));
-    this.#listener = listener;
-    try {
-      this.#socket = await udp.bind({ port: listener.local.port, ...where }, (datagram) => this.#datagram(datagram));
-    } catch (error) {
-      await listener.close();
-      throw error;
-    }
+  open(): Promise<void> {
+    const flow = (accepted: Flow): Promise<void> => this.#streams.serve(accepted, "tcp");
+    return this.#port.open(this.#options, flow, (datagram) => this.#datagram(datagram));
   }
 
   statistics(): ResolverServiceStatistics {
@@ -159,7 +150,7 @@ class Service implements ResolverService {
 
   async close(): Promise<void> {
     this.#streams.close();
-    await Promise.all([this.#listener?.close(), this.#socket?.close()]);
+    await this.#port.close();
   }
 
   #datagram({ bytes, offset, length, source, sourcePort }: Datagram): void {
@@ -179,15 +170,8 @@ class Service implements ResolverService {
     const verdictOn = isNear ? verdict.send : (this.#limit?.check(client, reply, 0) ?? verdict.send);
     if (verdictOn !== verdict.send) this.#counts.limited++;
     if (verdictOn === verdict.drop) return;
-    if (verdictOn === verdict.send) {
-      this.#socket?.send(reply, 0, reply.length, client, port);
-      return;
-    }
-    // The header and the question, with TC: who is real asks again over TCP.
-    const short = reply.slice(0, questionEnd(reply));
-    short[2] = (short[2] ?? 0) | 2;
-    short.fill(0, 6, 12);
-    this.#socket?.send(short, 0, short.length, client, port);
+    const length = verdictOn === verdict.truncate ? truncate(reply, reply.length) : reply.length;
+    this.#port.send(reply, length, client, port);
   }
 
   /** The answer at once, or later, or never. What is there at once is valid until the next call. */
@@ -248,12 +232,4 @@ class Service implements ResolverService {
     this.#cookies.write(asked, 0, client, cookie, 0);
     return cookie;
   }
-}
-
-/** Where the question of a message of ours ends: its name is not compressed. */
-function questionEnd(message: Uint8Array): number {
-  if (message[5] === 0) return 12;
-  let at = 12;
-  while ((message[at] ?? 0) !== 0) at += 1 + (message[at] ?? 0);
-  return at + 5;
 }

@@ -120,7 +120,7 @@ describe.skipIf(reason !== undefined)("the native piece in a program of its own"
             const handle = addon.watch(0, () => { addon.unwatch(handle); throw new Error("from a callback"); });
           } else if (isMainThread && process.argv[2] === "worker") {
             const worker = new Worker(new URL(import.meta.url));
-            worker.on("message", async (text) => { console.log(text, await worker.terminate()); });
+            worker.once("message", async (text) => { console.log(text, await worker.terminate()); });
           } else if (!isMainThread) {
             const { parentPort } = await import("node:worker_threads");
             outcome.addon.watch(0, () => parentPort.postMessage("the worker's loop called back, and it ended with"));
