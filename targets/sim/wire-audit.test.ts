@@ -104,6 +104,19 @@ describe("on the wire", () => {
     expect(send({ from: "b", seq: 500, ack: 103, window: 498 })).toBe("the right edge of its window moves back by 13");
   });
 
+  test("who answers a SYN again with another number, after a crash or with cookies, may be believed either way", () => {
+    const { send } = wire();
+    const again: Sent = { from: "b", flags: "S", seq: 9000, ack: 100, shift: 3 };
+    // b is new, has never seen the connection that a speaks of, and gets the SYN again.
+    expect(send(...handshake, { from: "b", flags: "R", seq: 500 }, again)).toBe(undefined);
+    expect(send({ flags: "F", seq: 100, ack: 500, data: [1] }, { from: "b", seq: 9001, ack: 100 })).toBe(undefined);
+    // Nor is a follower of the old number found out when a SYN comes once more.
+    expect(send({ flags: "S", seq: 99, shift: 2 }, again, { seq: 100, ack: 500 })).toBe(undefined);
+    // The next connection is followed as ever.
+    expect(send({ flags: "S", seq: 7000 }, { from: "b", flags: "S", seq: 800, ack: 7001 })).toBe(undefined);
+    expect(send({ seq: 7001, ack: 802 })).toBe("acknowledges 1 bytes that were never sent");
+  });
+
   test("what others have sent is not looked at", () => {
     const audit = new WireAudit(() => false);
     const events = new Events(() => 0);

@@ -17,12 +17,19 @@ class Direction {
   edge = 0;
   /** The window scale in the sender's SYN, −1 without one. */
   shift = -1;
+  /** The number of the sender's SYN, and of the SYN that its peer answered it with. */
+  readonly initial: number;
+  hasAnswer = false;
+  answer = 0;
+  /** False once the SYN was answered with two numbers: only the peer knows which of them it goes by. */
+  isFollowed = true;
   /** What was sent from `bytesFrom` to `max`, as far as it is not acknowledged. */
   bytes: Uint8Array = new Uint8Array(0);
   bytesFrom = 0;
   length = 0;
 
   constructor(sequence: number) {
+    this.initial = sequence;
     this.max = (sequence + 1) | 0;
     this.bytesFrom = this.max;
   }
@@ -146,13 +153,20 @@ export class WireAudit implements Observer {
       this.#directions.delete(key);
       return;
     }
+    if (!own.isFollowed) return;
     const payload = at + ((bytes[at + 12] ?? 0) >> 4) * 4;
-    const problem = this.#follow(own, this.#directions.get(`${to}>${from}`), flags, sequence, bytes, at, payload, end);
+    const other = this.#directions.get(`${to}>${from}`);
+    const peer = other?.isFollowed === true ? other : undefined;
+    const problem = this.#follow(own, peer, flags, sequence, bytes, at, payload, end);
     if (problem !== undefined)
       this.#problem = `${event.place} sends frame ${event.frame} (${readable(key)}): ${problem}`;
   }
 
-  /** A SYN begins a direction; sent again it changes nothing. */
+  /**
+   * A SYN begins a direction; sent again it changes nothing. The answer to one SYN may come with two numbers, when the
+   * host that answers has crashed meanwhile, or answers with cookies (RFC 4987 §3.6): the peer may have taken either,
+   * and such a connection is not followed.
+   */
   #syn(key: string, other: string, flags: number, sequence: number, bytes: Uint8Array, at: number, end: number): void {
     const known = this.#directions.get(key);
     if (known !== undefined && known.max === ((sequence + 1) | 0)) return;
@@ -168,6 +182,13 @@ export class WireAudit implements Observer {
       own.hasAck = true;
       own.ack = word(bytes, at + 8);
       own.edge = (own.ack + (((bytes[at + 14] ?? 0) << 8) | (bytes[at + 15] ?? 0))) | 0;
+      const peer = this.#directions.get(other);
+      if (peer !== undefined && own.ack === ((peer.initial + 1) | 0)) {
+        if (peer.hasAnswer && peer.answer !== sequence) peer.isFollowed = false;
+        peer.hasAnswer = true;
+        peer.answer = sequence;
+        own.isFollowed = peer.isFollowed;
+      }
     }
     if (this.#directions.size > mostDirections) {
       const oldest = this.#directions.keys().next();
