@@ -178,6 +178,11 @@ export class XenstoreServer implements Answerer {
     this.#store.announce("@releaseDomain");
   }
 
+  /** Some domain is not what it was: those who watch for releases look. */
+  announceRelease(): void {
+    this.#store.announce("@releaseDomain");
+  }
+
   answer(connection: Connection, message: Message): boolean {
     const { request, transaction } = message;
     const outcome = this.#answer(connection, message);
