@@ -26,6 +26,8 @@ export interface NetifFeatures {
   readonly transmitChecksum: boolean;
   /** The largest TCP payload, in bytes, that the device cuts into segments (`Page.segmentSize`); 0 is none. */
   readonly maxSegmentation: number;
+  /** Whether it does so for TCP over IPv6, too. Default false: over IPv4 only. */
+  readonly segmentsIpv6?: boolean;
 }
 
 /**

@@ -41,6 +41,15 @@ export class Page {
     this.index = index;
   }
 
+  /** Takes over another page's offload metadata, for a copy of its frame. */
+  copyMetadata(from: Page): void {
+    this.flags = from.flags;
+    this.checksumStart = from.checksumStart;
+    this.checksumOffset = from.checksumOffset;
+    this.segmentSize = from.segmentSize;
+    this.headerLength = from.headerLength;
+  }
+
   /** Clears the metadata, as on a page fresh from its pool. */
   reset(): void {
     this.flags = 0;

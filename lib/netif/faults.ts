@@ -162,7 +162,7 @@ class FaultyNetif extends NetifMiddleware {
       if (later > 0) this.#hold(this.#incoming, page, offset, length, later);
       else if (headroom + length <= this.#copy.bytes.length) {
         second = this.#copy;
-        copyMetadata(page, second);
+        second.copyMetadata(page);
         second.bytes.set(page.bytes.subarray(offset, offset + length), headroom);
       }
     }
@@ -220,12 +220,4 @@ class FaultyNetif extends NetifMiddleware {
   #happens(probability: number): boolean {
     return probability > 0 && this.#random.uint32() < probability * 4294967296;
   }
-}
-
-function copyMetadata(from: Page, to: Page): void {
-  to.flags = from.flags;
-  to.checksumStart = from.checksumStart;
-  to.checksumOffset = from.checksumOffset;
-  to.segmentSize = from.segmentSize;
-  to.headerLength = from.headerLength;
 }

@@ -83,11 +83,7 @@ class Place implements HeldFrame {
   fill(page: Page, offset: number, length: number): void {
     if (headroom + length > this.page.bytes.length) this.page = new Page(new Uint8Array(headroom + length), 0);
     const own = this.page;
-    own.flags = page.flags;
-    own.checksumStart = page.checksumStart;
-    own.checksumOffset = page.checksumOffset;
-    own.segmentSize = page.segmentSize;
-    own.headerLength = page.headerLength;
+    own.copyMetadata(page);
     own.bytes.set(page.bytes.subarray(offset, offset + length), headroom);
     this.length = length;
   }

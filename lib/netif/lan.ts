@@ -2,6 +2,7 @@ import type { MacAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Netif } from "@tesserae/device/netif";
 import { headroom, Page } from "@tesserae/device/page";
+import { addressKey } from "./address-table.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { Pace } from "./pace.ts";
 import { headerSize, Port } from "./port.ts";
@@ -72,9 +73,9 @@ export class Lan {
 
   #forward(page: Page, offset: number, length: number, from: number): void {
     const { bytes } = page;
-    this.#learn(readAddress(bytes, offset + 6), from);
+    this.#learn(addressKey(bytes, offset + 6), from);
     if (((bytes[offset] ?? 0) & 1) === 0) {
-      const to = this.#learned.get(readAddress(bytes, offset));
+      const to = this.#learned.get(addressKey(bytes, offset));
       // To where it came from: the receiver is on the sender's side, and has it.
       if (to === from) return;
       const port = to === undefined ? undefined : this.#ports[to];
@@ -104,15 +105,4 @@ export class Lan {
     }
     this.#learned.set(address, from);
   }
-}
-
-/** The 48 bits at `offset`, as an exact integer. */
-function readAddress(bytes: Uint8Array, offset: number): number {
-  const high = ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
-  const low =
-    ((bytes[offset + 2] ?? 0) << 24) |
-    ((bytes[offset + 3] ?? 0) << 16) |
-    ((bytes[offset + 4] ?? 0) << 8) |
-    (bytes[offset + 5] ?? 0);
-  return high * 4294967296 + (low >>> 0);
 }

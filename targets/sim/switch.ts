@@ -1,5 +1,6 @@
 import type { Clock } from "@tesserae/device/clock";
 import { headroom, type Page } from "@tesserae/device/page";
+import { addressKey, AddressTable, LearningPort } from "@tesserae/netif/address-table";
 import { ArpSnooping } from "./arp-snooping.ts";
 import type { FrameStore } from "./frame-store.ts";
 import type { Channel, FrameSink } from "./link.ts";
@@ -9,8 +10,6 @@ import { MldSnooping } from "./mld-snooping.ts";
 const addressesAPort = 64;
 /** The same for a port behind which there is another switch. */
 const addressesATrunk = 16_384;
-/** Milliseconds until an address not heard of is forgotten (IEEE 802.1D-2004 §7.9.2). */
-const aging = 300_000;
 
 /** A learning Ethernet switch: forwards a frame to the port its destination was last heard on, else to all others. */
 export class Switch {
@@ -18,7 +17,7 @@ export class Switch {
   readonly #clock: Clock;
   readonly #store: FrameStore;
   readonly #ports: SwitchPort[] = [];
-  readonly #places = new Map<number, Place>();
+  readonly #places = new AddressTable<SwitchPort>();
   readonly #snooping: ArpSnooping | undefined;
   readonly #groups: MldSnooping | undefined;
   readonly #mostFlooded: number;
@@ -54,7 +53,7 @@ export class Switch {
    * @param trunk whether there is another switch behind it
    */
   port(only?: Uint8Array, trunk = false): SwitchPort {
-    const port = new SwitchPort(this, only === undefined ? -1 : keyOf(only, 0), trunk);
+    const port = new SwitchPort(this, only === undefined ? -1 : addressKey(only, 0), trunk);
     this.#ports.push(port);
     return port;
   }
@@ -64,16 +63,16 @@ export class Switch {
     if (length < 14) return;
     const bytes = page.bytes;
     const now = this.#clock.now();
-    this.#learn(from, keyOf(bytes, offset + 6), now);
-    const destination = keyOf(bytes, offset);
+    this.#places.learn(from, addressKey(bytes, offset + 6), now);
+    const destination = addressKey(bytes, offset);
     const isGroup = ((bytes[offset] ?? 0) & 1) === 1;
     if (!isGroup) {
-      const place = this.#places.get(destination);
-      if (place !== undefined && place.heard + aging > now) {
+      const port = this.#places.find(destination, now);
+      if (port !== undefined) {
         this.forwarded++;
-        if (place.port === from) return;
-        this.#snooping?.forwarded(bytes, offset, length, from, place.port);
-        place.port.channel?.pass(page, offset, length, frame);
+        if (port === from) return;
+        this.#snooping?.forwarded(bytes, offset, length, from, port);
+        port.channel?.pass(page, offset, length, frame);
         return;
       }
     }
@@ -109,87 +108,23 @@ export class Switch {
       this.#snooping?.recipients(bytes, offset, length, from) ?? this.#groups?.recipients(bytes, offset, length, from)
     );
   }
-
-  #learn(port: SwitchPort, address: number, now: number): void {
-    const last = port.last;
-    if (last?.address === address && last.port === port) {
-      last.heard = now;
-      return;
-    }
-    const known = this.#places.get(address);
-    if (known !== undefined) {
-      if (known.port === port) {
-        known.heard = now;
-        port.last = known;
-        return;
-      }
-      known.port.forget(address);
-      this.#places.delete(address);
-    }
-    // A group address is nobody's.
-    if ((Math.floor(address / 2 ** 40) & 1) === 1) return;
-    const evicted = port.remember(address);
-    if (evicted >= 0) this.#places.delete(evicted);
-    const place = { address, port, heard: now };
-    this.#places.set(address, place);
-    port.last = place;
-  }
-}
-
-interface Place {
-  readonly address: number;
-  readonly port: SwitchPort;
-  heard: number;
 }
 
 /** One port of a {@link Switch}. */
-export class SwitchPort implements FrameSink {
+export class SwitchPort extends LearningPort implements FrameSink {
   /** Towards the host. */
   channel: Channel | undefined = undefined;
   /** The one address whose frames are wanted there, or −1: all. */
   readonly only: number;
-  /** Where the last frame came from. */
-  last: Place | undefined = undefined;
   readonly #switch: Switch;
-  readonly #most: number;
-  /** In the order in which they were first heard. */
-  readonly #addresses = new Set<number>();
 
   constructor(owner: Switch, only: number, trunk: boolean) {
+    super(trunk ? addressesATrunk : addressesAPort);
     this.#switch = owner;
     this.only = only;
-    this.#most = trunk ? addressesATrunk : addressesAPort;
   }
 
   deliver(page: Page, offset: number, length: number, frame: number): void {
     this.#switch.forward(this, page, offset, length, frame);
   }
-
-  /** Notes an address heard here. @returns the oldest one when there were too many already, else −1. */
-  remember(address: number): number {
-    this.#addresses.add(address);
-    if (this.#addresses.size <= this.#most) return -1;
-    for (const oldest of this.#addresses) {
-      this.forget(oldest);
-      return oldest;
-    }
-    return -1;
-  }
-
-  forget(address: number): void {
-    this.#addresses.delete(address);
-    if (this.last?.address === address) this.last = undefined;
-  }
-}
-
-/** A MAC address as one integer below 2⁴⁹; those of simulated interfaces are below 2³², which Maps like best. */
-function keyOf(bytes: Uint8Array, offset: number): number {
-  const high = ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
-  const low =
-    ((bytes[offset + 2] ?? 0) << 24) |
-    ((bytes[offset + 3] ?? 0) << 16) |
-    ((bytes[offset + 4] ?? 0) << 8) |
-    (bytes[offset + 5] ?? 0);
-  if (high === 0x0200) return low >>> 0;
-  return (high === 0 ? 0x0200 : high) * 2 ** 32 + (low >>> 0);
 }

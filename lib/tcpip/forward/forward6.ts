@@ -109,7 +109,7 @@ class Router6 implements Forwarding, Forwarder6 {
     }
     const { features } = to.link.ethernet;
     const isSegmented = page.segmentSize > 0;
-    if (isSegmented && features.maxSegmentation === 0) {
+    if (isSegmented && (features.maxSegmentation === 0 || features.segmentsIpv6 !== true)) {
       statistics.segmented++;
       return;
     }
