@@ -31,6 +31,19 @@ export interface NetifFeatures {
 }
 
 /**
+ * Which one of an interface's queues a Netif is, where there are several, each with a stack of its own and all with the
+ * same addresses. Flows that peers open stay on one queue. What is opened from here takes a local port of 49,152 or more
+ * that gives `index` when divided by `count`: what is sent to such a port comes to this queue.
+ */
+export interface NetifQueue {
+  /** From 0, below `count`. */
+  readonly index: number;
+  readonly count: number;
+  /** 16 bytes that all queues' stacks have in common: addresses that they make up follow from it. */
+  readonly secret: Uint8Array;
+}
+
+/**
  * A network interface: something that carries Ethernet frames.
  *
  * A Netif never delivers a frame from inside `transmit` or `listen`. Frames are delivered in the order the device had
@@ -44,6 +57,8 @@ export interface Netif {
   readonly mtu: number;
   readonly features: NetifFeatures;
   readonly statistics: NetifStatistics;
+  /** Absent where it is all of the interface. */
+  readonly queue?: NetifQueue | undefined;
 
   /** Sets the handler of received frames, replacing the one before. */
   listen(handler: FrameHandler): void;

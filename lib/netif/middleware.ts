@@ -1,5 +1,5 @@
 import type { MacAddress } from "@tesserae/device/address";
-import type { FrameHandler, Netif, NetifFeatures, NetifStatistics } from "@tesserae/device/netif";
+import type { FrameHandler, Netif, NetifFeatures, NetifQueue, NetifStatistics } from "@tesserae/device/netif";
 import type { Page } from "@tesserae/device/page";
 
 /** A Netif that passes everything on to another; middleware overrides what it changes. */
@@ -28,6 +28,10 @@ export class NetifMiddleware implements Netif {
 
   get statistics(): NetifStatistics {
     return this.inner.statistics;
+  }
+
+  get queue(): NetifQueue | undefined {
+    return this.inner.queue;
   }
 
   listen(handler: FrameHandler): void {

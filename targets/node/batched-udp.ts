@@ -2,30 +2,20 @@ import { closeSync } from "node:fs";
 import { formatEndpoint, type Endpoint, type IpAddress } from "@tesserae/device/address";
 import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
-import { flowError } from "./flow-fault.ts";
 import { checkDatagram } from "./kernel-address.ts";
 import { loadAddon } from "./native/addon.ts";
+import { boundSocket, checkSocketCall, datagramSocket, localEndpoint } from "./native/bound-socket.ts";
 import { mostMessages, QueuedMessages, ReceivedMessages } from "./native/message-batch.ts";
-import {
-  longestSocketAddress,
-  portOf,
-  SeenAddresses,
-  socketAddressLength,
-  writeSocketAddress,
-} from "./native/socket-address.ts";
-import { describeErrno, errnoName, SystemCalls } from "./native/system-calls.ts";
+import { portOf, SeenAddresses } from "./native/socket-address.ts";
+import { describeErrno, SystemCalls } from "./native/system-calls.ts";
 import { holdClock, releaseClock } from "./process-clock.ts";
 import { ReceivedDatagram } from "./received-datagram.ts";
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_DGRAM = 2 | 0o4000 | 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_BROADCAST = 6;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
-const SO_REUSEPORT = 15;
 const IPPROTO_IP = 0;
 const IP_TTL = 2;
 const IP_MULTICAST_TTL = 33;
@@ -38,7 +28,6 @@ const IPV6_MULTICAST_HOPS = 18;
 const IPV6_MULTICAST_LOOP = 19;
 const IPV6_ADD_MEMBERSHIP = 20;
 const IPV6_DROP_MEMBERSHIP = 21;
-const IPV6_V6ONLY = 26;
 const EADDRINUSE = 98;
 /** What the kernel's buffers should have room for, in bytes; it may allow less (`net.core.rmem_max`). */
 const bufferBytes = 4 * 1024 * 1024;
@@ -133,18 +122,13 @@ export class BatchedUdpSocket implements UdpSocket {
     this.#report = report;
     this.#onClose = onClose;
     const doing = `binding UDP ${formatEndpoint({ address: at, port })}`;
-    const fd = check(calls.socket(at.family === 6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0), doing);
+    const configure = (fd: number): void => configureUdp(calls, fd, at.family, options);
+    const fd = boundSocket(calls, { type: datagramSocket, at, port, spread, configure }, doing);
     this.#fd = fd;
     try {
-      this.#configure(options, spread);
-      const name = calls.memory(longestSocketAddress);
-      writeSocketAddress(name.view, 0, at.family, at, port);
-      const length = socketAddressLength(at.family);
-      check(calls.bind(fd, name.bytes.subarray(0, length)), doing);
-      check(calls.getsockname(fd, name.bytes), doing);
-      this.local = { address: batches.addresses.read(name.view, 0), port: portOf(name.view, 0) };
+      this.local = localEndpoint(calls, fd, batches.addresses);
       this.#datagram = new ReceivedDatagram(this.local.address);
-      this.#watch = check(
+      this.#watch = checkSocketCall(
         calls.native.watch(fd, () => this.#drain()),
         doing,
       );
@@ -184,30 +168,6 @@ export class BatchedUdpSocket implements UdpSocket {
     closeSync(this.#fd);
     this.#onClose(this);
     return Promise.resolve();
-  }
-
-  #configure(options: UdpBindOptions, spread: boolean): void {
-    const { share = false, hopLimit, multicastLoopback = true } = options;
-    const set = (level: number, option: number, value: number): number =>
-      this.#batches.calls.setsockoptNumber(this.#fd, level, option, value);
-    if (share) set(SOL_SOCKET, SO_REUSEADDR, 1);
-    if (spread) set(SOL_SOCKET, SO_REUSEPORT, 1);
-    set(SOL_SOCKET, SO_BROADCAST, 1);
-    set(SOL_SOCKET, SO_RCVBUF, bufferBytes);
-    set(SOL_SOCKET, SO_SNDBUF, bufferBytes);
-    // A dual-stack socket has both families' settings.
-    set(IPPROTO_IP, IP_MULTICAST_LOOP, multicastLoopback ? 1 : 0);
-    if (hopLimit !== undefined) {
-      set(IPPROTO_IP, IP_TTL, hopLimit);
-      set(IPPROTO_IP, IP_MULTICAST_TTL, hopLimit);
-    }
-    if (this.#family === 4) return;
-    set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    set(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, multicastLoopback ? 1 : 0);
-    if (hopLimit !== undefined) {
-      set(IPPROTO_IPV6, IPV6_UNICAST_HOPS, hopLimit);
-      set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, hopLimit);
-    }
   }
 
   #member(group: IpAddress, index: number, option4: number, option6: number): number {
@@ -265,8 +225,24 @@ export class BatchedUdpSocket implements UdpSocket {
   }
 }
 
-/** @throws FlowError for a negative answer of the kernel's. */
-function check(said: number, doing: string): number {
-  if (said >= 0) return said;
-  throw flowError(Object.assign(new Error(describeErrno(said)), { code: errnoName(said) }), doing);
+function configureUdp(calls: SystemCalls, fd: number, family: 4 | 6, options: UdpBindOptions): void {
+  const { share = false, hopLimit, multicastLoopback = true } = options;
+  const set = (level: number, option: number, value: number): number =>
+    calls.setsockoptNumber(fd, level, option, value);
+  if (share) set(SOL_SOCKET, SO_REUSEADDR, 1);
+  set(SOL_SOCKET, SO_BROADCAST, 1);
+  set(SOL_SOCKET, SO_RCVBUF, bufferBytes);
+  set(SOL_SOCKET, SO_SNDBUF, bufferBytes);
+  // A dual-stack socket has both families' settings.
+  set(IPPROTO_IP, IP_MULTICAST_LOOP, multicastLoopback ? 1 : 0);
+  if (hopLimit !== undefined) {
+    set(IPPROTO_IP, IP_TTL, hopLimit);
+    set(IPPROTO_IP, IP_MULTICAST_TTL, hopLimit);
+  }
+  if (family === 4) return;
+  set(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, multicastLoopback ? 1 : 0);
+  if (hopLimit !== undefined) {
+    set(IPPROTO_IPV6, IPV6_UNICAST_HOPS, hopLimit);
+    set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, hopLimit);
+  }
 }

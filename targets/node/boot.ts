@@ -2,11 +2,11 @@ import type { FlagPlan } from "@tesserae/image/arguments";
 import type { ImagePlan } from "@tesserae/image/plan";
 import { createConsole } from "./console.ts";
 import { createRandom } from "./random.ts";
-import { runProcess } from "./run-process.ts";
+import { queuesFlag, runProcess } from "./run-process.ts";
 import { createTimers } from "./timers.ts";
 
-/** The flags of the node target: it has none. */
-export const nodeFlags: readonly FlagPlan[] = [];
+/** The flags of the node target. */
+export const nodeFlags: readonly FlagPlan[] = [queuesFlag];
 
 /** Runs an image on the kernel of this process. See `runProcess` for signals and the exit status. */
 export function boot(plan: ImagePlan): Promise<void> {

@@ -31,6 +31,12 @@ export function flowError(cause: unknown, doing: string): FlowError {
   return new FlowError(kinds[code] ?? "reset", `${doing}: ${message}`, { cause });
 }
 
+/** Whether a socket for both families could not be had because the kernel has no IPv6. */
+export function isWithoutIpv6(error: unknown): boolean {
+  const code = codeOf(error instanceof FlowError ? error.cause : error);
+  return code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL";
+}
+
 /** The `code` of an error of Node's, or `""`. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";

@@ -1,14 +1,23 @@
 import { connect as netConnect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { formatEndpoint, type Endpoint } from "@tesserae/device/address";
+import { formatEndpoint, IpAddress, type Endpoint } from "@tesserae/device/address";
 import { FlowError, type Flow } from "@tesserae/device/flow";
 import type { Tcp, TcpConnectOptions, TcpListener, TcpListenOptions } from "@tesserae/device/tcp";
-import { flowError } from "./flow-fault.ts";
+import { flowError, isWithoutIpv6 } from "./flow-fault.ts";
 import { checkPort, endpointOf } from "./kernel-address.ts";
+import { instance } from "./instance.ts";
 import { KernelFlow } from "./kernel-flow.ts";
+import { loadAddon } from "./native/addon.ts";
+import { boundSocket, streamSocket } from "./native/bound-socket.ts";
+import { SystemCalls } from "./native/system-calls.ts";
 
 export interface KernelTcpOptions {
   /** How long a flow's `close` waits for the peer's end, in milliseconds. Default 10,000. */
   readonly linger?: number;
+  /**
+   * Whether other processes and threads may listen on the same ports, to share the load (SO_REUSEPORT). Default: where the
+   * image runs as several instances.
+   */
+  readonly spread?: boolean;
   /** Gets what an accept handler threw or rejected with. Default: one line and the stack on stderr. */
   readonly report?: (error: unknown) => void;
 }
@@ -16,6 +25,7 @@ export interface KernelTcpOptions {
 /** TCP of the kernel. */
 export class KernelTcp implements Tcp {
   readonly #linger: number;
+  readonly #spread: boolean | undefined;
   readonly #report: (error: unknown) => void;
   readonly #flows = new Set<KernelFlow>();
   readonly #listeners = new Set<KernelListener>();
@@ -25,6 +35,7 @@ export class KernelTcp implements Tcp {
 
   constructor(options: KernelTcpOptions = {}) {
     this.#linger = options.linger ?? 10_000;
+    this.#spread = options.spread;
     this.#report = options.report ?? reportOnStderr;
     this.#onOver = (flow) => void this.#flows.delete(flow);
   }
@@ -92,7 +103,11 @@ export class KernelTcp implements Tcp {
       });
       server.on("connection", (socket) => void this.#accept(socket, accept));
       server.once("error", (error) => reject(flowError(error, doing)));
-      server.listen({ port, backlog, ...(address === undefined ? {} : { host: address.toString() }) }, () => {
+      const where =
+        port !== 0 && (this.#spread ?? instance().count > 1)
+          ? { fd: sharedPort(port, address, doing) }
+          : { port, ...(address === undefined ? {} : { host: address.toString() }) };
+      server.listen({ ...where, backlog }, () => {
         server.removeAllListeners("error");
         // Out of descriptors, most likely: the server goes on, and the connection waits in the backlog.
         server.on("error", (error) => this.#report(flowError(error, "accepting a connection")));
@@ -136,6 +151,23 @@ export class KernelTcp implements Tcp {
     const flow = new KernelFlow(socket, this.#linger, this.#onOver);
     this.#flows.add(flow);
     return flow;
+  }
+}
+
+/** A socket on a port that others may have, too. @throws FlowError */
+function sharedPort(port: number, address: IpAddress | undefined, doing: string): number {
+  const outcome = loadAddon();
+  if (!outcome.ok) {
+    throw new FlowError("address-not-available", `${doing} with others needs the native piece: ${outcome.why}`);
+  }
+  const calls = new SystemCalls(outcome.addon);
+  const bind = (at: IpAddress): number => boundSocket(calls, { type: streamSocket, at, port, spread: true }, doing);
+  if (address !== undefined) return bind(address);
+  try {
+    return bind(IpAddress.any6);
+  } catch (error) {
+    if (isWithoutIpv6(error)) return bind(IpAddress.any4);
+    throw error;
   }
 }
 

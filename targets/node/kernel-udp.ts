@@ -3,8 +3,9 @@ import { formatEndpoint, IpAddress, type Endpoint } from "@tesserae/device/addre
 import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
 import { BatchedUdpSocket, batchedUdp } from "./batched-udp.ts";
-import { codeOf, flowError } from "./flow-fault.ts";
+import { codeOf, flowError, isWithoutIpv6 } from "./flow-fault.ts";
 import { addressOf, checkPort, endpointOf, checkDatagram } from "./kernel-address.ts";
+import { instance } from "./instance.ts";
 import { reportOnStderr } from "./kernel-tcp.ts";
 import { ReceivedDatagram } from "./received-datagram.ts";
 
@@ -21,7 +22,10 @@ export interface KernelUdpOptions {
    * can be had; elsewhere `node:dgram` takes one at a time.
    */
   readonly batched?: boolean;
-  /** Whether other processes and threads may bind the same ports, to share the load (SO_REUSEPORT). Default false. */
+  /**
+   * Whether other processes and threads may bind the same ports, to share the load (SO_REUSEPORT). Default: where the image
+   * runs as several instances.
+   */
   readonly spread?: boolean;
 }
 
@@ -29,14 +33,14 @@ export interface KernelUdpOptions {
 export class KernelUdp implements Udp {
   readonly #report: (error: unknown) => void;
   readonly #batched: boolean;
-  readonly #spread: boolean;
+  readonly #spread: boolean | undefined;
   readonly #sockets = new Set<UdpSocket>();
   #closed = false;
 
   constructor(options: KernelUdpOptions = {}) {
     this.#report = options.report ?? reportOnStderr;
     this.#batched = options.batched ?? true;
-    this.#spread = options.spread ?? false;
+    this.#spread = options.spread;
   }
 
   async bind(options: UdpBindOptions, handler: (datagram: Datagram) => void): Promise<UdpSocket> {
@@ -48,12 +52,14 @@ export class KernelUdp implements Udp {
     }
     const onClose = (socket: UdpSocket): void => void this.#sockets.delete(socket);
     const batched = this.#batched && batchedUdp() === true;
-    if (this.#spread && !batched) {
+    // Two that ask for a free port would be given the same one.
+    const spread = this.#spread ?? (instance().count > 1 && port !== 0);
+    if (spread && !batched) {
       throw new FlowError("address-not-available", "a UDP port for several processes needs the native piece");
     }
     const open = async (at: IpAddress): Promise<UdpSocket> => {
       if (batched) {
-        const more = { spread: this.#spread, handler, report: this.#report, onClose };
+        const more = { spread, handler, report: this.#report, onClose };
         const made = new BatchedUdpSocket({ at, port, options, ...more });
         this.#sockets.add(made);
         return made;
@@ -67,9 +73,8 @@ export class KernelUdp implements Udp {
     try {
       return await open(IpAddress.any6);
     } catch (error) {
-      const cause = error instanceof FlowError ? error.cause : error;
-      // A kernel without IPv6: then all of our addresses are IPv4.
-      if (codeOf(cause) === "EAFNOSUPPORT" || codeOf(cause) === "EADDRNOTAVAIL") return await open(IpAddress.any4);
+      // Then all of our addresses are IPv4.
+      if (isWithoutIpv6(error)) return await open(IpAddress.any4);
       throw error;
     }
   }

@@ -3,6 +3,9 @@ import { describeKeys, parseArguments, type FlagPlan, type ParsedArguments } fro
 import { KeyError } from "@tesserae/image/key";
 import type { ImageHost, ImagePlan } from "@tesserae/image/plan";
 import { DeviceError, runImage } from "@tesserae/image/run";
+import { parentPort } from "node:worker_threads";
+import { FurtherInstances } from "./further-instances.ts";
+import { countInstances, instance, isFurtherInstance, mostInstances, type InstanceReport } from "./instance.ts";
 
 /** What is wrong about the machine then, and not in the program: a stack would add nothing. */
 const environmental: ReadonlySet<FlowErrorKind> = new Set(["address-in-use", "address-not-available", "permission"]);
@@ -15,6 +18,13 @@ const failureBound = 5000;
 export class StartError extends Error {
   override readonly name = "StartError";
 }
+
+/** The flag of targets that run an image as several instances: `open` may ask for {@link instance}. */
+export const queuesFlag: FlagPlan = {
+  name: "queues",
+  value: "COUNT",
+  doc: `run so many instances, each on a core of its own, and spread flows over them: 1 to ${mostInstances}`,
+};
 
 /** What a target adds to the process. */
 export interface ProcessTarget {
@@ -55,6 +65,10 @@ const ownArguments: CommandLine = {
 
 /** What the target opened: what an {@link ImageHost} is made of, and how it ends. */
 export interface OpenTarget extends Pick<ImageHost, "base" | "several" | "made"> {
+  /** What the other instances are given, where there are several: see `Instance.shared`. */
+  readonly shared?: unknown;
+  /** What is counted, by what the numbers are of (`frames received`): summed and printed where there are several. */
+  counters?(): Readonly<Record<string, number>>;
   /** Texts of keys that the target sets from its flags; they win over those given. */
   readonly keys?: Readonly<Record<string, string>>;
   /** Called once the image is over. */
@@ -91,6 +105,7 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
     if (controller.signal.aborted) process.exit(statusAfter(signal === "SIGINT" ? 2 : 15));
     controller.abort(new DOMException(`the image is asked to stop (${signal})`, "AbortError"));
   };
+  const abort = (): void => controller.abort(new DOMException("the image is asked to stop", "AbortError"));
   let failed = false;
   const fail = (error: unknown): void => {
     complain(plan, error);
@@ -100,16 +115,25 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
     setTimeout(() => process.exit(1), failureBound).unref();
     controller.abort(new DOMException("the image is asked to stop (a device failed)", "AbortError"));
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  if (isFurtherInstance()) {
+    parentPort?.on("message", abort);
+    parentPort?.unref();
+  } else {
+    process.on("SIGINT", stop);
+    process.on("SIGTERM", stop);
+  }
   const stalled = (): void => {
     complain(plan, "main waits for something that can never happen: nothing is left to wake it");
     process.exitCode = 1;
   };
   process.on("beforeExit", stalled);
+  const further = new FurtherInstances();
   try {
+    if (!isFurtherInstance()) countInstances(readQueues(parsed.flags));
     const opened = await target.open(parsed.flags, parsed.keys, fail);
     try {
+      const { index, count } = instance();
+      if (index === 0) further.start(count, opened.shared, fail);
       await runImage(plan, {
         base: opened.base,
         ...(opened.several === undefined ? {} : { several: opened.several }),
@@ -118,7 +142,13 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
         signal: controller.signal,
         report: (error) => complain(plan, error),
       });
+      // An image is over when all of it is.
+      if (!controller.signal.aborted) await further.ended();
     } finally {
+      const counters = opened.counters?.() ?? {};
+      await further.stop();
+      if (isFurtherInstance()) tell({ counters });
+      else if (further.reports.length > 0) printSums([{ counters }, ...further.reports]);
       await opened.close();
     }
   } catch (error) {
@@ -134,6 +164,28 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
   }
   // Whatever the application left open would keep the process alive.
   setTimeout(() => process.exit(), lastBound).unref();
+}
+
+/** @throws StartError */
+function readQueues(flags: Readonly<Record<string, string>>): number {
+  const text = flags[queuesFlag.name];
+  if (text === undefined) return 1;
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= mostInstances) return count;
+  throw new StartError(`--${queuesFlag.name}: "${text}" is not an integer from 1 to ${mostInstances}`);
+}
+
+function tell(report: InstanceReport): void {
+  parentPort?.postMessage(report);
+}
+
+/** A line on stderr for each counter: `frames received: 300 (100 + 200)`. */
+function printSums(reports: readonly InstanceReport[]): void {
+  for (const name of Object.keys(reports[0]?.counters ?? {})) {
+    const each = reports.map(({ counters }) => counters[name] ?? 0);
+    const sum = each.reduce((total, count) => total + count, 0);
+    process.stderr.write(`${name}: ${sum} (${each.join(" + ")})\n`);
+  }
 }
 
 function complain(plan: ImagePlan, error: unknown): void {

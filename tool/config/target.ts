@@ -44,7 +44,7 @@ export const targets: readonly Target[] = [
     nodeModules: true,
     nodeApi: false,
     external: [],
-    flags: {},
+    flags: { queues: "COUNT" },
   },
   {
     name: "tap",

@@ -209,6 +209,7 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
     : createIpv6({
         interfaces: below.map(({ link }, place) => ({
           link,
+          ...secretOf(settings[place]?.netif),
           ...identity(settings6[place]),
           onConflict: (address) =>
             log?.warn("another host uses our address", { address: address.toString(), interface: link.name }),
@@ -218,14 +219,19 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
         ...(options.reassembly === undefined ? {} : { reassembly: options.reassembly }),
       });
   const icmp6 = ipv6 === undefined ? undefined : createIcmp6({ ip: ipv6, timers, random });
+  // Queues are of one interface: the first that is one says so for all.
+  const queue = settings.find(({ netif }) => netif.queue !== undefined)?.netif.queue;
+  const ports = queue === undefined ? {} : { ports: queue };
   const network = ipv6 === undefined ? ip : createDualStack(ip, ipv6);
   const udp = createUdp({
     ip: network,
     random,
+    ...ports,
     ...(options.onError === undefined ? {} : { onError: options.onError }),
   });
   const tcp = createTcp({
     ...options.tcp,
+    ...ports,
     ip: network,
     timers,
     random,
@@ -314,6 +320,11 @@ function identity(
     ...(secret === undefined ? {} : { secret }),
     ...(redirects === undefined ? {} : { redirects }),
   };
+}
+
+/** What a queue of an interface has in common with the others. */
+function secretOf(netif: Netif | undefined): Pick<Ipv6InterfaceOptions, "secret"> {
+  return netif?.queue === undefined ? {} : { secret: netif.queue.secret };
 }
 
 interface Layers {

@@ -9,6 +9,7 @@ import type { Tcp, TcpListener } from "@tesserae/device/tcp";
 import { checksum } from "@tesserae/wire/checksum";
 import { readInt32 } from "@tesserae/wire/field";
 import { TableSizes, TcpAudit } from "./audit.ts";
+import { ephemeralPort, everyPort, type PortShare } from "../ports/ephemeral.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { ResponseLimiter } from "./challenge-ack.ts";
 import { Connection } from "./connection.ts";
@@ -31,9 +32,6 @@ import { TimeWait, TimeWaitTable } from "./time-wait.ts";
 import { pseudoHeaderSum, Transmitter } from "./transmitter.ts";
 import { flagAck, flagFin, flagRst, flagSyn, headerSize } from "./wire.ts";
 
-/** RFC 6335 §6: the dynamic ports. */
-const firstEphemeral = 49_152;
-const ephemeralPorts = 16_384;
 /** Memory of closed connections' buffers that is kept for the next ones, bytes. */
 const keptBuffers = 8_388_608;
 
@@ -42,6 +40,8 @@ export interface TcpNeeds extends Partial<TcpLimits> {
   readonly ip: Ip;
   readonly timers: Timers;
   readonly random: Random;
+  /** The local ports of connections that are opened here. Default: all of the ephemeral ones. */
+  readonly ports?: PortShare;
   readonly log?: Log;
   /** Gets what an `accept` callback threw. Default: the log. */
   readonly report?: (error: unknown) => void;
@@ -99,6 +99,7 @@ class OwnTcp implements TcpHost, TcpContext {
   readonly transmitter: Transmitter;
   readonly narrowPaths: NarrowPaths = new NarrowPaths();
   readonly #random: Random;
+  readonly #share: PortShare;
   readonly #report: (error: unknown) => void;
   readonly #demux: Demux;
   readonly #listeners = new ListenerTable();
@@ -120,6 +121,7 @@ class OwnTcp implements TcpHost, TcpContext {
     this.limits = checkLimits(needs);
     this.pool = new BufferPool(Math.min(keptBuffers, this.limits.memory / 4), this.limits.memory);
     this.#random = needs.random;
+    this.#share = needs.ports ?? everyPort;
     const { log } = needs;
     this.#report =
       needs.report ??
@@ -314,22 +316,17 @@ class OwnTcp implements TcpHost, TcpContext {
 
   /** RFC 6056 §3.3.1: a random start, then the next that is free for this peer. */
   #freePort(local: IpAddress, remote: IpAddress, remotePort: number): number {
-    const start = this.#random.uint32() % ephemeralPorts;
-    for (let step = 0; step < ephemeralPorts; step++) {
-      const port = firstEphemeral + ((start + step) % ephemeralPorts);
-      if (this.#listeners.uses(port)) continue;
-      if (this.#demux.find(local, port, remote, remotePort) === null) return port;
-    }
-    throw new FlowError("exhausted", `no local port is free for ${remote.toString()}`);
+    const isTaken = (port: number): boolean =>
+      this.#listeners.uses(port) || this.#demux.find(local, port, remote, remotePort) !== null;
+    const port = ephemeralPort(this.#random, isTaken, this.#share);
+    if (port === 0) throw new FlowError("exhausted", `no local port is free for ${remote.toString()}`);
+    return port;
   }
 
   #freeListenPort(address: IpAddress | undefined): number {
-    const start = this.#random.uint32() % ephemeralPorts;
-    for (let step = 0; step < ephemeralPorts; step++) {
-      const port = firstEphemeral + ((start + step) % ephemeralPorts);
-      if (!this.#listeners.clashes(port, address)) return port;
-    }
-    throw new FlowError("address-in-use", "no port is free");
+    const port = ephemeralPort(this.#random, (each) => this.#listeners.clashes(each, address), this.#share);
+    if (port === 0) throw new FlowError("address-in-use", "no port is free");
+    return port;
   }
 
   // ---- what the network brings

@@ -9,7 +9,6 @@ import { checksum, pseudoHeaderSum4 } from "@tesserae/wire/checksum";
 import { describe, expect, test } from "vitest";
 import { ipv4 } from "../ipv4/wire.ts";
 import { createStack } from "../stack/stack.ts";
-import { ephemeralPort, firstEphemeralPort, lastEphemeralPort } from "./ephemeral-port.ts";
 import { udp } from "./wire.ts";
 
 const us = IpAddress.parse("10.0.0.1");
@@ -155,17 +154,5 @@ describe("RFC 768: datagrams", () => {
     const { stack } = await setup();
     for (let count = 0; count < 4096; count++) await stack.udp.bind({}, () => undefined);
     await expect(stack.udp.bind({}, () => undefined)).rejects.toMatchObject({ kind: "exhausted" });
-  });
-});
-
-describe("RFC 6056: ephemeral ports", () => {
-  test("are random, in range, and found when only one is left", () => {
-    const random = new SeededRandom(3);
-    const ports = Array.from({ length: 200 }, () => ephemeralPort(random, () => false));
-    expect(Math.min(...ports)).toBeGreaterThanOrEqual(firstEphemeralPort);
-    expect(Math.max(...ports)).toBeLessThanOrEqual(lastEphemeralPort);
-    expect(new Set(ports).size).toBeGreaterThan(190);
-    expect(ephemeralPort(random, (port) => port !== 50_000)).toBe(50_000);
-    expect(ephemeralPort(random, () => true)).toBe(0);
   });
 });

@@ -8,12 +8,14 @@ import { checksum, fold, sum } from "@tesserae/wire/checksum";
 import type { HostIp } from "../ip/host-ip.ts";
 import { pseudoHeaderSum } from "../ip/pseudo-header.ts";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
-import { ephemeralPort } from "./ephemeral-port.ts";
+import { ephemeralPort, everyPort, type PortShare } from "../ports/ephemeral.ts";
 import { udp } from "./wire.ts";
 
 export interface UdpOptions {
   readonly ip: HostIp;
   readonly random: Random;
+  /** The ports of sockets that do not ask for one. Default: all of the ephemeral ones. */
+  readonly ports?: PortShare;
   /** Sockets at once. Default 4096. */
   readonly capacity?: number;
   /** Gets what a handler threw. Default: thrown again from a microtask, so that the engine reports it. */
@@ -75,6 +77,7 @@ class HostUdp implements UdpService {
   readonly statistics = new UdpStatistics();
   readonly #ip: HostIp;
   readonly #random: Random;
+  readonly #share: PortShare;
   readonly #capacity: number;
   readonly #onError: (error: unknown) => void;
   /** The sockets of each port; more than one only on different addresses. */
@@ -87,6 +90,7 @@ class HostUdp implements UdpService {
   constructor(options: UdpOptions) {
     this.#ip = options.ip;
     this.#random = options.random;
+    this.#share = options.ports ?? everyPort;
     this.#capacity = options.capacity ?? 4096;
     this.#onError = options.onError ?? rethrow;
     options.ip.listen(protocolUdp, (packet) => this.#receive(packet));
@@ -106,7 +110,7 @@ class HostUdp implements UdpService {
       throw new FlowError("address-not-available", `${address.toString()} is not an address of this host`);
     }
     if (this.#count >= this.#capacity) throw new FlowError("exhausted", `${this.#capacity} UDP sockets are open`);
-    const port = wanted === 0 ? ephemeralPort(this.#random, (each) => this.#ports.has(each)) : wanted;
+    const port = wanted === 0 ? ephemeralPort(this.#random, (each) => this.#ports.has(each), this.#share) : wanted;
     if (port === 0) throw new FlowError("exhausted", "no free UDP port");
     const sockets = this.#ports.get(port) ?? [];
     const { share = false, hopLimit, interface: index = 0 } = options;
