@@ -212,7 +212,7 @@ export class Sender {
     const window = segment.window << this.shift;
     const isNew = isAfter(ack, this.una);
     const duplicate = !isNew && segment.span === 0 && window === this.window && isAfter(this.max, this.una);
-    this.#updateWindow(segment, window);
+    this.#updateWindow(segment, window, isNew);
     const { ecn } = this.#connection;
     const isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
     if (ecn?.acknowledged(segment.flags, ack) === true) this.#congestionEchoed(segment.time, ecn);
@@ -253,9 +253,14 @@ export class Sender {
     this.congestion.window = this.congestion.threshold;
   }
 
-  #updateWindow(segment: Segment, window: number): void {
+  /**
+   * An ACK of something new is the latest word, even on a segment that the peer sends again: SND.WL1 alone (RFC 9293
+   * §3.10.7.4) would keep the window of before, whose edge would move on with SND.UNA, beyond what the peer offers.
+   */
+  #updateWindow(segment: Segment, window: number, isNew: boolean): void {
     const { sequence, acknowledgement } = segment;
-    if (!isBefore(this.#wl1, sequence) && (this.#wl1 !== sequence || isAfter(this.#wl2, acknowledgement))) return;
+    const isLater = isBefore(this.#wl1, sequence) || (this.#wl1 === sequence && !isAfter(this.#wl2, acknowledgement));
+    if (!isLater && !isNew) return;
     this.#wl1 = sequence;
     this.#wl2 = acknowledgement;
     if (window > this.window) {

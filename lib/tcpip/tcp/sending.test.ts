@@ -260,6 +260,18 @@ describe("RFC 9293 §3.7.4: Nagle's algorithm", () => {
 });
 
 describe("RFC 9293 §3.8.6: the peer's window", () => {
+  test("moves its edge with an ACK of something new on a segment sent again, and with no older one", async () => {
+    const { t, flow } = await open(4000);
+    await flow.write(new Uint8Array(3000));
+    expect(t.takeAll()).toHaveLength(3);
+    t.receive({ flags: "A", seq: 11, ack: 1001, win: 3000, length: 10 });
+    t.receive({ flags: "A", seq: 1, ack: 3001, win: 1000, length: 10 });
+    // Overtaken: sent between the two.
+    t.receive({ flags: "A", seq: 21, ack: 2001, win: 2000 });
+    await flow.write(new Uint8Array(3000));
+    expect(t.takeAll().slice(-1)).toEqual(["A 3001:4001 ack 21"]);
+  });
+
   test("§3.8.6.1: a shut window is probed for ever, as long as the peer answers", async () => {
     const { t, flow } = await open(0, { userTimeout: 100_000 });
     await flow.write(new Uint8Array(5000));
