@@ -62,9 +62,14 @@ export class XenstoreRings implements Domains {
    * @throws XenError when its page or its channel is not there.
    */
   start(server: XenstoreServer, master: number, port: number): void {
-    this.#server = server;
     this.#open(server, master, port);
-    this.#exceptions ??= this.#host.onDomainException(() => this.#lookForDead());
+    this.listen(server);
+  }
+
+  /** Hears of the deaths of domains. */
+  listen(server: XenstoreServer): void {
+    this.#server = server;
+    if (this.#exceptions === undefined) this.#exceptions = this.#host.onDomainException(() => this.#lookForDead());
   }
 
   introduce(domain: number, frame: number, port: number, server: XenstoreServer): boolean {
