@@ -70,6 +70,33 @@ export class NameOrder {
     return this.#at(chunk, low - 1);
   }
 
+  /** How many nodes do not come after the first `labels` labels of `key`. */
+  rank(tree: NameTree, key: NameKey, labels: number): number {
+    const node = this.atOrBefore(tree, key, labels);
+    if (node < 0) return 0;
+    const chunk = this.#chunkOf(tree, node);
+    let rank = this.#position(tree, this.#chunks[chunk] as Int32Array, node) + 1; // as: the node is in it
+    for (let before = 0; before < chunk; before++) rank += (this.#chunks[before] as Int32Array).length; // as: below
+    return rank;
+  }
+
+  /** Up to `count` nodes, from the one on that `from` others come before. */
+  slice(from: number, count: number): Int32Array {
+    const nodes = new Int32Array(Math.max(0, Math.min(count, this.length - from)));
+    let filled = 0;
+    let first = 0;
+    for (const chunk of this.#chunks) {
+      if (filled === nodes.length) break;
+      if (first + chunk.length > from) {
+        const part = chunk.subarray(Math.max(0, from - first), Math.max(0, from - first) + nodes.length - filled);
+        nodes.set(part, filled);
+        filled += part.length;
+      }
+      first += chunk.length;
+    }
+    return nodes;
+  }
+
   /** The last of all; −1 when there is none. */
   last(): number {
     return this.#chunks.at(-1)?.at(-1) ?? -1;

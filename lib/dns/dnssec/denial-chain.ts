@@ -86,8 +86,8 @@ export function nsec3Chain(
   });
 }
 
-/** The name of a hash in the zone. */
-function hashedOwner(hash: Uint8Array, apex: Uint8Array): Uint8Array {
+/** The name of a hash in the zone. @param apex in lower case */
+export function hashedOwner(hash: Uint8Array, apex: Uint8Array): Uint8Array {
   const label = base32Hex(hash);
   const owner = new Uint8Array(1 + label.length + apex.length);
   owner[0] = label.length;

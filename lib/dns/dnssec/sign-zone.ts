@@ -8,7 +8,10 @@ import { zoneDigest, zonemdData } from "./zone-digest.ts";
 import { setOf, signedSets, zoneNames, type RecordSet } from "./zone-names.ts";
 
 export interface SignZoneOptions extends Validity {
+  /** What signs. */
   readonly keys: readonly ZoneKey[];
+  /** What is in the DNSKEY set. Default: what signs. */
+  readonly published?: readonly ZoneKey[];
   /** NSEC3 in place of NSEC. */
   readonly nsec3?: Nsec3Options;
   /** Adds a ZONEMD record with this hash: 1 is SHA-384, 2 SHA-512. */
@@ -40,7 +43,7 @@ export function signZone(
   options: SignZoneOptions,
 ): WireRecord[] {
   const apex = lowerName(zone);
-  const { keys, nsec3, zonemd } = options;
+  const { keys, published = keys, nsec3, zonemd } = options;
   if (keys.length === 0) throw new RangeError("a zone is not signed without keys");
   const plain: WireRecord[] = [];
   for (const record of records) if (!made.has(record.type)) plain.push(record);
@@ -51,7 +54,7 @@ export function signZone(
   const atApex = (type: number, each: number, data: Uint8Array): void => {
     plain.push({ owner: apex, type, class: 1, ttl: each, data });
   };
-  for (const { data } of keys) atApex(recordType.DNSKEY, keyTtl, data);
+  for (const { data } of published) atApex(recordType.DNSKEY, keyTtl, data);
   if (nsec3 !== undefined) atApex(recordType.NSEC3PARAM, 0, nsec3Param(nsec3));
   const soaSet = setOf(soa, recordType.SOA);
   const soaData = soaSet?.data[0] ?? new Uint8Array(22);

@@ -7,6 +7,7 @@ import type { Zone } from "../authoritative/zone.ts";
 import type { Zones } from "../authoritative/zones.ts";
 import { equalNames, nameToText } from "../name-bytes.ts";
 import { TsigKeyring } from "../tsig/key.ts";
+import { madeBySigner, type Signers } from "../signing/signers.ts";
 import { type TsigSession, verifyRequest } from "../tsig/tsig.ts";
 import { updateCode, updateZone } from "../update/update.ts";
 import { parseWireMessage, type WireMessage } from "../wire-message.ts";
@@ -30,6 +31,8 @@ export interface MaintenanceOptions {
   readonly timers: Timers;
   readonly keys?: TsigKeyring;
   readonly secondaries?: Secondaries;
+  /** Who keeps zones signed that are changed. */
+  readonly signers?: Signers;
   readonly log?: Log;
   /** Transfers going out at once; more are refused. Default 100. */
   readonly transfers?: number;
@@ -103,7 +106,7 @@ export class Maintenance implements Extension {
   }
 
   async #update(request: ExtensionRequest, asked: Asked): Promise<void> {
-    const { zones, policies, journal, secondaries, log, kept } = this.#options;
+    const { zones, policies, journal, secondaries, signers, log, kept } = this.#options;
     const [question] = asked.message.questions;
     if (question?.type !== recordType.SOA) return asked.say(rcode.formatError);
     const zone = zones.get(asked.apex);
@@ -112,22 +115,25 @@ export class Maintenance implements Extension {
     }
     const { update = [] } = policies.get(asked.apex);
     const key = asked.reply.session?.key;
-    const isSigned = zone.hasNsec || zone.nsec3 !== undefined;
+    const signer = signers?.get(asked.apex);
     // Changes of a zone that others sign would leave its signatures wrong; those of a copy would be lost.
-    if (update.length === 0 || isSigned || secondaries?.has(asked.apex) === true) {
-      asked.log(log, "update refused", { why: isSigned ? "the zone is signed" : "not permitted" });
+    const isForeign = signer === undefined && (zone.hasNsec || zone.nsec3 !== undefined);
+    if (update.length === 0 || isForeign || secondaries?.has(asked.apex) === true) {
+      asked.log(log, "update refused", { why: isForeign ? "others sign the zone" : "not permitted" });
       return asked.say(rcode.refused);
     }
     const outcome = updateZone(zone, asked.message, (owner, type) => {
+      if (signer !== undefined && madeBySigner.has(type)) return false;
       return mayUpdate(update, request.client, key, owner, type);
     });
     if (outcome.kind === "refused") {
       asked.log(log, "update refused", { why: outcome.why });
       return asked.say(outcome.rcode);
     }
-    if (outcome.changes.length > 0) {
-      const after = journal.apply(zone, differenceOf(zone, outcome.changes), outcome.changes);
-      asked.log(log, "zone updated", { serial: after.serial, changes: outcome.changes.length - 1 });
+    const { changes } = outcome;
+    if (changes.length > 0) {
+      const after = signer?.change(changes) ?? journal.apply(zone, differenceOf(zone, changes), changes);
+      asked.log(log, "zone updated", { serial: after.serial, changes: changes.length - 1 });
       await kept?.(after);
     }
     return asked.say(rcode.noError);

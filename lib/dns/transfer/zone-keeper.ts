@@ -9,6 +9,7 @@ import type { Extension } from "../authoritative/extension.ts";
 import type { Zone } from "../authoritative/zone.ts";
 import type { Zones } from "../authoritative/zones.ts";
 import { createSocketExchange } from "../recursive/socket-exchange.ts";
+import { Signers } from "../signing/signers.ts";
 import type { TsigKeyring } from "../tsig/key.ts";
 import type { FetchOptions } from "./fetch.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
@@ -43,6 +44,8 @@ export interface ZoneKeeper extends Extension {
   readonly journal: Journal;
   /** Zones that we have from others. */
   readonly secondaries: Secondaries;
+  /** Who signs the zones that we sign: without one, a signed zone takes no updates. */
+  readonly signers: Signers;
   /**
    * The zone with what updates changed before the last start, to be served in its place; the zone itself without `kv`.
    *
@@ -61,6 +64,7 @@ export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
   const { zones, timers, crypto, random, keys, log } = options;
   const policies = new ZonePolicies(options.policy);
   const journal = new Journal(options);
+  const signers = new Signers();
   const exchange = createSocketExchange(options);
   const notifier = new NotifySender({
     ...{ zones, policies, exchange, crypto, timers, random },
@@ -77,7 +81,7 @@ export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
           ...(log === undefined ? {} : { log }),
         });
   const maintenance = new Maintenance({
-    ...{ zones, policies, journal, crypto, timers, secondaries },
+    ...{ zones, policies, journal, crypto, timers, secondaries, signers },
     ...(log === undefined ? {} : { log }),
     ...(keys === undefined ? {} : { keys }),
     ...(store === undefined ? {} : { kept: () => store.flush() }),
@@ -86,6 +90,7 @@ export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
     policies,
     journal,
     secondaries,
+    signers,
     handle: (request) => maintenance.handle(request),
     restore: (zone) => store?.restore(zone) ?? Promise.resolve(zone),
     async close() {

@@ -1,4 +1,6 @@
 // Our name server on the loopback interface, with its zones, keys and policies, for tests with others' programs.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { LogFields } from "@tesserae/device/log";
 import { createNameServer, type NameServer } from "@tesserae/dns/authoritative/name-server";
@@ -16,6 +18,8 @@ import { createCrypto } from "@tesserae/node/crypto";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
+
+const run = promisify(execFile);
 
 export const secret = "c2VjcmV0IG9mIDMyIGJ5dGVzIGZvciB0aGUgdGVzdHM=";
 export const keys = parseKeys(`key "shared.test." { algorithm hmac-sha256; secret "${secret}"; };`);
@@ -114,4 +118,20 @@ export async function until<T>(what: string, holds: () => T | undefined | Promis
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Lets nsupdate send changes of a zone to the server at `port`; what it says, nothing when all went well. */
+export async function sendUpdate(
+  port: number,
+  zone: string,
+  lines: readonly string[],
+  ...args: readonly string[]
+): Promise<string> {
+  const text = [`server 127.0.0.1 ${port}`, `zone ${zone}`, ...lines, "send", ""].join("\n");
+  const child = run("nsupdate", [...args]);
+  child.child.stdin?.end(text);
+  return child.then(
+    ({ stdout, stderr }) => stdout + stderr,
+    (error: unknown) => String(error),
+  );
 }

@@ -18,6 +18,7 @@ import {
   loopback,
   type OurServer,
   secret,
+  sendUpdate,
   sharedKey,
   startOurs,
   textOf,
@@ -25,6 +26,7 @@ import {
   zoneLines,
   zoneOf,
 } from "./our-server.ts";
+import { secondaryOfOurs } from "./secondary-of-ours.ts";
 
 const run = promisify(execFile);
 const apex = "example.test.";
@@ -50,14 +52,8 @@ async function dig(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-async function update(lines: readonly string[], ...args: readonly string[]): Promise<string> {
-  const text = [`server 127.0.0.1 ${ours.port}`, `zone ${apex}`, ...lines, "send", ""].join("\n");
-  const child = run("nsupdate", [...args]);
-  child.child.stdin?.end(text);
-  return child.then(
-    ({ stdout, stderr }) => stdout + stderr,
-    (error: unknown) => String(error),
-  );
+function update(lines: readonly string[], ...args: readonly string[]): Promise<string> {
+  return sendUpdate(ours.port, apex, lines, ...args);
 }
 
 /** Records that dig printed, in one spelling, sorted; without the SOA record at the end. */
@@ -189,48 +185,11 @@ describe.skipIf(reason !== undefined)("secondaries that we notify", () => {
   beforeAll(async () => (folder = await mkdtemp(path.join(tmpdir(), "tesserae-transfer-"))));
   afterAll(() => rm(folder, { recursive: true }));
 
-  const configurations = {
-    NSD: (port: number) => `key:
-  name: "shared.test"
-  algorithm: hmac-sha256
-  secret: "${secret}"
-zone:
-  name: "example.test"
-  zonefile: "example.test.copy"
-  request-xfr: 127.0.0.1@${port} shared.test
-  allow-notify: 127.0.0.1 NOKEY
-  allow-notify: 127.0.0.1 shared.test
-`,
-    Knot: (port: number) => `key:
-  - id: shared.test
-    algorithm: hmac-sha256
-    secret: ${secret}
-remote:
-  - id: ours
-    address: 127.0.0.1@${port}
-    key: shared.test
-acl:
-  - id: news
-    address: 127.0.0.1
-    key: shared.test
-    action: notify
-zone:
-  - domain: example.test
-    master: ours
-    acl: news
-`,
-    BIND: (port: number) => `key "shared.test" { algorithm hmac-sha256; secret "${secret}"; };
-server 127.0.0.1 { keys { shared.test; }; };
-zone "example.test" { type secondary; primaries port ${port} { 127.0.0.1 key shared.test; }; masterfile-format text; file "copy"; allow-notify { any; }; };
-`,
-  };
-
   test.each([nsd, knot, bind])("$name transfers the zone, and each update after it", async (server) => {
     const own = path.join(folder, `${server.name}.zone`);
     await writeFile(own, zoneLines("local.test.", 1).join("\n") + "\n");
     await start(keyed, [zoneOf(apex, zoneLines(apex, 1))]);
-    // as: the servers' names are the keys.
-    const extra = configurations[server.name as keyof typeof configurations](ours.port);
+    const extra = secondaryOfOurs(server.name, ours.port);
     const running: RunningServer = await startServer(server, [{ apex: "local.test.", file: own }], folder, {
       [server.name]: extra,
     });
