@@ -49,6 +49,12 @@ export interface MachineOptions {
 /** The file descriptor on which QEMU finds its control connection. */
 export const controlDescriptor = 3;
 
+/** The console on standard input and output, and the control connection at {@link controlDescriptor}. */
+export const channelArguments: readonly string[] = [
+  ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+  ...["-chardev", `socket,id=control,fd=${String(controlDescriptor)}`, "-mon", "chardev=control,mode=control"],
+];
+
 /** The I/O port of the exit device, which the kernel knows. */
 const exitPort = 0xf4;
 
@@ -74,8 +80,7 @@ export function machineArguments(options: MachineOptions): readonly string[] {
   // The place beside RAM is in units of 1 GiB, with one to spare for where it begins.
   const most = mapped === undefined ? 0 : memory + (Math.ceil(mapped / 2 ** 30) + 1) * 1024;
   args.push("-m", mapped === undefined ? `${String(memory)}M` : `${String(memory)}M,slots=1,maxmem=${String(most)}M`);
-  args.push("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console");
-  args.push("-chardev", `socket,id=control,fd=${String(controlDescriptor)}`, "-mon", "chardev=control,mode=control");
+  args.push(...channelArguments);
   if (machine === "microvm") args.push("-global", "virtio-mmio.force-legacy=false");
   args.push("-device", `isa-debug-exit,iobase=0x${exitPort.toString(16)},iosize=1`);
   args.push("-object", "rng-builtin,id=random", "-device", virtioDevice(machine, "rng", "rng=random"));

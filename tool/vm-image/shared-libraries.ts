@@ -37,9 +37,10 @@ const packages: Readonly<Record<string, string>> = {
  * Linux for x86-64.
  *
  * @param root the folder that stands for "/". Default: "/" itself, on such a machine.
+ * @param programName what errors call the program
  * @throws ImageFailure when one is missing, is for another machine, or is too old for who needs it.
  */
-export function sharedLibraries(program: ElfFile, root?: string): readonly SharedLibrary[] {
+export function sharedLibraries(program: ElfFile, root?: string, programName = "Node.js"): readonly SharedLibrary[] {
   if (root === undefined && (process.platform !== "linux" || process.arch !== "x64")) {
     throw new ImageFailure(
       "the libraries of Node.js come from a Linux for x86-64, and this machine has none",
@@ -56,7 +57,7 @@ export function sharedLibraries(program: ElfFile, root?: string): readonly Share
     found.set(loader ? path.posix.basename(name) : name, { library: { name, file, loader, bytes }, elf });
   };
   add(interpreter, system.loader(interpreter), true);
-  const queue: { readonly elf: ElfFile; readonly name: string }[] = [{ elf: program, name: "Node.js" }];
+  const queue: { readonly elf: ElfFile; readonly name: string }[] = [{ elf: program, name: programName }];
   const done = new Set<ElfFile>();
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     if (done.has(next.elf)) continue;
@@ -74,12 +75,12 @@ export function sharedLibraries(program: ElfFile, root?: string): readonly Share
           false,
         );
       if (found.size > mostLibraries)
-        throw new ImageFailure(`Node.js needs more than ${String(mostLibraries)} libraries`);
+        throw new ImageFailure(`${programName} needs more than ${String(mostLibraries)} libraries`);
       const reached = found.get(name);
       if (reached !== undefined) queue.push({ elf: reached.elf, name });
     }
   }
-  checkVersions([{ elf: program, name: "Node.js" }, ...[...found].map(([name, { elf }]) => ({ elf, name }))], found);
+  checkVersions([{ elf: program, name: programName }, ...[...found].map(([name, { elf }]) => ({ elf, name }))], found);
   return [...found.values()].map(({ library }) => library).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

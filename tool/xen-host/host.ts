@@ -1,0 +1,288 @@
+import { randomBytes } from "node:crypto";
+import { createReadStream, statSync } from "node:fs";
+import path from "node:path";
+import { channelArguments } from "@tesserae/qemu/arguments";
+import { findQemu, type Qemu } from "@tesserae/qemu/find";
+import { startQemu, type QemuProcess } from "@tesserae/qemu/launch";
+import { placeForwards } from "@tesserae/qemu/network";
+import { xlConfig, type XlGuest } from "@tesserae/vm-image/formats/xl-config";
+import { quote, runInDom0, summary, type AgentPlace, type Ran, type RunOptions } from "./agent.ts";
+import { obtainAssets, type HostAssets } from "./assets.ts";
+import { agentPort, bridge, consoleFolder, dom0Address, readyLine } from "./dom0-scripts.ts";
+import { XenHostError } from "./failure.ts";
+import { XenGuest } from "./guest.ts";
+
+/** What serves xenstore: Xen's daemon in C, the one in OCaml, or an image of ours in a domain of its own. */
+export type Store = "xenstored" | "oxenstored" | StoreDomain | "none";
+
+/** A xenstore in a domain, started with init-xenstore-domain. Paths on this machine. */
+export interface StoreDomain {
+  readonly kernel: string;
+  readonly ramdisk?: string;
+  readonly commandLine?: string;
+  /** In MiB. */
+  readonly memory: number;
+}
+
+export interface XenHostOptions {
+  /** Of the whole machine, in MiB. Default: 1536. */
+  readonly memory?: number;
+  /** Of dom0, in MiB: files that are put there lie in it. Default: 512. */
+  readonly dom0Memory?: number;
+  /** Default: `xenstored`. With `none` nothing is started that needs one. */
+  readonly store?: Store;
+  /** Milliseconds until dom0 must listen. Default: 300,000: alone it takes eight seconds. */
+  readonly timeout?: number;
+  readonly qemu?: Qemu;
+  readonly assets?: HostAssets;
+  /** What is going on, in words, for people who wait. */
+  readonly onProgress?: (text: string) => void;
+  /** Gets what Xen and dom0 write on their console. Must not throw. */
+  readonly onConsole?: (text: string) => void;
+}
+
+const usualMemory = 1536;
+const usualDom0Memory = 512;
+const usualTimeout = 300_000;
+/** Characters of the console that are kept. */
+const consoleBound = 256 * 1024;
+/** Lines of the console in an error. */
+const linesInError = 40;
+const nap = 5_000;
+
+/**
+ * Xen's hypervisor in QEMU, with a Linux dom0 and its toolstack. Nothing of it outlives this process, and no privilege
+ * is needed. Guests' network cards and dom0 are on one bridge, in QEMU's own network 10.0.2.0/24: 10.0.2.2 is this
+ * machine, 10.0.2.3 answers names, and 10.0.2.15 is the first address that its DHCP gives.
+ */
+export class XenHost {
+  /** What it was started from. */
+  readonly assets: HostAssets;
+  readonly #process: QemuProcess;
+  readonly #place: AgentPlace;
+  #console = "";
+  #over: string | undefined;
+
+  /** @param start gets what keeps the console and gives what is kept */
+  private constructor(assets: HostAssets, place: AgentPlace, start: (keep: (text: string) => string) => QemuProcess) {
+    this.assets = assets;
+    this.#place = place;
+    this.#process = start((text) => (this.#console = (this.#console + text).slice(-consoleBound)));
+  }
+
+  /**
+   * Boots Xen and dom0, and starts xenstore and the console daemon.
+   *
+   * @throws MachineError, ImageFailure (rejects) when something is not installed or cannot be fetched.
+   * @throws XenHostError (rejects) with the console's last lines when it does not come up.
+   */
+  static async start(options: XenHostOptions = {}): Promise<XenHost> {
+    const { memory = usualMemory, dom0Memory = usualDom0Memory, onProgress = () => undefined } = options;
+    const qemu = options.qemu ?? findQemu();
+    const assets = options.assets ?? (await obtainAssets({ onProgress }));
+    const secret = randomBytes(16).toString("hex");
+    const [agent] = await placeForwards([{ address: "127.0.0.1", hostPort: 0, guestPort: agentPort }], false);
+    const port = agent?.hostPort ?? 0;
+    let ready: () => void = () => undefined;
+    const listening = new Promise<void>((resolve) => (ready = resolve));
+    const host = new XenHost(assets, { port, secret }, (output) => {
+      return startQemu({
+        qemu,
+        // Commas and spaces in paths mean something to -initrd.
+        folder: assets.folder,
+        args: hostArguments({ memory, dom0Memory, port, secret }, assets),
+        onConsole: (text) => {
+          options.onConsole?.(text);
+          if (output(text).includes(readyLine)) ready();
+        },
+      });
+    });
+    const ended = host.#watch();
+    onProgress("booting Xen");
+    const since = performance.now();
+    const timer = setInterval(() => {
+      onProgress(`booting Xen (${String(Math.round((performance.now() - since) / 1000))} s)`);
+    }, nap);
+    try {
+      await within(Promise.race([listening, ended]), options.timeout ?? usualTimeout, "Xen did not come up");
+      await host.#startServices(options.store ?? "xenstored", onProgress);
+      return host;
+    } catch (error) {
+      await host.close();
+      if (!(error instanceof XenHostError)) throw error;
+      const last = host.#console.trimEnd().split("\n").slice(-linesInError).join("\n");
+      throw new XenHostError(error.message, last, { cause: error });
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** The end of what Xen and dom0 wrote on their console. */
+  get console(): string {
+    return this.#console;
+  }
+
+  /** Runs a shell script in dom0, whatever its status. Several may run at once. @throws XenHostError (rejects) */
+  async run(script: string, options: RunOptions = {}): Promise<Ran> {
+    if (this.#over !== undefined) throw new XenHostError(this.#over);
+    return runInDom0(this.#place, script, options);
+  }
+
+  /** Runs a shell script in dom0 and gives its output as text. @throws XenHostError (rejects) also when it fails. */
+  async sh(script: string, options: RunOptions = {}): Promise<string> {
+    const { status, output } = await this.run(script, options);
+    const text = output.toString("utf8");
+    if (status !== 0) throw new XenHostError(`dom0: ${summary(script)}: status ${String(status)}`, text.trimEnd());
+    return text;
+  }
+
+  /** Copies a file of this machine, or bytes, to a path in dom0; folders are made. @throws XenHostError (rejects) */
+  async put(source: string | Uint8Array, to: string): Promise<void> {
+    const size = typeof source === "string" ? statSync(source).size : source.length;
+    const quoted = quote(to);
+    const script = `mkdir -p ${quote(path.posix.dirname(to))} && cat > ${quoted} && chmod 755 ${quoted} && stat -c %s ${quoted}`;
+    const input = typeof source === "string" ? createReadStream(source) : source;
+    const written = Number(await this.sh(script, { input, timeout: 600_000 }));
+    if (written !== size) throw new XenHostError(`dom0 has ${String(written)} of the ${String(size)} bytes of ${to}`);
+  }
+
+  /** The bytes of a file in dom0. @throws XenHostError (rejects) */
+  async get(from: string): Promise<Buffer> {
+    const { status, output } = await this.run(`cat ${quote(from)}`);
+    if (status !== 0) throw new XenHostError(`dom0: ${output.toString("utf8").trim()}`);
+    return output;
+  }
+
+  /**
+   * Creates and starts a guest with `xl create`. Interfaces without a bridge are put on the host's one. Paths are
+   * dom0's: {@link put} kernel and ramdisk there first.
+   *
+   * @throws XenHostError (rejects) with what xl said.
+   */
+  async createGuest(config: XlGuest): Promise<XenGuest> {
+    const interfaces = config.interfaces?.map((each) => ({ bridge, ...each }));
+    const text = xlConfig({ ...config, ...(interfaces === undefined ? {} : { interfaces }) });
+    const file = `/etc/xen/${config.name}.cfg`;
+    // What a guest of that name wrote before is not this one's.
+    await this.sh(`rm -f ${consoleFolder}/guest-${config.name}.log; cat > ${file}`, { input: Buffer.from(text) });
+    await this.sh(`xl create ${file}`, { timeout: 300_000 });
+    const id = Number(await this.sh(`xl domid ${config.name}`));
+    return new XenGuest(this, config.name, id);
+  }
+
+  /** Goes on with a guest that was saved to a file in dom0, in a new domain. @throws XenHostError (rejects) */
+  async restoreGuest(name: string, file: string): Promise<XenGuest> {
+    await this.sh(`rm -f ${consoleFolder}/guest-${name}.log; xl restore ${quote(file)}`, { timeout: 300_000 });
+    return new XenGuest(this, name, Number(await this.sh(`xl domid ${quote(name)}`)));
+  }
+
+  /**
+   * Makes a port of this machine lead to one of an address on the bridge, for TCP and UDP.
+   *
+   * @param address default: the first address that DHCP gave
+   * @param hostPort default: any that is free
+   * @returns the port here.
+   * @throws XenHostError (rejects) when QEMU refuses.
+   */
+  async forward(guestPort: number, address = "10.0.2.15", hostPort = 0): Promise<number> {
+    const [placed] = await placeForwards([{ address: "127.0.0.1", hostPort, guestPort }], true);
+    const port = placed?.hostPort ?? hostPort;
+    for (const kind of ["tcp", "udp"]) {
+      const rule = `${kind}:127.0.0.1:${String(port)}-${address}:${String(guestPort)}`;
+      const said = await this.#process.qmp.execute("human-monitor-command", {
+        "command-line": `hostfwd_add net0 ${rule}`,
+      });
+      if (said !== "") throw new XenHostError(`QEMU forwards no port: ${String(said).trim()}`);
+    }
+    return port;
+  }
+
+  /** Pulls the plug. Idempotent. */
+  async close(): Promise<void> {
+    this.#over ??= "the Xen host was closed";
+    this.#process.kill();
+    await this.#process.ended.catch(() => undefined);
+  }
+
+  /** Remembers how QEMU ended; rejects then. */
+  async #watch(): Promise<never> {
+    const { code, signal, stderr } = await this.#process.ended;
+    const said = stderr
+      .split("\n")
+      .filter((line) => line !== "" && !line.includes("warning: "))
+      .join("\n");
+    const how = signal ?? `status ${String(code)}`;
+    this.#over ??= `the Xen host ended (${how})${said === "" ? "" : `: ${said}`}`;
+    throw new XenHostError(this.#over);
+  }
+
+  async #startServices(store: Store, onProgress: (text: string) => void): Promise<void> {
+    if (store === "none") return;
+    onProgress("starting the toolstack");
+    if (typeof store === "string") {
+      const option = store === "oxenstored" ? "" : " --pid-file=/run/xenstored.pid";
+      await this.sh(`${store}${option} </dev/null >/var/log/xen/xenstored.log 2>&1`);
+    } else await this.#startStoreDomain(store);
+    await this.sh(
+      [
+        "n=0; until xenstore-exists / 2>/dev/null; do n=$((n + 1)); [ $n -gt 600 ] && exit 1; sleep 0.1; done",
+        "xen-init-dom0 </dev/null >/var/log/xen/init-dom0.log 2>&1 || { cat /var/log/xen/init-dom0.log; exit 1; }",
+        `xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=${consoleFolder} </dev/null >/dev/null 2>&1`,
+      ].join("\n"),
+    );
+  }
+
+  async #startStoreDomain({ kernel, ramdisk, commandLine, memory }: StoreDomain): Promise<void> {
+    await this.put(kernel, "/root/store-kernel");
+    const words = ["init-xenstore-domain --kernel /root/store-kernel", `--memory ${String(memory)}`];
+    if (ramdisk !== undefined) {
+      await this.put(ramdisk, "/root/store-ramdisk");
+      words.push("--ramdisk /root/store-ramdisk");
+    }
+    if (commandLine !== undefined) words.push(`--param ${quote(commandLine)}`);
+    await this.sh(
+      `${words.join(" ")} </dev/null >/var/log/xen/store.log 2>&1 || { cat /var/log/xen/store.log; exit 1; }`,
+    );
+  }
+}
+
+interface HostMachine {
+  readonly memory: number;
+  readonly dom0Memory: number;
+  /** The agent's port on this machine. */
+  readonly port: number;
+  readonly secret: string;
+}
+
+/**
+ * Features that QEMU's translator has and Xen or Linux on it cannot bear (Xen faults in MWAIT, a PV Linux dies of SMAP);
+ * eager-fpu, or the registers of floating point of one guest are found in another.
+ */
+function hostArguments({ memory, dom0Memory, port, secret }: HostMachine, assets: HostAssets): readonly string[] {
+  const inFolder = (file: string): string => path.relative(assets.folder, file);
+  const xenLine = [
+    ...["console=com1", "com1=115200,8n1", "spec-ctrl=eager-fpu", "guest_loglvl=all", "bootscrub=0"],
+    ...[`dom0_mem=${String(dom0Memory)}M,max:${String(dom0Memory)}M`, "dom0_max_vcpus=1"],
+  ];
+  const dom0Line = `console=hvc0 quiet panic=-1 AGENT_SECRET=${secret}`;
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "pc", "-accel", "tcg", "-smp", "1"],
+    ...["-cpu", "max,-smap,-rdtscp,-monitor", "-m", `${String(memory)}M`, ...channelArguments],
+    ...["-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${String(port)}-${dom0Address}:${String(agentPort)}`],
+    ...["-device", "e1000,netdev=net0,romfile="],
+    ...["-kernel", inFolder(assets.xen), "-append", xenLine.join(" ")],
+    ...["-initrd", `${inFolder(assets.kernel)} ${dom0Line},${inFolder(assets.initramfs)}`],
+  ];
+}
+
+async function within<T>(work: Promise<T>, milliseconds: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new XenHostError(`${what} within ${String(milliseconds / 1000)} s`)), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
