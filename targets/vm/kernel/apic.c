@@ -77,6 +77,7 @@ static void measure_timer(void) {
 }
 
 void apic_init(void) {
+	if (xen_guest) return; /* all comes by event channels, and needs no acknowledgement */
 	/* The two old interrupt controllers stay silent. */
 	out8(0x21, 0xff);
 	out8(0xa1, 0xff);
@@ -99,11 +100,12 @@ void apic_init(void) {
 	find_ioapics();
 }
 
-u32 apic_id(void) { return local ? local_read(APIC_ID) >> 24 : local_read(APIC_ID); }
+u32 apic_id(void) { return xen_guest ? 0 : local ? local_read(APIC_ID) >> 24 : local_read(APIC_ID); }
 
 void apic_acknowledge(void) { local_write(APIC_END_OF_INTERRUPT, 0); }
 
 void apic_timer(u64 nanoseconds) {
+	if (xen_guest) return xen_timer(nanoseconds);
 	/* A deadline further off is reached in several ticks: timer_tick() sets the next. */
 	u64 ticks = MIN(nanoseconds, NANOSECONDS) * (timer_frequency / 1000) / (NANOSECONDS / 1000);
 	local_write(APIC_TIMER_INITIAL, nanoseconds ? (u32)MAX(MIN(ticks, 0xffffffffUL), 1UL) : 0);

@@ -28,6 +28,12 @@
 	loop 771b
 	.endm
 
+	/* Filled in by Xen, where it is there: see xen.c. */
+	.section .hypercalls, "ax"
+	.globl hypercall_page
+hypercall_page:
+	.skip 4096, 0xcc
+
 	.section .boot, "ax"
 	.code32
 	.globl boot_entry

@@ -1,9 +1,9 @@
 /*
- * The time. KVM publishes its clock in a page (Linux, Documentation/virt/kvm/x86/msr.rst); elsewhere the processor's
- * time-stamp counter is scaled by the frequency that CPUID tells or that the PIT measures. The date comes from KVM or
- * from the CMOS clock.
+ * The time. KVM and Xen publish their clock in a page (Linux, Documentation/virt/kvm/x86/msr.rst; Xen's public/xen.h);
+ * elsewhere the processor's time-stamp counter is scaled by the frequency that CPUID tells or that the PIT measures. The
+ * date comes from KVM, from Xen or from the CMOS clock.
  */
-#include "kernel.h"
+#include "xen.h"
 
 u64 tsc_frequency;
 const char *clock_source;
@@ -13,43 +13,49 @@ static u64 boot_date; /* nanoseconds since 1970 when now() was 0 */
 enum { KVM_FEATURES = 0x40000001, KVM_CLOCKSOURCE2 = 1 << 3, KVM_CLOCK_ENABLE = 1 };
 enum { MSR_KVM_WALL_CLOCK = 0x4b564d00, MSR_KVM_SYSTEM_TIME };
 
-/* How to make nanoseconds of the time-stamp counter. Without KVM the kernel fills it in, as KVM would. */
-static volatile struct {
-	u32 version, padding0; /* odd while the hypervisor writes */
-	u64 tsc_timestamp, system_time;
-	u32 multiplier; /* nanoseconds per tick, 32 bits of fraction, once it is shifted */
-	i8 shift;
-	u8 flags, padding1[2];
-} rate __attribute__((aligned(64)));
+/* Without a hypervisor that tells the kernel fills it in. */
+static volatile struct clock_rate own_rate __attribute__((aligned(64))), *rate = &own_rate;
 
 static volatile struct { u32 version, seconds, nanoseconds; } kvm_wall_clock __attribute__((aligned(64)));
 
 static u64 shift(u64 value, int left) { return left < 0 ? value >> -left : value << left; }
 
-static u64 clock_time(void) {
+u64 clock_time(void) {
 	u32 version;
 	u64 time;
 	do {
-		version = rate.version & ~1u; /* odd: never equal below */
+		version = rate->version & ~1u; /* odd: never equal below */
 		asm volatile("lfence" ::: "memory");
-		u64 ticks = shift(read_tsc() - rate.tsc_timestamp, rate.shift);
-		time = rate.system_time + (u64)((unsigned __int128)ticks * rate.multiplier >> 32);
+		u64 ticks = shift(read_tsc() - rate->tsc_timestamp, rate->shift);
+		time = rate->system_time + (u64)((unsigned __int128)ticks * rate->multiplier >> 32);
 		asm volatile("lfence" ::: "memory");
-	} while (rate.version != version);
+	} while (rate->version != version);
 	return time;
 }
 
 static bool kvm_init(void) {
 	if (strcmp(cpu.hypervisor, "KVMKVMKVM") != 0 || !(cpuid(KVM_FEATURES, 0).eax & KVM_CLOCKSOURCE2)) return false;
-	write_msr(MSR_KVM_SYSTEM_TIME, ((u64)&rate - KERNEL_BASE) | KVM_CLOCK_ENABLE);
-	if (rate.multiplier) tsc_frequency = shift((NANOSECONDS << 32) / rate.multiplier, -rate.shift);
-	return rate.multiplier;
+	write_msr(MSR_KVM_SYSTEM_TIME, ((u64)&own_rate - KERNEL_BASE) | KVM_CLOCK_ENABLE);
+	return rate->multiplier;
 }
 
 /* The page tells when KVM's clock was 0; it is written once, here. */
 static u64 kvm_date(void) {
 	write_msr(MSR_KVM_WALL_CLOCK, (u64)&kvm_wall_clock - KERNEL_BASE);
 	return kvm_wall_clock.seconds * NANOSECONDS + kvm_wall_clock.nanoseconds + boot_time;
+}
+
+static u64 xen_date(void) {
+	volatile struct xen_shared *at = xen_shared;
+	u32 version;
+	u64 date;
+	do {
+		version = at->wall_version & ~1u;
+		asm volatile("lfence" ::: "memory");
+		date = ((u64)at->wall_seconds_high << 32 | at->wall_seconds) * NANOSECONDS + at->wall_nanoseconds;
+		asm volatile("lfence" ::: "memory");
+	} while (at->wall_version != version);
+	return date + boot_time;
 }
 
 /* The counter's frequency as the hypervisor or the processor states it; 0 when neither does. */
@@ -128,19 +134,27 @@ static u64 cmos_date(void) {
 
 void clock_init(void) {
 	bool kvm = kvm_init();
-	clock_source = kvm ? "kvmclock" : "cpuid";
-	if (!kvm) {
+	clock_source = kvm ? "kvmclock" : xen_guest ? "xen" : "cpuid";
+	if (xen_guest) rate = &xen_shared->vcpu[0].time;
+	if (kvm || xen_guest) {
+		tsc_frequency = shift((NANOSECONDS << 32) / rate->multiplier, -rate->shift);
+	} else {
 		tsc_frequency = stated_frequency();
 		if (!tsc_frequency) clock_source = "pit";
 		if (!tsc_frequency) tsc_frequency = measured_frequency();
 		if (tsc_frequency < 1000000)
 			fail(EXIT_PANIC, "[kernel] boot: nothing tells how fast the processor's clock runs");
 		u64 multiplier = (NANOSECONDS << 32) / tsc_frequency;
-		for (; multiplier >> 32; multiplier >>= 1) rate.shift++;
-		rate.multiplier = (u32)multiplier;
+		for (; multiplier >> 32; multiplier >>= 1) rate->shift++;
+		rate->multiplier = (u32)multiplier;
 	}
 	boot_time = clock_time();
-	boot_date = kvm ? kvm_date() : cmos_date() * NANOSECONDS;
+	boot_date = kvm ? kvm_date() : xen_guest ? xen_date() : cmos_date() * NANOSECONDS;
+}
+
+void clock_resume(u64 time) {
+	boot_time = clock_time() - time;
+	boot_date = xen_date();
 }
 
 u64 now(void) {

@@ -1,5 +1,5 @@
 /*
- * The console: a 16550 at COM1. Output is polled, a FIFO's worth at a time. Input comes by interrupt into a queue.
+ * The console: a 16550 at COM1, or Xen's. Output is polled, a FIFO's worth at a time. Input comes by interrupt into a queue.
  * A machine may have no such device, or a far end that has stopped reading: neither may hold the kernel up.
  */
 #include "kernel.h"
@@ -19,6 +19,7 @@ static u32 queue_head, queue_tail; /* count up without end; the difference is th
 static void set(u16 port, u8 value) { out8(COM1 + port, value); }
 
 void console_init(void) {
+	if (xen_guest) return;
 	set(SCRATCH, 0x5a);
 	present = in8(COM1 + SCRATCH) == 0x5a && in8(COM1 + LINE_STATUS) != 0xff;
 	if (!present) return;
@@ -46,6 +47,7 @@ static bool wait_for(u8 status) {
 }
 
 static void put(char c) {
+	if (xen_guest) return xen_console_put(c);
 	if (!room && wait_for(TRANSMIT_EMPTY)) room = FIFO_BYTES;
 	if (!room) return;
 	room--;
@@ -53,24 +55,33 @@ static void put(char c) {
 }
 
 void console_write(const char *bytes, size_t n) {
-	if (!present) return;
+	if (!present && !xen_guest) return;
 	if (n) console_line_open = bytes[n - 1] != '\n';
 	room = 0; /* time has passed, but how much is unknown */
 	for (; n; n--, bytes++) {
 		if (*bytes == '\n') put('\r');
 		put(*bytes);
 	}
+	if (xen_guest) xen_console_signal();
 }
 
 void console_flush(void) {
 	if (present) wait_for(SHIFTED_OUT);
+	if (xen_guest) xen_console_flush();
+}
+
+static bool receive(char *byte) {
+	if (xen_guest) return xen_console_get(byte);
+	bool there = in8(COM1 + LINE_STATUS) & RECEIVED_DATA;
+	if (there) *byte = (char)in8(COM1 + DATA);
+	return there;
 }
 
 void console_interrupt(void) {
 	bool received = false;
+	char byte;
 	/* Bounded: a device that always has a byte must not hold the processor. */
-	for (u32 i = 0; i < QUEUE_BYTES && in8(COM1 + LINE_STATUS) & RECEIVED_DATA; i++) {
-		char byte = (char)in8(COM1 + DATA);
+	for (u32 i = 0; i < QUEUE_BYTES && receive(&byte); i++) {
 		if (queue_head - queue_tail < QUEUE_BYTES) queue[queue_head++ % QUEUE_BYTES] = byte;
 		received = true;
 	}

@@ -108,7 +108,7 @@ enum {
 	TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_NMI = 2, TRAP_BREAKPOINT = 3, TRAP_INVALID_OPCODE = 6,
 	TRAP_DOUBLE_FAULT = 8, TRAP_NO_SEGMENT = 11, TRAP_STACK = 12, TRAP_PROTECTION = 13, TRAP_PAGE_FAULT = 14,
 	TRAP_FLOATING_POINT = 16, TRAP_ALIGNMENT = 17, TRAP_MACHINE_CHECK = 18, TRAP_SIMD = 19,
-	VECTOR_TIMER = 32, VECTOR_CONSOLE = 33, VECTOR_FIRST_FREE = 48, VECTOR_SPURIOUS = 255,
+	VECTOR_TIMER = 32, VECTOR_CONSOLE = 33, VECTOR_XEN = 34, VECTOR_FIRST_FREE = 48, VECTOR_SPURIOUS = 255,
 };
 void trap_dispatch(struct trap_frame *frame); /* called by entry.S */
 static inline bool from_user(const struct trap_frame *frame) { return (frame->cs & 3) != 0; }
@@ -133,10 +133,20 @@ u32 apic_id(void);
 /* Routes a line of any I/O APIC. False when there is no such line. */
 bool ioapic_route(u32 line, u8 vector, bool level, bool active_low, bool masked);
 
-/* clock.c: nanoseconds, since boot and since 1970. */
+/*
+ * clock.c: nanoseconds, since boot and since 1970; clock_time() is the hypervisor's own, from any origin. Resume: the
+ * hypervisor may be another; the time since boot goes on at `time`.
+ */
 #define FOREVER (~0UL)
-void clock_init(void);
-u64 now(void), wall_clock(void);
+struct clock_rate { /* how to make nanoseconds of the time-stamp counter: as KVM and Xen publish it */
+	u32 version, padding0; /* odd while the hypervisor writes */
+	u64 tsc_timestamp, system_time;
+	u32 multiplier; /* nanoseconds per tick, 32 bits of fraction, once it is shifted */
+	i8 shift;
+	u8 flags, padding1[2];
+};
+void clock_init(void), clock_resume(u64 time);
+u64 now(void), wall_clock(void), clock_time(void);
 extern u64 tsc_frequency;
 extern const char *clock_source;
 
@@ -146,6 +156,20 @@ void random_init(void), random_bytes(void *to, size_t n), random_add(const void 
 void random_stir(void), wipe(void *secret, size_t n);
 u64 random_u64(void);
 extern const char *random_seed_source;
+
+/*
+ * xen*.c: as a guest of Xen's, PVH. Init: whether we are one; from then on there is a console. Start: when all page
+ * tables are there. The interrupt is for all event channels; the timer is as the APIC's.
+ */
+extern bool xen_guest;
+extern u64 xen_base; /* of the page that the kernel shares with Xen */
+void xen_init(void), xen_start(void), xen_interrupt(void), xen_timer(u64 nanoseconds);
+void xen_console_put(char c), xen_console_signal(void), xen_console_flush(void);
+bool xen_console_get(char *c);
+/* What the toolstack hears when the program ends well; all else is XEN_CRASH. */
+enum { XEN_POWEROFF, XEN_REBOOT, XEN_SUSPEND, XEN_CRASH };
+extern u32 xen_end_reason;
+void xen_shutdown(u32 reason);
 
 /* power.c */
 struct window_power;
@@ -375,8 +399,10 @@ bool special_exists(const char *path, u32 *mode);
 
 /* window.c: see window.h. An interrupt comes from trap.c, before it is acknowledged. */
 extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;
-extern const struct file_operations window_interrupt_operations, window_power_operations;
+extern const struct file_operations window_interrupt_operations, window_power_operations, window_xen_operations;
 size_t window_info(char *to, size_t size);
-void window_interrupt(u8 vector), port_out(u16 port, size_t n, u32 value); /* 1, 2 or 4 bytes */
+/* A vector, or Xen's event channel and WINDOW_FIRST_PORT. Forget: there are no channels any more. */
+enum { XEN_PORTS = 1024, WINDOW_FIRST_PORT = 256 };
+void window_interrupt(u32 number), window_forget_ports(void), port_out(u16 port, size_t n, u32 value); /* 1, 2 or 4 bytes */
 /* One access of the width asked for where that is natural; else byte by byte. */
 void device_move(volatile void *to, const volatile void *from, size_t n, bool natural);

@@ -40,7 +40,8 @@ static void __attribute__((noreturn, no_stack_protector)) start(void) {
 	char option[32];
 	if (pages_free * PAGE < LEAST_FREE_MEMORY)
 		fail(EXIT_OUT_OF_MEMORY,
-		     "[kernel] out of memory: of %lu MiB RAM the image leaves %lu, and %lu are the least (QEMU: -m)",
+		     "[kernel] out of memory: of %lu MiB RAM the image leaves %lu, and %lu are the least (QEMU: -m, "
+		     "Xen: memory=)",
 		     pages_total * PAGE / MIB, pages_free * PAGE / MIB, LEAST_FREE_MEMORY / MIB);
 	clock_init();
 	apic_init();
@@ -62,11 +63,13 @@ static void __attribute__((noreturn, no_stack_protector)) start(void) {
 /* From boot.S. `start_info` is a physical address. */
 void __attribute__((noreturn, no_stack_protector)) kmain(u64 start_info) {
 	__stack_chk_guard ^= read_tsc() << 8;
+	xen_init();
 	console_init();
 	bootinfo_init(start_info);
 	processor_init();
 	page_init();
 	pagetable_init();
+	xen_start();
 	void *stack = kernel_stack_alloc(KERNEL_STACK_PAGES);
 	if (!stack) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory: none is left for the first stack");
 	u64 top = (u64)stack + KERNEL_STACK_PAGES * PAGE;

@@ -158,7 +158,7 @@ i64 user_brk(u64 address) {
 }
 
 i64 user_bind(u64 address, u64 length, u64 *at) {
-	u64 kind = PTE_BORROWED | (*at ? PTE_UNCACHED | PTE_WRITE_THROUGH : 0);
+	u64 kind = PTE_BORROWED | (*at && !xen_guest ? PTE_UNCACHED | PTE_WRITE_THROUGH : 0);
 	i64 error = check_range(address, &length);
 	struct area *area = area_find(address);
 	u64 end = address + length;

@@ -14,7 +14,8 @@ enum { ROOT_SHIFT = 39, LARGE_SHIFT = 21, PAGE_SHIFT = 12, LEVEL_BITS = 9, ENTRI
 #define KERNEL_TEXT_BITS     (PTE_PRESENT | PTE_GLOBAL)
 #define KERNEL_CONSTANT_BITS (KERNEL_TEXT_BITS | PTE_NO_EXECUTE)
 #define KERNEL_DATA_BITS     (KERNEL_CONSTANT_BITS | PTE_WRITE)
-#define DEVICE_BITS          (KERNEL_DATA_BITS | PTE_UNCACHED | PTE_WRITE_THROUGH)
+/* A guest of Xen's has no devices: what it maps beside RAM is memory of other domains'. */
+#define DEVICE_BITS (KERNEL_DATA_BITS | (xen_guest ? 0 : PTE_UNCACHED | PTE_WRITE_THROUGH))
 /* Up to so many pages are flushed one by one; beyond it everything is. */
 #define FLUSH_SINGLY 48
 /* A slot of the stack region holds a stack, its lowest page at most excepted, which stays unmapped. */

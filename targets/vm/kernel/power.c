@@ -15,6 +15,10 @@ static struct registered {
 static bool ending;
 
 i64 power_configure(const struct window_power *how) {
+	if (how->space == 2 && xen_guest && how->action == 0 && how->value <= XEN_REBOOT) {
+		xen_end_reason = how->value;
+		return 0;
+	}
 	bool port = how->space == 0;
 	if (how->action >= LENGTH(registered) || how->space > 1) return -EINVAL;
 	if (how->width != 1 && how->width != 2 && how->width != 4) return -EINVAL;
@@ -44,6 +48,7 @@ static void write_registered(const struct registered *r) {
 void power_reset(void) {
 	interrupts_off();
 	console_flush();
+	if (xen_guest) xen_shutdown(XEN_REBOOT);
 	write_registered(&registered[1]);
 	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
 	out8(RESET_CONTROL, 0x06);
@@ -60,6 +65,7 @@ void power_off(int code) {
 		ending = true;
 		print("[kernel] exit %d\n", code);
 		console_flush();
+		if (xen_guest) xen_shutdown(code ? XEN_CRASH : xen_end_reason);
 		out8(DEBUG_EXIT_PORT, (u8)(code & 0x7f));
 		write_registered(&registered[0]);
 	}

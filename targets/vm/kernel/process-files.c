@@ -107,6 +107,7 @@ static const struct special {
 	{"/dev/window/dma", &window_dma_operations, NULL},
 	{"/dev/window/interrupt", &window_interrupt_operations, NULL},
 	{"/dev/window/power", &window_power_operations, NULL},
+	{"/dev/window/xen", &window_xen_operations, NULL},
 	{"/proc/self/maps", &text_operations, area_describe},
 	{"/proc/self/stat", &text_operations, write_process_stat},
 	{"/proc/meminfo", &text_operations, write_meminfo},

@@ -73,6 +73,7 @@ static void kernel_exception(struct trap_frame *frame) {
 
 static void interrupt(u8 vector) {
 	if (vector == VECTOR_SPURIOUS) return; /* must not be acknowledged */
+	if (vector == VECTOR_XEN) return random_stir(), xen_interrupt();
 	/* First, so that a level-triggered line is masked by the time that it could fire again. */
 	if (vector >= VECTOR_FIRST_FREE) window_interrupt(vector);
 	apic_acknowledge();

@@ -5,6 +5,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64, size_t;
 typedef signed char i8;
+typedef signed short i16;
 typedef signed int i32;
 typedef signed long i64;
 typedef _Bool bool;

@@ -1,0 +1,87 @@
+/*
+ * Xen's interface for guests, as far as this kernel uses it: numbers and structures after Xen's public headers
+ * (xen.h, event_channel.h, grant_table.h, memory.h, sched.h, vcpu.h, hvm/params.h, io/console.h), and what the files
+ * xen*.c offer each other.
+ */
+#pragma once
+#include "kernel.h"
+/* clang-format off */
+
+enum {
+	CALL_MEMORY = 12, CALL_GRANT_TABLE = 20, CALL_VCPU = 24, CALL_SCHED = 29, CALL_EVENT_CHANNEL = 32, CALL_HVM = 34,
+};
+enum { DOMAIN_SELF = 0x7ff0 };
+
+enum { MEMORY_ADD_TO_PHYSMAP = 7, SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
+struct xen_add_to_physmap { u16 domain, size; u32 space; u64 index, frame; };
+
+enum { HVM_SET_PARAM = 0, HVM_GET_PARAM = 1 };
+enum { PARAM_CALLBACK = 0, PARAM_STORE_FRAME, PARAM_STORE_PORT, PARAM_CONSOLE_FRAME = 17, PARAM_CONSOLE_PORT };
+#define CALLBACK_VECTOR (2UL << 56)
+struct xen_hvm_param { u16 domain, padding; u32 index; u64 value; };
+
+enum { SCHED_SHUTDOWN = 2, SCHED_POLL = 3 };
+struct xen_poll { const u32 *ports; u32 count; u64 timeout; }; /* system time, nanoseconds */
+
+enum { VCPU_SET_SINGLESHOT_TIMER = 8, VIRQ_TIMER = 0 };
+struct xen_singleshot { u64 time; u32 flags; };
+
+enum { EVENT_BIND_INTERDOMAIN, EVENT_BIND_VIRQ, EVENT_CLOSE = 3, EVENT_SEND, EVENT_ALLOC_UNBOUND = 6, EVENT_UNMASK = 9 };
+struct xen_interdomain { u16 remote; u32 remote_port, port; };
+struct xen_unbound { u16 self, remote; u32 port; };
+struct xen_virq { u32 virq, vcpu, port; };
+
+enum { GRANT_MAP = 0, GRANT_UNMAP = 1, GRANT_COPY = 5 };
+enum { GRANT_HOST_MAP = 2, GRANT_MAP_READ_ONLY = 4, COPY_SOURCE_REFERENCE = 1, COPY_TARGET_REFERENCE = 2 };
+struct xen_map { u64 address; u32 flags, reference; u16 domain; i16 status; u32 handle; u64 bus_address; };
+struct xen_unmap { u64 address, bus_address; u32 handle; i16 status; };
+struct xen_copy {
+	struct xen_copy_end { u64 page; u16 domain, offset; } source, target; /* page: a reference, or our frame */
+	u16 length, flags;
+	i16 status;
+};
+
+/* The time, as KVM gives it too: see clock.c. */
+enum { XEN_PORT_WORDS = 64 };
+struct xen_shared {
+	struct {
+		u8 pending, mask;
+		u64 pending_words, unused[2];
+		struct clock_rate time;
+	} vcpu[32];
+	u64 pending[XEN_PORT_WORDS], mask[XEN_PORT_WORDS]; /* a bit a port */
+	u32 wall_version, wall_seconds, wall_nanoseconds, wall_seconds_high;
+};
+_Static_assert(__builtin_offsetof(struct xen_shared, pending) == 2048, "Xen's public/xen.h");
+
+extern u8 hypercall_page[];
+static inline i64 hypercall(u32 call, u64 operation, const void *argument, u64 count) {
+	i64 result;
+	asm volatile("call *%%rax"
+		     : "=a"(result), "+D"(operation), "+S"(argument), "+d"(count)
+		     : "0"(hypercall_page + call * 32)
+		     : "rcx", "r8", "r9", "r10", "r11", "memory");
+	return result;
+}
+
+/*
+ * xen.c. Guest-physical addresses beside RAM where Xen puts its pages: the shared information, which is the kernel's, the
+ * grant table, and what other domains gave.
+ */
+enum { XEN_GRANT_FRAMES = 32, XEN_FOREIGN_PAGES = 16 * 1024 };
+extern volatile struct xen_shared *xen_shared;
+extern u64 xen_grants, xen_grant_frames, xen_foreign; /* addresses, and how many frames there are */
+u64 xen_parameter(u32 index);
+/* Ends this life of the domain. True: it goes on in another, where nothing is left of what Xen kept for it. */
+bool xen_suspend(void);
+
+/* xen-events.c. Starts the upcall and the timer; forgets all channels. Clears: the pending bit, and tells what it was. */
+void xen_events_start(void), xen_mask(u32 port, bool masked);
+bool xen_event_clear(u32 port);
+/* A port below XEN_PORTS, or a negative errno. Kinds as in window.h. */
+i64 xen_event_open(u32 kind, u16 domain, u32 number);
+void xen_event_close(u32 kind, u32 port), xen_event_send(u32 port);
+
+/* xen-console.c. The ring may be on another page, with another port, after a suspension. */
+void xen_console_attach(void);
+extern u32 xen_console_port;
