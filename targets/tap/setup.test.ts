@@ -8,10 +8,11 @@ test("the commands make exactly what was asked for", () => {
     "sudo ip tuntap add dev tap7 mode tap user alice",
     "sudo ip link set dev tap7 up",
   ]);
-  const setup = { name: "tap7", mtu: 9000, hostAddress: Prefix.parse("10.0.0.1/24") };
+  const setup = { name: "tap7", mtu: 9000, hostAddress: Prefix.parse("10.0.0.1/24"), queue: 5000 };
   expect(setupCommands(setup, "alice")).toEqual([
     "sudo ip tuntap add dev tap7 mode tap user alice",
     "sudo ip link set dev tap7 mtu 9000",
+    "sudo ip link set dev tap7 txqueuelen 5000",
     "sudo ip address add 10.0.0.1/24 dev tap7",
     "sudo ip link set dev tap7 up",
   ]);

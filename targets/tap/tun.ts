@@ -19,6 +19,8 @@ const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
+const SIOCGIFTXQLEN = 0x8942;
+const SIOCSIFTXQLEN = 0x8943;
 const SIOCETHTOOL = 0x8946;
 // <linux/ethtool.h>
 const ETHTOOL_GDRVINFO = 3;
@@ -176,6 +178,20 @@ export class InterfaceControl {
     const request = interfaceRequest(name);
     request.writeInt32LE(mtu, 16);
     this.#call(SIOCSIFMTU, request, `giving "${name}" the MTU ${String(mtu)}`);
+  }
+
+  /** How many frames may wait for the other side of a tap device. @throws TapError */
+  queueLength(name: string): number {
+    const request = interfaceRequest(name);
+    this.#call(SIOCGIFTXQLEN, request, `reading the queue length of "${name}"`);
+    return request.readInt32LE(16);
+  }
+
+  /** @throws TapError */
+  setQueueLength(name: string, frames: number): void {
+    const request = interfaceRequest(name);
+    request.writeInt32LE(frames, 16);
+    this.#call(SIOCSIFTXQLEN, request, `giving "${name}" a queue of ${String(frames)} frames`);
   }
 
   /** @throws TapError */

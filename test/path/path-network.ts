@@ -8,6 +8,7 @@ import type { DirectionStatistics, Lateness } from "./emulator.ts";
 import { Requests } from "./requests.ts";
 import {
   addressOn,
+  ampleQueue,
   linkAddress,
   ownNetwork,
   roleEnvironment,
@@ -161,9 +162,8 @@ export class PathNetwork {
       const words: string[] = [];
       for (let path = 0; path < paths; path++) {
         const device = `path${path}`;
-        // A queue of its own that never overflows: the one that counts is the emulator's.
         words.push(
-          `link set dev ${device} address ${macOf(path, side)} mtu ${mtu} txqueuelen 20000 up`,
+          `link set dev ${device} address ${macOf(path, side)} mtu ${mtu} txqueuelen ${ampleQueue} up`,
           `address add ${linkAddress(path, side)}/24 dev ${device}`,
           // What is lost is to be TCP's.
           `neigh add ${linkAddress(path, other)} lladdr ${macOf(path, other)} dev ${device} nud permanent`,

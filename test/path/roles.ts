@@ -47,6 +47,9 @@ export type EndRequests = {
 export type Side = "near" | "far";
 export type StackKind = "kernel" | "own";
 
+/** Frames in the queue of a device, so many that it never overflows: the queue that counts is the emulator's. */
+export const ampleQueue = 20_000;
+
 const roleVariable = "TESSERAE_PATH_ROLE";
 
 /** The environment of a process that is to be the emulator, or an end. */
@@ -174,7 +177,8 @@ class End {
 
   async #open(path: number): Promise<IpStack> {
     const network = ownNetwork(path, this.#side);
-    const netif = await createTap({ name: `own${path}`, hostAddress: Prefix.parse(`${network}.1/24`) });
+    const hostAddress = Prefix.parse(`${network}.1/24`);
+    const netif = await createTap({ name: `own${path}`, hostAddress, queue: ampleQueue });
     return createStack({
       netif,
       timers: this.#timers,

@@ -52,12 +52,13 @@ describe.skipIf(reason !== undefined)(`tap devices${reason === undefined ? "" : 
     }
   });
 
-  test("the kernel's side gets the address and the MTU asked for, and is up", async () => {
+  test("the kernel's side gets the address, the MTU and the queue asked for, and is up", async () => {
     const inside = namespace();
-    const netif = await tap(inside, { name: "t0", mtu: 65_521, hostAddress: Prefix.parse("10.1.0.1/20") });
+    const hostAddress = Prefix.parse("10.1.0.1/20");
+    const netif = await tap(inside, { name: "t0", mtu: 65_521, hostAddress, queue: 5000 });
     expect(netif.mtu).toBe(65_521);
     const [link] = JSON.parse(inside.run("ip", ["-json", "address", "show", "dev", "t0"])) as Record<string, unknown>[];
-    expect(link).toMatchObject({ mtu: 65_521, addr_info: [{ local: "10.1.0.1", prefixlen: 20 }] });
+    expect(link).toMatchObject({ mtu: 65_521, txqlen: 5000, addr_info: [{ local: "10.1.0.1", prefixlen: 20 }] });
     expect(link?.["flags"]).toContain("UP");
   });
 
@@ -70,6 +71,7 @@ describe.skipIf(reason !== undefined)(`tap devices${reason === undefined ? "" : 
     await expect(tap(inside, { name: "a/b" })).rejects.toThrow(RangeError);
     await expect(tap(inside, { name: "sixteen-letters!" })).rejects.toThrow(RangeError);
     await expect(tap(inside, { name: "t1", mtu: 500 })).rejects.toThrow("mtu 500");
+    await expect(tap(inside, { name: "t2", queue: 0 })).rejects.toThrow("queue 0 is not an integer from 1 to 100000");
   });
 
   test("a device is free again as soon as it is closed", async () => {
