@@ -16,6 +16,15 @@ export interface Carrier {
   closed(reason: string): void;
 }
 
+/** One client's bytes, both ways: what whoever carries them needs of a {@link Connection}. */
+export interface Line {
+  readonly isOver: boolean;
+  readonly hasOutput: boolean;
+  receive(bytes: Uint8Array, offset: number, length: number): number;
+  take(into: Uint8Array, offset: number, length: number): number;
+  close(reason: string): void;
+}
+
 /** Who answers requests. */
 export interface Answerer {
   /** Replies with {@link Connection.reply}. @returns false: not now; {@link Connection.resume} will be called */
@@ -24,8 +33,10 @@ export interface Answerer {
   forget(connection: Connection): void;
 }
 
+const none = new Uint8Array(0);
+
 /** One client of a server. Bytes go in and out; whoever carries them calls again when it is woken. */
-export class Connection implements Watcher {
+export class Connection implements Watcher, Line {
   actor: Actor;
   /** Where its relative paths begin. */
   readonly home: string;
@@ -34,6 +45,8 @@ export class Connection implements Watcher {
   readonly watches = new Map<string, Watch>();
   /** Commits that failed since one did not. */
   failures = 0;
+  /** The number of its socket, where it has one that outlives the server. */
+  socket = -1;
   readonly #answerer: Answerer;
   readonly #carrier: Carrier;
   readonly #limits: Limits;
@@ -131,6 +144,11 @@ export class Connection implements Watcher {
   restore(input: Uint8Array, output: Uint8Array): void {
     this.#reader.restore(input);
     if (output.length > 0) this.reply(output);
+  }
+
+  /** After {@link Connection.restore}, once all others are there, too: answers a request that was whole already. */
+  proceed(): void {
+    this.receive(none, 0, 0);
   }
 
   /** A number for a transaction that none of this client's has. */

@@ -3,6 +3,7 @@ import { everything, find, replace, type Node } from "./node.ts";
 import { childOf, namesOf, parentOf } from "./path.ts";
 import { access, asOwner, inherited, isAllowed, type Actor, type LifeOf, type Permissions } from "./permissions.ts";
 import { PersistentMap } from "./persistent-map.ts";
+import type { QuotaName } from "./quotas.ts";
 import type { ErrorName } from "./wire.ts";
 
 /** One change that a client asks for. Paths are absolute and well formed. */
@@ -34,6 +35,8 @@ export interface Ownership {
 export interface Rules {
   readonly limits: Limits;
   readonly lifeOf: LifeOf;
+  /** The most that a domain may have. */
+  most(quota: QuotaName, domain: number): number;
   /** Nodes in all. */
   readonly size: number;
   /** Nodes that a domain owns. */
@@ -78,7 +81,7 @@ export class Draft {
   }
 
   #write(path: string, value: Uint8Array, actor: Actor): ErrorName | undefined {
-    if (!actor.privileged && path.length + value.length > this.#rules.limits.nodeSize) return "ENOSPC";
+    if (!actor.privileged && path.length + value.length > this.#rules.most("node-size", actor.domain)) return "ENOSPC";
     const node = find(this.root, path);
     if (node === undefined) return this.#create(path, value, actor);
     if (!this.#may(node, actor, access.write)) return "EACCES";
@@ -160,7 +163,7 @@ export class Draft {
     const before = node.permissions[0].domain;
     const after = permissions[0].domain;
     if (!actor.privileged) {
-      if (permissions.length > this.#rules.limits.permissions) return "ENOSPC";
+      if (permissions.length > this.#rules.most("permissions", actor.domain)) return "ENOSPC";
       if (after !== before) return "EPERM";
     }
     this.#put(path, { ...node, permissions });
@@ -200,7 +203,8 @@ export class Draft {
   #hasRoom(owner: number, wanted: number, actor: Actor): boolean {
     const { limits, size } = this.#rules;
     if (size + this.#added + wanted > limits.nodes) return false;
-    return actor.privileged || this.#rules.owned(owner) + (this.#more.get(owner) ?? 0) + wanted <= limits.nodesOfDomain;
+    if (actor.privileged) return true;
+    return this.#rules.owned(owner) + (this.#more.get(owner) ?? 0) + wanted <= this.#rules.most("nodes", owner);
   }
 }
 

@@ -1,16 +1,21 @@
 import { FlowError, type Flow } from "@tesserae/device/flow";
 import { XenstoreClient } from "./client.ts";
-import type { Connection } from "./connection.ts";
-import type { Client, XenstoreServer } from "./server.ts";
+import type { Carrier, Line } from "./connection.ts";
+import type { Client } from "./server.ts";
 
 const chunk = 16_384;
+
+/** A server as those see it who bring it clients. */
+export interface Connects {
+  connect(client: Client, carrier: Carrier): Line;
+}
 
 /**
  * Serves one client over a flow, until it ends. The flow is closed then.
  *
  * @throws FlowError (rejects) when the flow fails otherwise than by its end.
  */
-export async function serveFlow(server: XenstoreServer, flow: Flow, client: Client): Promise<void> {
+export async function serveFlow(server: Connects, flow: Flow, client: Client): Promise<void> {
   const input = new Uint8Array(chunk);
   const output = new Uint8Array(chunk);
   let wakeReader: (() => void) | undefined;
@@ -30,7 +35,7 @@ export async function serveFlow(server: XenstoreServer, flow: Flow, client: Clie
       isWriting = false;
     }
   };
-  const connection: Connection = server.connect(client, {
+  const connection: Line = server.connect(client, {
     wake: () => {
       if (!isWriting && connection.hasOutput) void write();
       wakeReader?.();

@@ -1,11 +1,15 @@
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { Connection, type Answerer, type Carrier } from "./connection.ts";
+import { control, parseQuota, type Controlled } from "./control.ts";
 import { absence, Draft, type Operation } from "./draft.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
+import { LiveUpdate, type Updater } from "./live-update.ts";
 import { find, type Node } from "./node.ts";
 import { absolutePath, domainPath, isSpecial } from "./path.ts";
 import { access, isAllowed, parsePermission, printPermission, type Actor, type Permissions } from "./permissions.ts";
-import { loadState, saveState, StateError, type SavedConnection } from "./state.ts";
+import { isQuotaName, quotaNames, type QuotaName } from "./quotas.ts";
+import { ringFeature } from "./ring.ts";
+import { loadState, saveState, StateError, type SavedConnection, type SavedTransaction } from "./state.ts";
 import { Store } from "./store.ts";
 import { aspect, Transaction } from "./transaction.ts";
 import { Watch } from "./watches.ts";
@@ -26,6 +30,23 @@ export interface XenstoreServerOptions {
   readonly limits?: Partial<Limits>;
   /** How domains are reached; without it they are only known by number. */
   readonly domains?: Domains;
+  /** Who keeps clients that came by sockets while one server takes another's place. */
+  readonly sockets?: Sockets;
+  /** Loads newer code when `xenstore-control live-update` asks for it; without it that is refused. */
+  readonly updater?: Updater;
+  /** Takes what `xenstore-control print` says. */
+  readonly print?: (text: string) => void;
+}
+
+/** What brings the bytes of clients that are no domains. */
+export interface Sockets {
+  /**
+   * A client of the server before is to be served by `server`: whoever implements it calls
+   * {@link XenstoreServer.connect} with the same number.
+   *
+   * @returns false when it left meanwhile
+   */
+  reattach(socket: number, server: XenstoreServer): boolean;
 }
 
 /** What brings the bytes of domains. */
@@ -56,8 +77,12 @@ const done = bytesOf("OK\0");
 const firstReserved = 0x7ff0;
 const master: Actor = { domain: 0, target: -1, privileged: true };
 
-/** Whom a client is: a domain, or a program on the same machine, which may do what domain 0 may. */
-export type Client = { readonly kind: "domain"; readonly domain: number } | { readonly kind: "local" };
+/**
+ * Whom a client is: a domain, or a program on the same machine, which may do what domain 0 may. One whose socket has a
+ * number, of no other client's, is handed on to a server that goes on in this one's place.
+ */
+export type Client =
+  { readonly kind: "domain"; readonly domain: number } | { readonly kind: "local"; readonly socket?: number };
 
 /**
  * A xenstore server (`docs/misc/xenstore.txt` of Xen). It knows neither sockets nor rings: see {@link Connection}.
@@ -69,7 +94,10 @@ export class XenstoreServer implements Answerer {
   readonly limits: Limits;
   readonly #store: Store;
   readonly #domains = new Map<number, Domain>();
-  readonly #reach: Domains | undefined;
+  readonly #sockets = new Map<number, Connection>();
+  readonly #options: XenstoreServerOptions;
+  readonly #update: LiveUpdate | undefined;
+  readonly #controlled: Controlled;
   /** Commits that failed for others' changes, and that did not. */
   readonly statistics = { commits: 0, conflicts: 0, waits: 0 };
 
@@ -80,11 +108,21 @@ export class XenstoreServer implements Answerer {
   readonly #waiting = new Set<Connection>();
   /** The watch that the request under way has set. */
   #begun: Watch | undefined;
+  /** What is to happen when the request under way is answered. */
+  #after: (() => void) | undefined;
 
   constructor(options: XenstoreServerOptions) {
     this.limits = { ...defaultLimits, ...options.limits };
     this.#store = new Store(this.limits);
-    this.#reach = options.domains;
+    this.#options = options;
+    this.#update = options.updater === undefined ? undefined : new LiveUpdate(options.updater);
+    this.#controlled = {
+      quotas: this.#store.quotas,
+      usage: (domain) => this.#usage(domain),
+      check: () => this.#store.check(),
+      report: () => this.#report(),
+      print: options.print ?? (() => undefined),
+    };
     this.#timers = options.timers;
     this.#precedence = options.timers.timer(() => this.#letOthers());
   }
@@ -102,7 +140,13 @@ export class XenstoreServer implements Answerer {
   /** A new client. A domain that has a connection loses it. */
   connect(client: Client, carrier: Carrier): Connection {
     if (client.kind === "local") {
-      return new Connection(master, domainPath(0), this, carrier, this.limits);
+      const local = new Connection(master, domainPath(0), this, carrier, this.limits);
+      if (client.socket !== undefined) {
+        this.#sockets.get(client.socket)?.close("another client has its number");
+        this.#sockets.set(client.socket, local);
+        local.socket = client.socket;
+      }
+      return local;
     }
     const { domain } = client;
     const known = this.#domains.get(domain);
@@ -114,18 +158,37 @@ export class XenstoreServer implements Answerer {
     return connection;
   }
 
-  /** All that another server needs to go on in this one's place, but for clients that are no domains. */
+  /** All that another server needs to go on in this one's place, but for clients whose sockets have no number. */
   save(): Uint8Array {
     const connections: SavedConnection[] = [];
     for (const [domain, { connection, target, port }] of this.#domains) {
-      if (connection === undefined) continue;
-      connections.push({
-        ...{ domain, target, port, ...connection.unfinished },
-        watches: [...connection.watches.values()].map(({ path, cut, token }) => ({ path: path.slice(cut), token })),
-        transactions: [...connection.transactions.keys()],
-      });
+      if (connection !== undefined) connections.push(this.#saved(connection, { socket: -1, domain, target, port }));
     }
-    return saveState({ connections, nodes: this.#store.saved() });
+    for (const [socket, connection] of this.#sockets)
+      connections.push(this.#saved(connection, { socket, domain: 0, target: -1, port: 0 }));
+    return saveState({ connections, nodes: this.#store.saved(), quotas: this.#store.quotas.changed });
+  }
+
+  #saved(connection: Connection, of: Pick<SavedConnection, "socket" | "domain" | "target" | "port">): SavedConnection {
+    const transactions: SavedTransaction[] = [];
+    for (const [id, transaction] of connection.transactions) {
+      // To remove the root is what cannot be done: it is lost wherever it is loaded.
+      const cannot = { path: "/", kind: "removed", value: nothing, permissions: [] } as const;
+      transactions.push({ id, accesses: transaction.accesses(this.#store.root) ?? [cannot] });
+    }
+    return {
+      ...of,
+      ...connection.unfinished,
+      watches: [...connection.watches.values()].map(({ path, cut, token }) => ({ path: path.slice(cut), token })),
+      transactions,
+    };
+  }
+
+  /** Does nothing any more, and tells nobody: another server goes on in its place. */
+  retire(): void {
+    this.#precedence.cancel();
+    this.#first = undefined;
+    this.#waiting.clear();
   }
 
   /**
@@ -135,32 +198,49 @@ export class XenstoreServer implements Answerer {
    * @throws StateError for bytes that {@link XenstoreServer.save} cannot have given
    */
   static restore(bytes: Uint8Array, options: XenstoreServerOptions): XenstoreServer {
-    const { connections, nodes } = loadState(bytes);
+    const { connections, nodes, quotas } = loadState(bytes);
     const server = new XenstoreServer(options);
+    for (const [name, value] of quotas.general) server.#store.quotas.set(name, value);
+    for (const [domain, own] of quotas.own)
+      for (const [name, value] of own) server.#store.quotas.set(name, value, domain);
     for (const { path, value, permissions } of nodes) {
       const parsed = server.#permissions(permissions);
+      if (isSpecial(path) && parsed !== undefined) {
+        server.#store.special.set(path, parsed);
+        continue;
+      }
       const isNode = parsed !== undefined && absolutePath(path, "") === path;
       if (!isNode || !server.#store.load(path, value, parsed)) throw new StateError(`"${path}" cannot be a node`);
     }
-    for (const each of connections) server.#continue(each);
+    const continued = connections.map((each) => server.#continue(each));
+    for (const each of continued) each?.proceed();
     return server;
   }
 
-  #continue(saved: SavedConnection): void {
-    const { domain, target, port } = saved;
-    const known: Domain = { connection: undefined, target, port };
-    this.#domains.set(domain, known);
-    const isThere = this.#reach?.introduce(domain, -1, port, this) ?? false;
-    const { connection } = known;
-    if (!isThere || connection === undefined) return;
+  #continue(saved: SavedConnection): Connection | undefined {
+    const connection = saved.socket < 0 ? this.#reachAgain(saved) : this.#reattach(saved.socket);
+    if (connection === undefined) return undefined;
     for (const { path, token } of saved.watches) this.#addWatch(connection, path, token);
-    const most = this.limits.transactionNodesOfDomain;
-    for (const id of saved.transactions) {
-      const lost = new Transaction(id, connection.actor, this.#store.root, this.#store, most);
-      lost.lose();
-      connection.transactions.set(id, lost);
+    for (const { id, accesses } of saved.transactions) {
+      const most = this.#transactionNodes(connection.actor);
+      const transaction = new Transaction(id, connection.actor, this.#store.root, this.#store, most);
+      transaction.load(accesses, (texts) => this.#permissions(texts));
+      connection.transactions.set(id, transaction);
     }
     connection.restore(saved.input, saved.output);
+    return connection;
+  }
+
+  #reachAgain({ domain, target, port }: SavedConnection): Connection | undefined {
+    const known: Domain = { connection: undefined, target, port };
+    this.#domains.set(domain, known);
+    const isThere = this.#options.domains?.introduce(domain, -1, port, this) ?? false;
+    return isThere ? known.connection : undefined;
+  }
+
+  #reattach(socket: number): Connection | undefined {
+    const isThere = this.#options.sockets?.reattach(socket, this) ?? false;
+    return isThere ? this.#sockets.get(socket) : undefined;
   }
 
   /** The domain is destroyed: what it owned is removed, and who has its number next has none of its rights. */
@@ -169,7 +249,7 @@ export class XenstoreServer implements Answerer {
     if (known === undefined) return;
     this.#domains.delete(domain);
     known.connection?.close("the domain is gone");
-    this.#reach?.release(domain);
+    this.#options.domains?.release(domain);
     const draft = new Draft(this.#store.root, this.#store);
     // Nodes of others below its own go, too, as with any removal.
     for (const path of this.#store.pathsOf(domain)) draft.apply({ kind: "remove", path }, master);
@@ -194,12 +274,16 @@ export class XenstoreServer implements Answerer {
     const begun = this.#begun;
     this.#begun = undefined;
     if (begun !== undefined) connection.notify(begun, begun.path);
+    const after = this.#after;
+    this.#after = undefined;
+    if (after !== undefined) queueMicrotask(after);
     return true;
   }
 
   forget(connection: Connection): void {
     this.#reset(connection);
     this.#waiting.delete(connection);
+    if (this.#sockets.get(connection.socket) === connection) this.#sockets.delete(connection.socket);
     const known = this.#domains.get(connection.actor.domain);
     if (known?.connection === connection) known.connection = undefined;
   }
@@ -346,7 +430,7 @@ export class XenstoreServer implements Answerer {
     const { watches, actor } = connection;
     if (watches.has(key)) return "EEXIST";
     const { limits } = this;
-    const most = actor.privileged ? limits.watches : limits.watchesOfDomain;
+    const most = actor.privileged ? limits.watches : this.#store.most("watches", actor.domain);
     if (watches.size >= most || token.length > limits.token) return "ENOSPC";
     const watch = new Watch(connection, path, token, path.length - text.length);
     watches.set(key, watch);
@@ -388,16 +472,20 @@ export class XenstoreServer implements Answerer {
   #start(connection: Connection): Outcome {
     const { actor, transactions } = connection;
     const { limits } = this;
-    if (transactions.size >= (actor.privileged ? limits.transactions : limits.transactionsOfDomain)) return "ENOSPC";
-    const most = actor.privileged ? limits.transactionNodes : limits.transactionNodesOfDomain;
+    const room = actor.privileged ? limits.transactions : this.#store.most("transactions", actor.domain);
+    if (transactions.size >= room) return "ENOSPC";
     const id = connection.freeTransaction();
-    const transaction = new Transaction(id, actor, this.#store.root, this.#store, most);
+    const transaction = new Transaction(id, actor, this.#store.root, this.#store, this.#transactionNodes(actor));
     transactions.set(id, transaction);
     if (connection.failures >= limits.failures && this.#first === undefined) {
       this.#first = { connection, transaction };
       this.#precedence.set(this.#timers.now() + limits.precedence);
     }
     return encodeStrings(String(id));
+  }
+
+  #transactionNodes(actor: Actor): number {
+    return actor.privileged ? this.limits.transactionNodes : this.#store.most("transaction-nodes", actor.domain);
   }
 
   #end(connection: Connection, transaction: Transaction, payload: Uint8Array): Outcome {
@@ -437,7 +525,15 @@ export class XenstoreServer implements Answerer {
 
   #manage(connection: Connection, type: number, payload: Uint8Array): Outcome {
     const strings = decodeStrings(payload);
-    if (type === messageType.control) return connection.actor.privileged ? this.#control(strings) : "EACCES";
+    if (type === messageType.control) {
+      return connection.actor.privileged ? this.#control(strings, payload) : "EACCES";
+    }
+    if (type === messageType.getQuota || type === messageType.setQuota) {
+      return connection.actor.privileged ? this.#quota(strings, type === messageType.setQuota) : "EACCES";
+    }
+    if (type === messageType.getFeature) {
+      return connection.actor.privileged ? encodeStrings(String(features)) : "EACCES";
+    }
     const [first, second, third] = strings.map(number);
     if (type < messageType.introduce || type > messageType.setTarget || !(type in managed)) return "ENOSYS";
     if (first === undefined || first < 0 || first > 65_535) return "EINVAL";
@@ -463,7 +559,8 @@ export class XenstoreServer implements Answerer {
     if (frame === undefined || port === undefined || port < 0) return "EINVAL";
     const isNew = !this.#domains.has(domain);
     if (isNew) this.#domains.set(domain, { connection: undefined, target: -1, port });
-    if (this.#reach !== undefined && !this.#reach.introduce(domain, frame, port, this)) {
+    const { domains } = this.#options;
+    if (domains !== undefined && !domains.introduce(domain, frame, port, this)) {
       if (isNew) this.#domains.delete(domain);
       return "EINVAL";
     }
@@ -471,17 +568,58 @@ export class XenstoreServer implements Answerer {
     return done;
   }
 
-  #control(strings: readonly string[]): Outcome {
-    const [command] = strings;
-    if (command === "help") return encodeStrings("check help memreport");
-    if (command === "check") return encodeStrings("OK");
-    if (command !== "memreport") return "EINVAL";
+  #control(strings: readonly string[], payload: Uint8Array): Outcome {
+    if (strings[0] === "live-update") {
+      if (this.#update === undefined) return "ENOSYS";
+      const step = this.#update.step(strings.slice(1), payload);
+      this.#after = step?.replace;
+      return step === undefined ? "EINVAL" : encodeStrings(step.answer);
+    }
+    const answer = control(this.#controlled, strings);
+    if (answer === undefined) return "EINVAL";
+    const bytes = encodeStrings(answer);
+    return bytes.length > longestPayload ? "E2BIG" : bytes;
+  }
+
+  /** `[[domain] name]`, or `[domain] name value`. */
+  #quota(strings: readonly string[], isSet: boolean): Outcome {
+    const { quotas } = this.#store;
+    const words = [...strings];
+    if (!isSet && words.length === 0) return encodeStrings(quotaNames.join(" "));
+    const value = isSet ? parseQuota(words.pop()) : 0;
+    const name = words.pop();
+    const [domainText] = words;
+    const domain = domainText === undefined ? -1 : number(domainText);
+    if (value === undefined || name === undefined || !isQuotaName(name) || domain === undefined) return "EINVAL";
+    if (domainText !== undefined && !this.#domains.has(domain)) return "ENOENT";
+    if (!isSet) return encodeStrings(String(quotas.value(name, domain)));
+    quotas.set(name, value, domain);
+    return done;
+  }
+
+  #usage(domain: number): ReadonlyMap<QuotaName, number> | undefined {
+    const connection = this.#domains.get(domain)?.connection;
+    if (connection === undefined) return undefined;
+    return new Map<QuotaName, number>([
+      ["nodes", this.owned(domain)],
+      ["watches", connection.watches.size],
+      ["transactions", connection.transactions.size],
+    ]);
+  }
+
+  #report(): string {
     const { commits, conflicts, waits } = this.statistics;
-    return encodeStrings(
-      `nodes ${this.size}, domains ${this.#domains.size}, commits ${commits}, conflicts ${conflicts}, waits ${waits}`,
+    const { watches } = this.#store;
+    return (
+      `nodes ${this.size}, domains ${this.#domains.size}, watches ${watches.size}, ` +
+      `commits ${commits}, conflicts ${conflicts}, waits ${waits}`
     );
   }
 }
+
+const nothing = new Uint8Array(0);
+/** What rings offer. */
+const features = ringFeature.reconnection | ringFeature.error;
 
 const managed: Readonly<Record<number, true>> = {
   [messageType.introduce]: true,

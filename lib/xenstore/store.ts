@@ -4,6 +4,7 @@ import { everything, find, replace, type Node } from "./node.ts";
 import { access, printPermission, type Permission, type Permissions } from "./permissions.ts";
 import { PersistentMap } from "./persistent-map.ts";
 import { parentOf, type SpecialPath } from "./path.ts";
+import { Quotas, type QuotaName } from "./quotas.ts";
 import type { SavedNode } from "./state.ts";
 import { Watches } from "./watches.ts";
 
@@ -15,6 +16,7 @@ const closed: Permissions = [{ domain: 0, life: 0, access: access.none }];
 /** The tree, who owns how much of it, and who watches it. */
 export class Store implements Rules {
   readonly limits: Limits;
+  readonly quotas: Quotas;
   readonly watches: Watches;
   /** Who hears of the events that have no node. */
   readonly special = new Map<SpecialPath, Permissions>([
@@ -31,9 +33,14 @@ export class Store implements Rules {
 
   constructor(limits: Limits) {
     this.limits = limits;
+    this.quotas = new Quotas(limits);
     this.watches = new Watches(this.lifeOf);
     this.#root = { value: nobody, permissions: closed, children: PersistentMap.empty(), generation: 0 };
     this.#paths.set(0, new Set(["/"]));
+  }
+
+  most(quota: QuotaName, domain: number): number {
+    return this.quotas.most(quota, domain);
   }
 
   get root(): Node {
@@ -87,6 +94,9 @@ export class Store implements Rules {
       const alive = [isAlive(owner) ? owner : { ...owner, domain: 0 }, ...others.filter(isAlive)];
       yield { path, value, permissions: alive.map(printPermission) };
     }
+    for (const [path, permissions] of this.special) {
+      if (permissions !== closed) yield { path, value: nobody, permissions: permissions.map(printPermission) };
+    }
   }
 
   /** Puts a node where it was. False: its parent is not there. */
@@ -100,6 +110,23 @@ export class Store implements Rules {
     return true;
   }
 
+  /** What of the tree and of who owns it does not fit together; one line each, a hundred at most. */
+  check(): string[] {
+    const wrong: string[] = [];
+    let count = 0;
+    for (const [path, { permissions }] of everything(this.#root, "/")) {
+      count++;
+      const { domain } = permissions[0];
+      if (this.#paths.get(domain)?.has(path) !== true) wrong.push(`${path} is not counted as domain ${domain}'s`);
+      if (wrong.length >= 100) return wrong;
+    }
+    let owned = 0;
+    for (const paths of this.#paths.values()) owned += paths.size;
+    if (count !== owned) wrong.push(`${owned} nodes are somebody's, and ${count} are there`);
+    if (count !== this.#size) wrong.push(`${this.#size} nodes are counted, and ${count} are there`);
+    return wrong;
+  }
+
   /** What a domain owns, in no order. */
   pathsOf(domain: number): readonly string[] {
     return [...(this.#paths.get(domain) ?? [])];
@@ -107,6 +134,7 @@ export class Store implements Rules {
 
   /** The domain is no more: whoever has its number from now on has none of its rights. */
   endLife(domain: number): void {
+    this.quotas.forget(domain);
     this.#lives.set(domain, this.lifeOf(domain) + 1);
   }
 }

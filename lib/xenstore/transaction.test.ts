@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { absence, Draft, type Operation } from "./draft.ts";
 import { defaultLimits } from "./limits.ts";
 import { everything, find, type Node } from "./node.ts";
-import { access, isAllowed, printPermission, type Actor } from "./permissions.ts";
+import { access, isAllowed, parsePermission, printPermission, type Actor, type Permissions } from "./permissions.ts";
 import { Store } from "./store.ts";
 import { aspect, Transaction } from "./transaction.ts";
 
@@ -32,7 +32,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   path.map((at) => ({ kind: "remove" as const, path: at })),
   fc.record({ kind: fc.constant("permit" as const), path, permissions: fc.tuple(permission, permission) }),
 );
-const turn = fc.record({ client: fc.nat(actors.length - 1), step: fc.option(step, { nil: undefined, freq: 4 }) });
+/** As a server has it that goes on in the place of the one that began it. */
+function handedOn(transaction: Transaction, store: Store): Transaction {
+  const accesses = transaction.accesses(store.root);
+  const again = new Transaction(transaction.id, transaction.actor, store.root, store, 1000);
+  if (accesses === undefined) again.lose();
+  else again.load(accesses, parsePermissions);
+  return again;
+}
+
+function parsePermissions(texts: readonly string[]): Permissions | undefined {
+  const [first, ...others] = texts.map((each) => parsePermission(each, lifeOf));
+  if (first === undefined) return undefined;
+  return [first, ...others.filter((each) => each !== undefined)];
+}
+
+const turn = fc.record({
+  isHandedOn: fc.boolean(),
+  client: fc.nat(actors.length - 1),
+  step: fc.option(step, { nil: undefined, freq: 4 }),
+});
 
 function describeTree(root: Node): string[] {
   return [...everything(root, "/")]
@@ -68,7 +87,7 @@ test("transactions that succeed are as if they had run one after the other", () 
         start.apply({ kind: "permit", path: "/a", permissions }, actors[0]);
         each.adopt(start);
       }
-      for (const { client, step: next } of turns) {
+      for (const { client, step: next, isHandedOn } of turns) {
         const actor = actors[client] ?? actors[0];
         const current = open.get(client) ?? {
           transaction: new Transaction(client + 1, actor, store.root, store, 1000),
@@ -76,6 +95,7 @@ test("transactions that succeed are as if they had run one after the other", () 
           seen: [],
         };
         open.set(client, current);
+        if (isHandedOn) current.transaction = handedOn(current.transaction, store);
         const { transaction, steps, seen } = current;
         if (next === undefined) {
           open.delete(client);

@@ -1,8 +1,11 @@
 import { Draft, type Operation, type Rules } from "./draft.ts";
 import { find, type Node } from "./node.ts";
 import { parentOf } from "./path.ts";
-import type { Actor, Permissions } from "./permissions.ts";
+import { printPermission, type Actor, type Permissions } from "./permissions.ts";
+import type { SavedAccess } from "./state.ts";
 import type { ErrorName } from "./wire.ts";
+
+const nothing = new Uint8Array(0);
 
 /** What a transaction has looked at of a node, in bits. */
 export const aspect = { existence: 1, value: 2, permissions: 4, children: 8 } as const;
@@ -104,6 +107,57 @@ export class Transaction {
       if (error !== undefined) return error === "ENOSPC" ? error : "EAGAIN";
     }
     return draft;
+  }
+
+  /**
+   * All that it has looked at and done, for a server that goes on in another's place, with `root` as its tree.
+   *
+   * @returns undefined when it cannot but fail
+   */
+  accesses(root: Node): SavedAccess[] | undefined {
+    if (this.#isLost || !this.rebase(root)) return undefined;
+    const accesses: SavedAccess[] = [];
+    const seen = (path: string): void => {
+      accesses.push({ path, kind: "seen", value: nothing, permissions: [] });
+    };
+    for (const path of this.#seen.keys()) seen(path);
+    const draft = new Draft(root, this.#rules);
+    for (const operation of this.#operations) {
+      const { kind, path } = operation;
+      const before = find(draft.root, path);
+      draft.apply(operation, this.actor);
+      const node = find(draft.root, path);
+      // What depends on what was there is told as a write behind a look: it is disturbed more easily then.
+      if (kind === "make" || kind === "permit") seen(path);
+      if (kind === "remove") accesses.push({ path, kind: "removed", value: nothing, permissions: [] });
+      else if (node !== undefined && node !== before) {
+        const permissions = node.permissions.map(printPermission);
+        accesses.push({ path, kind: "written", value: node.value, permissions });
+      }
+    }
+    return accesses;
+  }
+
+  /** Looks at and does what another has. It is lost when something of it cannot be done. */
+  load(accesses: readonly SavedAccess[], parse: (texts: readonly string[]) => Permissions | undefined): void {
+    for (const { path, kind, value, permissions } of accesses) {
+      if (kind === "seen") this.#look(path, aspect.value | aspect.permissions | aspect.children);
+      else if (kind === "removed") this.#redo({ kind: "remove", path });
+      else {
+        const parsed = parse(permissions);
+        if (parsed === undefined) this.#isLost = true;
+        else {
+          this.#redo({ kind: "write", path, value });
+          const now = find(this.#draft.root, path);
+          if (now !== undefined && !areSame(now.permissions, parsed))
+            this.#redo({ kind: "permit", path, permissions: parsed });
+        }
+      }
+    }
+  }
+
+  #redo(operation: Operation): void {
+    if (this.apply(operation) !== undefined) this.#isLost = true;
   }
 
   /** Goes on as if it had begun with `root`. False, and nothing has changed, when it cannot. */

@@ -37,7 +37,11 @@ export class Watches {
     this.#lifeOf = lifeOf;
   }
 
+  /** How many there are. */
+  size = 0;
+
   add(watch: Watch): void {
+    this.size++;
     const there = this.#byPath.get(watch.path);
     if (there === undefined) this.#byPath.set(watch.path, new Set([watch]));
     else there.add(watch);
@@ -45,7 +49,7 @@ export class Watches {
 
   remove(watch: Watch): void {
     const there = this.#byPath.get(watch.path);
-    there?.delete(watch);
+    if (there?.delete(watch) === true) this.size--;
     if (there?.size === 0) this.#byPath.delete(watch.path);
   }
 

@@ -27,6 +27,9 @@ export const messageType = {
   setTarget: 19,
   resetWatches: 21,
   directoryPart: 22,
+  getFeature: 23,
+  getQuota: 25,
+  setQuota: 26,
 } as const;
 
 /** Names of errors as they go over the wire, and what they mean here. */
