@@ -3,7 +3,7 @@ import type { FlagPlan } from "@tesserae/image/arguments";
 import type { KeyPlan } from "@tesserae/image/key";
 import type { FaultRates } from "@tesserae/netif/faults";
 import { readIpv4Flags } from "@tesserae/node/ipv4-flags";
-import { StartError } from "@tesserae/node/run-process";
+import { queuesFlag, StartError } from "@tesserae/node/run-process";
 import { checkInterfaceName } from "./tun.ts";
 
 /** The flags of the tap target's `boot`. */
@@ -23,6 +23,7 @@ export const tapFlags: readonly FlagPlan[] = [
     value: "PREFIX",
     doc: "the kernel's address on it, unless it has one (default: our gateway); of several devices, several",
   },
+  queuesFlag,
   { name: "mtu", value: "BYTES", doc: "largest packet, 576 to 65521 (default: the device's)" },
   { name: "gateway", value: "ADDRESS", doc: "our router (default: the kernel)" },
   { name: "dhcp", doc: "ask the network for an address, as --ipv4 dhcp" },

@@ -39,15 +39,37 @@ export async function createTap(options: TapOptions): Promise<Netif> {
 
 /** {@link createTap} in the network namespace that the thread is in now: nothing is awaited. */
 export function openNetif(calls: SystemCalls, options: TapOptions): Netif {
-  const { name, offload = true, pages = 256, onDead } = options;
-  const fd = openOrAdvise(calls, options);
-  let ring: FrameRing;
-  let mac: MacAddress;
-  let mtu: number;
+  const { descriptors, mac, mtu } = openQueues(calls, options);
+  return netifOn(calls, descriptors[0] ?? -1, MacAddress.parse(mac), mtu, options);
+}
+
+/** The queues of a tap device that is open; plain data, which goes from thread to thread. */
+export interface TapQueues {
+  /** One for each queue, non-blocking. */
+  readonly descriptors: readonly number[];
+  /** Our address on the link. */
+  readonly mac: string;
+  readonly mtu: number;
+}
+
+/** Opens `options.queues` queues, and sets the kernel's side up. @throws as {@link createTap} */
+export function openQueues(calls: SystemCalls, options: TapOptions): TapQueues {
+  const descriptors: number[] = [];
   try {
-    const state = prepareInterface(calls, options);
-    mac = options.mac ?? peerOf(state.mac);
-    ({ mtu } = state);
+    for (let queue = 0; queue < (options.queues ?? 1); queue++) descriptors.push(openOrAdvise(calls, options));
+    const { mac, mtu } = prepareInterface(calls, options);
+    return { descriptors, mac: (options.mac ?? peerOf(mac)).toString(), mtu };
+  } catch (error) {
+    for (const fd of descriptors) closeSync(fd);
+    throw error;
+  }
+}
+
+/** A queue of a tap device as a {@link Netif}. Takes over the descriptor. @throws UnsupportedError */
+export function netifOn(calls: SystemCalls, fd: number, mac: MacAddress, mtu: number, options: TapOptions): Netif {
+  const { name, offload = true, pages = 256, onDead } = options;
+  let ring: FrameRing;
+  try {
     const uring = options.uring === false ? -1 : TapUring.open(calls, fd, mtu, offload, pages);
     ring = typeof uring === "number" ? new TapBatch(calls, fd, mtu, offload, pages) : uring;
   } catch (error) {
@@ -59,7 +81,7 @@ export function openNetif(calls: SystemCalls, options: TapOptions): Netif {
 
 function openOrAdvise(calls: SystemCalls, options: TapOptions): number {
   try {
-    return openTap(calls, options.name, options.offload ?? true);
+    return openTap(calls, options.name, options.offload ?? true, (options.queues ?? 1) > 1);
   } catch (error) {
     if (!(error instanceof TapError) || error.code !== "EPERM") throw error;
     throw new TapError(error.code, `${error.message}\n${setupAdvice(options)}`, { cause: error });

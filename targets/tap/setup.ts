@@ -20,15 +20,17 @@ export interface TapSetup {
    * paths a burst is longer than the kernel's 1000. Default: as the interface is.
    */
   readonly queue?: number;
+  /** How many queues it is opened for. Default 1. */
+  readonly queues?: number;
 }
 
 /** The commands that make what is asked for, to be run once by whoever may. */
 export function setupCommands(
-  { name, mtu, hostAddress, queue }: TapSetup,
+  { name, mtu, hostAddress, queue, queues = 1 }: TapSetup,
   user: string = userInfo().username,
 ): string[] {
   return [
-    `sudo ip tuntap add dev ${name} mode tap user ${user}`,
+    `sudo ip tuntap add dev ${name} mode tap user ${user}${queues > 1 ? " multi_queue" : ""}`,
     ...(mtu === undefined ? [] : [`sudo ip link set dev ${name} mtu ${String(mtu)}`]),
     ...(queue === undefined ? [] : [`sudo ip link set dev ${name} txqueuelen ${String(queue)}`]),
     ...(hostAddress === undefined ? [] : [`sudo ip address add ${hostAddress.toString()} dev ${name}`]),

@@ -8,6 +8,7 @@ const TUNSETOFFLOAD = 0x400454d0;
 const TUN_F_CSUM = 1;
 const TUN_F_TSO4 = 2;
 const IFF_TAP = 0x0002;
+const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const SIOCGIFFLAGS = 0x8913;
@@ -70,10 +71,11 @@ export function checkInterfaceName(name: string): void {
  *
  * @param offload each frame has a `virtio_net_hdr` in front, and the kernel may pass TCP segments longer than the MTU
  * and checksums that are still to be completed; otherwise frames are as on a wire
+ * @param several whether the device can be opened again, for one more queue: then always
  * @returns a non-blocking descriptor, the caller's to close
  * @throws RangeError for a bad name; TapError, in words, when it cannot be.
  */
-export function openTap(calls: SystemCalls, name: string, offload: boolean): number {
+export function openTap(calls: SystemCalls, name: string, offload: boolean, several = false): number {
   checkInterfaceName(name);
   let fd: number;
   try {
@@ -89,7 +91,7 @@ export function openTap(calls: SystemCalls, name: string, offload: boolean): num
     throw new TapError(code, why, { cause });
   }
   const request = interfaceRequest(name);
-  request.writeUInt16LE(IFF_TAP | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0), 16);
+  request.writeUInt16LE(IFF_TAP | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0) | (several ? IFF_MULTI_QUEUE : 0), 16);
   const refused = calls.ioctl(fd, TUNSETIFF, request);
   if (refused < 0) {
     closeSync(fd);
@@ -100,7 +102,9 @@ export function openTap(calls: SystemCalls, name: string, offload: boolean): num
         : code === "EBUSY"
           ? `tap device "${name}" is in use by another process`
           : code === "EINVAL"
-            ? `"${name}" is an interface, but no tap device`
+            ? several
+              ? `"${name}" is no tap device of several queues: it is made with "multi_queue" at the end of ip tuntap add`
+              : `"${name}" is an interface, but no tap device of one queue`
             : `tap device "${name}": ${describeErrno(refused)}`;
     throw new TapError(code, why);
   }

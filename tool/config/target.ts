@@ -60,6 +60,7 @@ export const targets: readonly Target[] = [
       tap: "NAME",
       xdp: "NAME",
       "host-address": "PREFIX",
+      queues: "COUNT",
       mtu: "BYTES",
       gateway: "ADDRESS",
       dhcp: "",

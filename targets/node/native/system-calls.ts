@@ -6,11 +6,20 @@ const isX64 = process.arch === "x64";
 const numbers = isX64
   ? {
       ...{ read: 0, write: 1, mmap: 9, ioctl: 16, sendto: 44, recvfrom: 45, socket: 41, bind: 49, getsockname: 51 },
-      ...{ setsockopt: 54, getsockopt: 55, recvmmsg: 299, sendmmsg: 307, setns: 308, bpf: 321 },
+      ...{ setsockopt: 54, eventfd2: 290, getsockopt: 55, recvmmsg: 299, sendmmsg: 307, setns: 308, bpf: 321 },
     }
   : {
       ...{ read: 63, write: 64, mmap: 222, ioctl: 29, sendto: 206, recvfrom: 207, socket: 198, bind: 200 },
-      ...{ getsockname: 204, setsockopt: 208, getsockopt: 209, recvmmsg: 243, sendmmsg: 269, setns: 268, bpf: 280 },
+      ...{
+        getsockname: 204,
+        eventfd2: 19,
+        setsockopt: 208,
+        getsockopt: 209,
+        recvmmsg: 243,
+        sendmmsg: 269,
+        setns: 268,
+        bpf: 280,
+      },
     };
 const ioUringSetup = 425;
 const ioUringEnter = 426;
@@ -74,6 +83,11 @@ export class SystemCalls {
   /** For a request whose argument is a number. */
   ioctlNumber(fd: number, request: number, argument: number): number {
     return this.native.call(numbers.ioctl, fd, request, argument);
+  }
+
+  /** A descriptor that counts: what is written is added, as a 64-bit integer, and reading takes it all. */
+  eventfd(flags: number): number {
+    return this.native.call(numbers.eventfd2, 0, flags);
   }
 
   /** A descriptor. */

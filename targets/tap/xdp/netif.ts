@@ -6,7 +6,7 @@ import { ethernetHeader } from "../frame-ring.ts";
 import { loadCalls, UnsupportedError } from "../libc.ts";
 import { RingNetif } from "../ring-netif.ts";
 import { InterfaceControl, TapError } from "../tun.ts";
-import { RedirectProgram } from "./redirect-program.ts";
+import { RedirectProgram, type SocketMap } from "./redirect-program.ts";
 import { xdpFailure } from "./xdp-failure.ts";
 import { XdpFrameRing } from "./xdp-ring.ts";
 import { XdpSocket } from "./xdp-socket.ts";
@@ -24,8 +24,8 @@ export interface XdpOptions {
   readonly name: string;
   /** Which of its receive queues, from 0. Default 0, and then it must be the only one. */
   readonly queue?: number;
-  /** The program that another queue's interface has attached already: see {@link attachXdp}. Default: one of our own. */
-  readonly program?: RedirectProgram;
+  /** Of the program that is attached for several queues: see {@link attachXdp}. Default: a program of its own. */
+  readonly sockets?: SocketMap;
   /** Our address on the link; default: the interface's. */
   readonly mac?: MacAddress;
   /** Pages to build frames in, 1 to 1024. Default 512. */
@@ -52,10 +52,20 @@ export async function createXdp(options: XdpOptions): Promise<Netif> {
   return await openXdp(await loadCalls(), options);
 }
 
-/** Attaches the program that several queues' interfaces share; to be closed after them. @throws TapError */
-export function attachXdp(calls: SystemCalls, name: string): RedirectProgram {
+/**
+ * Attaches the program that the Netifs of several queues share; to be closed after them.
+ *
+ * @param queues how many there are to be
+ * @throws TapError
+ */
+export function attachXdp(calls: SystemCalls, name: string, queues: number): RedirectProgram {
   const control = new InterfaceControl(calls);
   try {
+    const has = control.queues(name);
+    if (has !== queues) {
+      const help = `--queues ${has}, or ethtool -L ${name} combined ${queues}`;
+      throw new TapError("", `"${name}" has ${has} receive ${has === 1 ? "queue" : "queues"}: ${help}`);
+    }
     return new RedirectProgram(calls, name, control.index(name));
   } finally {
     control.close();
@@ -90,7 +100,8 @@ class Opening {
   readonly #calls: SystemCalls;
   readonly #options: XdpOptions;
   readonly #socket: XdpSocket;
-  readonly #program: RedirectProgram;
+  readonly #sockets: SocketMap;
+  readonly #program: RedirectProgram | undefined;
   readonly #chunkSize: number;
   readonly #pages: number;
   readonly #index: number;
@@ -133,7 +144,13 @@ class Opening {
     }
     this.#socket = new XdpSocket(calls, receiveChunks + pages, this.#chunkSize, ringEntries);
     try {
-      this.#program = options.program ?? new RedirectProgram(calls, name, this.#index);
+      if (options.sockets === undefined) {
+        this.#program = new RedirectProgram(calls, name, this.#index);
+        this.#sockets = this.#program.sockets;
+      } else {
+        this.#program = undefined;
+        this.#sockets = options.sockets;
+      }
     } catch (error) {
       this.#socket.close();
       throw error;
@@ -157,7 +174,7 @@ class Opening {
       how: `AF_XDP, ${zeroCopy ? "zero-copy" : "copied by the kernel"}${polls ? ", busy-polling" : ""}`,
       onClose: () => this.#detach(),
     });
-    this.#program.give(queue, this.#socket.fd);
+    this.#sockets.give(queue, this.#socket.fd);
     const rest = onDead === undefined ? {} : { onDead };
     return new RingNetif(this.#calls, ring, { name, mac: this.#mac, mtu: this.#mtu, ...rest });
   }
@@ -168,6 +185,6 @@ class Opening {
   }
 
   #detach(): void {
-    if (this.#options.program === undefined) this.#program.close();
+    this.#program?.close();
   }
 }

@@ -24,14 +24,41 @@ const EEXIST = 17;
 /** Queues that one program knows, at most. */
 const mostQueues = 64;
 
+/** Which socket gets the frames of each queue: what the program looks into. */
+export class SocketMap {
+  /** A descriptor, good in every thread. */
+  readonly fd: number;
+  readonly #calls: SystemCalls;
+  readonly #name: string;
+
+  /** @param name of the interface, for messages */
+  constructor(calls: SystemCalls, name: string, fd: number) {
+    this.#calls = calls;
+    this.#name = name;
+    this.fd = fd;
+  }
+
+  /** From now on frames of the queue go to the socket. @throws TapError */
+  give(queue: number, socket: number): void {
+    const pair = this.#calls.memory(8);
+    pair.view.setUint32(0, queue, true);
+    pair.view.setUint32(4, socket, true);
+    const attribute = this.#calls.memory(attributeSize);
+    attribute.view.setUint32(0, this.fd, true);
+    attribute.view.setBigUint64(8, BigInt(pair.address), true);
+    attribute.view.setBigUint64(16, BigInt(pair.address + 4), true);
+    const said = this.#calls.bpf(BPF_MAP_UPDATE_ELEM, attribute.bytes);
+    if (said < 0) throw xdpFailure(said, `giving queue ${queue} of "${this.#name}" to its socket`);
+  }
+}
+
 /**
  * The program that gives every frame of an interface to the socket of the queue that it came by, and, where there is
  * none, to the kernel. It is attached as long as this is open.
  */
 export class RedirectProgram {
+  readonly sockets: SocketMap;
   readonly #calls: SystemCalls;
-  readonly #name: string;
-  readonly #map: number;
   readonly #program: number;
   readonly #link: number;
   #closed = false;
@@ -43,7 +70,6 @@ export class RedirectProgram {
    */
   constructor(calls: SystemCalls, name: string, index: number) {
     this.#calls = calls;
-    this.#name = name;
     const opened: number[] = [];
     const keep = (fd: number, doing: string): number => {
       if (fd < 0) throw xdpFailure(fd, `${doing} "${name}"`);
@@ -51,11 +77,12 @@ export class RedirectProgram {
       return fd;
     };
     try {
-      this.#map = keep(
+      const map = keep(
         this.#bpf(BPF_MAP_CREATE, [BPF_MAP_TYPE_XSKMAP, 4, 4, mostQueues]),
         "making a map of sockets for",
       );
-      this.#program = keep(this.#load(), "loading the XDP program for");
+      this.sockets = new SocketMap(calls, name, map);
+      this.#program = keep(this.#load(map), "loading the XDP program for");
       // In the driver where it can; else in the kernel's general code, which is slower.
       let link = this.#attach(index, XDP_FLAGS_DRV_MODE);
       if (link < 0 && link !== -EBUSY && link !== -EEXIST) link = this.#attach(index, XDP_FLAGS_SKB_MODE);
@@ -66,37 +93,24 @@ export class RedirectProgram {
     }
   }
 
-  /** From now on frames of the queue go to the socket. @throws TapError */
-  give(queue: number, socket: number): void {
-    const pair = this.#calls.memory(8);
-    pair.view.setUint32(0, queue, true);
-    pair.view.setUint32(4, socket, true);
-    const attribute = this.#calls.memory(attributeSize);
-    attribute.view.setUint32(0, this.#map, true);
-    attribute.view.setBigUint64(8, BigInt(pair.address), true);
-    attribute.view.setBigUint64(16, BigInt(pair.address + 4), true);
-    const said = this.#calls.bpf(BPF_MAP_UPDATE_ELEM, attribute.bytes);
-    if (said < 0) throw xdpFailure(said, `giving queue ${queue} of "${this.#name}" to its socket`);
-  }
-
   /** Detaches it. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const fd of [this.#link, this.#program, this.#map]) closeSync(fd);
+    for (const fd of [this.#link, this.#program, this.sockets.fd]) closeSync(fd);
   }
 
   #attach(index: number, flags: number): number {
     return this.#bpf(BPF_LINK_CREATE, [this.#program, index, BPF_XDP, flags]);
   }
 
-  #load(): number {
+  #load(map: number): number {
     const instructions = this.#calls.memory(6 * 8);
     const { view } = instructions;
     // r2 = context->rx_queue_index
     put(view, 0, 0x61, 2, 1, 16, 0);
     // r1 = the map, in two words
-    put(view, 1, 0x18, 1, 1, 0, this.#map);
+    put(view, 1, 0x18, 1, 1, 0, map);
     put(view, 2, 0, 0, 0, 0, 0);
     // r3 = what to do with frames of a queue that has no socket
     put(view, 3, 0xb7, 3, 0, 0, XDP_PASS);
