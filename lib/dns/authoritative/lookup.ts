@@ -1,4 +1,5 @@
 import { longestChain } from "../answer.ts";
+import { lowerName } from "../name-bytes.ts";
 import { rcode, recordType } from "../wire.ts";
 import { Denial } from "./denial.ts";
 import { NameKey, unkey } from "./name-key.ts";
@@ -8,6 +9,7 @@ import type { Query } from "./query.ts";
 import { bytesBeforeName, hasTarget } from "./record-layout.ts";
 import { pointerReach, questionName, type Response } from "./response.ts";
 import { recordHeaderLength, RecordSet } from "./rrset-block.ts";
+import type { SetSigner } from "./set-signer.ts";
 import type { Zone } from "./zone.ts";
 import type { Zones } from "./zones.ts";
 
@@ -19,6 +21,10 @@ const mostTargets = 24;
 /** What comes next for a name. */
 const done = 0;
 const follow = 1;
+
+/** The types of a name that is not there (RFC 9824 §3.1): NXNAME. */
+const noSuchName: readonly number[] = [128];
+const delegationTypes: readonly number[] = [recordType.NS];
 
 /** What stands for having followed the node's DNAME, in the list of nodes visited. */
 function renamedBy(node: number): number {
@@ -63,6 +69,9 @@ export class Lookup {
   #referral: Zone | undefined = undefined;
   #referralNode = none;
   #referralLabels = 0;
+  /** What proves what is not there in a zone that is signed while it is served, and whose it is. */
+  readonly #proof = new RecordSet();
+  #proofOwner: Uint8Array | undefined = undefined;
 
   /**
    * @param response begun
@@ -92,6 +101,7 @@ export class Lookup {
     this.#targetsOf = undefined;
     this.#negative = undefined;
     this.#referral = undefined;
+    this.#proofOwner = undefined;
     this.#denial.clear();
   }
 
@@ -150,8 +160,31 @@ export class Lookup {
     }
     this.rcode = rcode.nameError;
     this.#negative = zone;
-    if (query.dnssecOk) this.#denial.noName(zone, key, labels);
+    if (!query.dnssecOk) return done;
+    if (zone.signer === undefined) this.#denial.noName(zone, key, labels);
+    else this.#deny(zone, zone.signer, ownerOf(key), noSuchName, query, response);
     return done;
+  }
+
+  /** Proves by one record, made here, what is not there (RFC 9824 §3): a name that has nothing but `types`. */
+  #deny(
+    zone: Zone,
+    signer: SetSigner,
+    owner: Uint8Array,
+    types: readonly number[],
+    query: Query,
+    response: Response,
+  ): void {
+    signer.deny(this.#proof, owner, types, zone.negativeTtl);
+    // Where the record says that there is a name, the code does (§3.1), but for who knows (§5.1).
+    if (types === noSuchName && !query.compactOk) this.rcode = rcode.noError;
+    if (query.type === recordType.NSEC) {
+      // The record says that there is one, so it is the answer.
+      this.rcode = rcode.noError;
+      this.#negative = undefined;
+      this.#own(response);
+      this.#put(response, this.#proof, true);
+    } else this.#proofOwner = owner;
   }
 
   /**
@@ -175,11 +208,12 @@ export class Lookup {
     const set = this.#set;
     const block = names.block(node);
     if (query.type === recordType.ANY || query.type === recordType.RRSIG) {
-      if (this.#some(names, block, query, response, stream)) {
+      if (this.#some(zone, block, key, encloser === none, query, response, stream)) {
         if (encloser !== none && query.dnssecOk) this.#denial.noCloser(zone, key, labels);
         return done;
       }
     } else if (set.find(names.arena, block, query.type) && set.count > 0) {
+      if (query.dnssecOk && zone.signer !== undefined) zone.signer.sign(set, ownerOf(key), encloser === none);
       this.#own(response);
       this.#put(response, set, query.dnssecOk);
       if (encloser !== none && query.dnssecOk) this.#denial.noCloser(zone, key, labels);
@@ -191,6 +225,7 @@ export class Lookup {
       return done;
     } else if (query.type !== recordType.NSEC && set.find(names.arena, block, recordType.CNAME) && set.count > 0) {
       // NSEC may stand beside CNAME (RFC 4035 §2.5): whoever asks for it means this name.
+      if (query.dnssecOk && zone.signer !== undefined) zone.signer.sign(set, ownerOf(key), encloser === none);
       this.#own(response);
       this.#put(response, set, query.dnssecOk);
       if (encloser !== none && query.dnssecOk) this.#denial.noCloser(zone, key, labels);
@@ -203,17 +238,28 @@ export class Lookup {
     }
     this.#negative = zone;
     if (!query.dnssecOk) return done;
-    if (encloser === none) this.#denial.noData(zone, node, key);
+    if (zone.signer !== undefined) {
+      this.#deny(zone, zone.signer, ownerOf(key), this.#typesOf(names, node), query, response);
+    } else if (encloser === none) this.#denial.noData(zone, node, key);
     else this.#denial.noWildcardData(zone, node, key, labels);
     return done;
   }
 
   /** Answers for ANY (RFC 8482 §4.1: one set, when it is not a stream) and RRSIG; false when there is nothing. */
-  #some(names: NameTree, block: number, query: Query, response: Response, stream: boolean): boolean {
+  #some(
+    zone: Zone,
+    block: number,
+    key: NameKey,
+    isLasting: boolean,
+    query: Query,
+    response: Response,
+    stream: boolean,
+  ): boolean {
     const set = this.#set;
     let any = false;
-    set.open(names.arena, block);
+    set.open(zone.names.arena, block);
     while (set.next()) {
+      if (query.dnssecOk && zone.signer !== undefined) zone.signer.sign(set, ownerOf(key), isLasting);
       if (query.type === recordType.RRSIG ? set.signatures === 0 : set.count === 0) continue;
       this.#own(response);
       if (query.type === recordType.ANY) this.#put(response, set, query.dnssecOk);
@@ -239,6 +285,7 @@ export class Lookup {
     if (!set.find(names.arena, names.block(node), recordType.DNAME) || set.count === 0) return done;
     // A chain may pass the same DNAME again; its record is in the response once (RFC 2181 §5).
     if (!this.#passed(zone, renamedBy(node), hop)) {
+      if (query.dnssecOk) this.#sign(zone, set, node);
       this.#ownedBy(zone, names, node, labels, query, response, hop);
       this.#put(response, set, query.dnssecOk);
       if (this.truncated) return done;
@@ -265,6 +312,24 @@ export class Lookup {
     this.#chained.read(name, 0, front + targetLength);
     this.#owner = written;
     return follow;
+  }
+
+  /** Signs a set of a node, in a zone whose sets are signed while it is served. */
+  #sign(zone: Zone, set: RecordSet, node: number): void {
+    if (zone.signer !== undefined) zone.signer.sign(set, lowerName(zone.owner(zone.names, node)), true);
+  }
+
+  /** The types that a node has on this side of a delegation. */
+  #typesOf(names: NameTree, node: number): number[] {
+    const types: number[] = [];
+    const isCut = (names.flags(node) & nodeFlag.cut) !== 0;
+    const set = this.#other;
+    set.open(names.arena, names.block(node));
+    while (set.next()) {
+      if (set.count === 0 || (isCut && set.type !== recordType.NS && set.type !== recordType.DS)) continue;
+      types.push(set.type);
+    }
+    return types;
   }
 
   #pass(zone: Zone, node: number, hop: number): void {
@@ -326,11 +391,16 @@ export class Lookup {
       const zone = this.#negative;
       const { names } = zone;
       this.#other.find(names.arena, names.block(0), recordType.SOA);
+      if (query.dnssecOk) this.#sign(zone, this.#other, 0);
       response.owner(zone.apex, 0);
       // RFC 2308 §3: the lesser of its TTL and its last field.
       this.#authorize(response, this.#other, query.dnssecOk, zone.negativeTtl);
     } else if (this.#referral !== undefined) {
       this.#delegate(this.#referral, query, response);
+    }
+    if (this.#proofOwner !== undefined && !this.truncated) {
+      response.owner(this.#proofOwner, 0);
+      this.#authorize(response, this.#proof, true, -1);
     }
     const denial = this.#denial;
     for (let index = 0; index < denial.count && !this.truncated; index++) {
@@ -356,7 +426,12 @@ export class Lookup {
     this.#authorize(response, this.#targets, false, -1);
     if (!query.dnssecOk || this.truncated) return;
     if (this.#other.find(names.arena, block, recordType.DS) && this.#other.count > 0) {
+      this.#sign(zone, this.#other, node);
       this.#authorize(response, this.#other, true, -1);
+    } else if (zone.signer !== undefined) {
+      const owner = lowerName(zone.owner(names, node));
+      this.#proofOwner = owner;
+      zone.signer.deny(this.#proof, owner, delegationTypes, zone.negativeTtl);
     } else {
       this.#denial.noSigner(zone, node);
     }
@@ -427,6 +502,7 @@ export class Lookup {
     const set = this.#other;
     const { names } = zone;
     if (!set.find(names.arena, names.block(node), code) || set.count === 0) return true;
+    if (query.dnssecOk && zone.signer !== undefined && !this.#isBelowCut(names, node)) this.#sign(zone, set, node);
     const count = response.set(set, false, -1);
     if (count < 0) return false;
     response.additionals += count;
@@ -436,4 +512,12 @@ export class Lookup {
     }
     return true;
   }
+}
+
+/** The name of a key as on the wire. */
+function ownerOf(key: NameKey): Uint8Array {
+  const { length } = key;
+  const owner = new Uint8Array(length + 1);
+  unkey(key.bytes, 0, length, owner, length);
+  return owner;
 }

@@ -1,4 +1,4 @@
-import type { IpAddress} from "@tesserae/device/address";
+import type { IpAddress } from "@tesserae/device/address";
 import { formatEndpoint, type Endpoint } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Flow } from "@tesserae/device/flow";

@@ -32,6 +32,8 @@ export class Query {
   udpSize = 512;
   version = 0;
   dnssecOk = false;
+  /** Whether the client takes NXDOMAIN with a compact denial (RFC 9824 §5.1). */
+  compactOk = false;
   wantsNsid = false;
   wantsKeepAlive = false;
   wantsPadding = false;
@@ -60,6 +62,7 @@ export class Query {
     this.udpSize = 512;
     this.version = 0;
     this.dnssecOk = false;
+    this.compactOk = false;
     this.wantsNsid = false;
     this.wantsKeepAlive = false;
     this.wantsPadding = false;
@@ -124,6 +127,7 @@ export class Query {
     this.udpSize = Math.max(512, u16At(bytes, at + 2));
     this.version = u8At(bytes, at + 5);
     this.dnssecOk = (u8At(bytes, at + 6) & 0x80) !== 0;
+    this.compactOk = (u8At(bytes, at + 6) & 0x40) !== 0;
     return this.#options(data, next) ? next : -1;
   }
 

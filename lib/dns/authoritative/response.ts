@@ -99,10 +99,11 @@ export class Response {
     const start = this.length;
     const count = signatures ? set.signatures : set.count;
     const names = signatures ? 0 : compressibleNames(set.type);
+    const from = signatures ? set.signaturesIn : set.bytes;
     let at = signatures ? set.signaturesAt : set.at;
     for (let index = 0; index < count; index++) {
-      const next = at + recordHeaderLength + u16At(set.bytes, at + 8);
-      if (!this.#writeOwner() || !this.#record(set.bytes, at, next, names, ttl)) {
+      const next = at + recordHeaderLength + u16At(from, at + 8);
+      if (!this.#writeOwner() || !this.#record(from, at, next, names, ttl)) {
         this.length = start;
         return -1;
       }

@@ -29,7 +29,8 @@ export class RecordSet {
   count = 0;
   at = 0;
   length = 0;
-  /** RRSIGs, and where they are. */
+  /** RRSIGs, and where they are: behind the records, but for those that are made while the zone is served. */
+  signaturesIn: Uint8Array = this.bytes;
   signatures = 0;
   signaturesAt = 0;
   signaturesLength = 0;
@@ -42,6 +43,7 @@ export class RecordSet {
     this.#left = 0;
     if (block === 0) return;
     this.bytes = arena.chunk(block);
+    this.signaturesIn = this.bytes;
     const at = arena.position(block);
     this.#left = u16At(this.bytes, at);
     this.#next = at + 2;
@@ -53,6 +55,7 @@ export class RecordSet {
     this.#left--;
     const { bytes } = this;
     const at = this.#next;
+    this.signaturesIn = bytes;
     this.type = u16At(bytes, at);
     this.count = u16At(bytes, at + 2);
     this.signatures = u16At(bytes, at + 4);
@@ -72,6 +75,28 @@ export class RecordSet {
       if (this.type > type) return false;
     }
     return false;
+  }
+
+  /** The signatures are these: records as in a block. */
+  signedWith(records: Uint8Array, count: number): void {
+    this.signaturesIn = records;
+    this.signatures = count;
+    this.signaturesAt = 0;
+    this.signaturesLength = records.length;
+  }
+
+  /** Makes this a set of its own: records as in a block. */
+  take(type: number, records: Uint8Array, count: number): void {
+    this.#left = 0;
+    this.bytes = records;
+    this.signaturesIn = records;
+    this.type = type;
+    this.count = count;
+    this.at = 0;
+    this.length = records.length;
+    this.signatures = 0;
+    this.signaturesAt = 0;
+    this.signaturesLength = 0;
   }
 
   /** The time to live of the first record, or the first RRSIG. */

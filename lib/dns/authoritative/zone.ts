@@ -5,6 +5,7 @@ import { NameTree, nodeFlag, none } from "./name-tree.ts";
 import { copyOctets, i32At, u16At, u32At, u8At } from "./octets.ts";
 import { coveredType, dataFault } from "./record-layout.ts";
 import { recordHeaderLength, RecordSet } from "./rrset-block.ts";
+import type { SetSigner } from "./set-signer.ts";
 import { ZoneDraft } from "./zone-draft.ts";
 import { recordType } from "../wire.ts";
 
@@ -24,6 +25,7 @@ export interface ZoneParts {
   /** Owners of NSEC3 records, which are names apart (RFC 5155 §7.2.8). */
   readonly hashed: NameTree;
   readonly garbage: number;
+  readonly signer?: SetSigner | undefined;
 }
 
 /**
@@ -46,6 +48,8 @@ export class Zone {
   readonly hasNsec: boolean;
   /** The salt and the iterations of its NSEC3 chain; undefined when there is none. */
   readonly nsec3: Nsec3Parameters | undefined;
+  /** Signs what answers are made of while they are made; undefined when the zone has its signatures, or none. */
+  readonly signer: SetSigner | undefined;
   readonly #garbage: number;
 
   /** @throws RangeError when there is no SOA record at the apex. */
@@ -56,6 +60,7 @@ export class Zone {
     this.names = parts.names;
     this.hashed = parts.hashed;
     this.#garbage = parts.garbage;
+    this.signer = parts.signer;
     const set = new RecordSet();
     if (!this.#find(set, 0, recordType.SOA))
       throw new RangeError(`${nameToText(parts.apex)}: no SOA record at the apex`);
@@ -145,7 +150,8 @@ export class Zone {
     names.finish();
     hashed.finish();
     const garbage = this.#garbage + names.garbage + hashed.garbage;
-    const zone = new Zone({ apex: this.apex, names: names.tree, hashed: hashed.tree, garbage });
+    const { apex, signer } = this;
+    const zone = new Zone({ apex, names: names.tree, hashed: hashed.tree, garbage, signer });
     // What is dead makes way once it is as much as what is alive.
     return garbage > Math.max(65_536, names.tree.arena.size / 2) ? zone.compact() : zone;
   }
@@ -161,7 +167,12 @@ export class Zone {
     }
     names.finish();
     hashed.finish();
-    return new Zone({ apex: this.apex, names: names.tree, hashed: hashed.tree, garbage: 0 });
+    return new Zone({ apex: this.apex, names: names.tree, hashed: hashed.tree, garbage: 0, signer: this.signer });
+  }
+
+  /** The same zone, signed by `signer` while it is served; its later versions are, too. */
+  signedBy(signer: SetSigner | undefined): Zone {
+    return new Zone({ ...{ apex: this.apex, names: this.names, hashed: this.hashed }, garbage: this.#garbage, signer });
   }
 
   /** Whether a name is at or below the apex. */

@@ -68,6 +68,11 @@ export class Zones {
     this.#changed(before, undefined);
   }
 
+  /** From now on nothing is answered as it was before, though no zone has changed: signatures are made anew. */
+  refresh(): void {
+    this.generation++;
+  }
+
   /** Serves the zone no more; false when it was not served. */
   remove(apex: Uint8Array): boolean {
     const served = this.#served(apex);

@@ -150,7 +150,12 @@ export class Maintenance implements Extension {
       return asked.say(zones.has(apex) ? rcode.serverFailure : updateCode.notAuthoritative);
     }
     const { transfer = [] } = policies.get(apex);
-    if (!isAllowed(transfer, request.client, reply.session?.key) || this.#transfers >= transfers) {
+    // A copy of a zone that is signed while it is served would have no signatures.
+    if (
+      zone.signer !== undefined ||
+      !isAllowed(transfer, request.client, reply.session?.key) ||
+      this.#transfers >= transfers
+    ) {
       asked.log(log, "transfer refused", {});
       return asked.say(rcode.refused);
     }

@@ -9,13 +9,14 @@ import { signZone, type SignZoneOptions } from "../dnssec/sign-zone.ts";
 import { lowerName, nameToText } from "../name-bytes.ts";
 import { childKeyRecords } from "../signing/child-keys.ts";
 import { DueSignatures } from "../signing/due-signatures.ts";
+import { keyChanges, OwnKeys } from "../signing/key-records.ts";
 import { keysAt, type KeySet, type ScheduledKey } from "../signing/key-schedule.ts";
 import { type ChangeSigner, madeBySigner } from "../signing/signers.ts";
 import type { SigningTerms } from "../signing/set-signatures.ts";
 import { signedChanges, type SigningTask } from "../signing/zone-changes.ts";
 import { recordType } from "../wire.ts";
 import type { WireRecord } from "../wire-record.ts";
-import { differenceBetween, recordId, soaOf } from "./difference.ts";
+import { differenceBetween, soaOf } from "./difference.ts";
 import { differenceOf, type Journal } from "./journal.ts";
 import { isNewer, nextSerial } from "./serial.ts";
 import { withSerial } from "./soa.ts";
@@ -47,9 +48,6 @@ const pause = 20;
 /** Names above which two versions are not compared but the new one is signed as a whole. */
 const compareLimit = 100_000;
 
-/** Sets at the apex that follow from the keys. */
-const keyTypes: ReadonlySet<number> = new Set([recordType.DNSKEY, recordType.CDS, recordType.CDNSKEY]);
-
 /**
  * Serves a zone signed: what comes without signatures is signed, what changes is signed as it changes, signatures are
  * made anew before they end, a slice of the zone at a time, and keys come and go by their times (RFC 6781 §4.1).
@@ -64,7 +62,7 @@ export class ZoneSigner implements ChangeSigner {
   #keys: readonly ScheduledKey[];
   #current: KeySet;
   /** Every key that there was: others in the DNSKEY set are not ours to take away. */
-  readonly #own = new Set<string>();
+  readonly #own = new OwnKeys();
   #due: DueSignatures | undefined;
 
   /** @throws RangeError when `validity` is not above two hours, or no key signs now. */
@@ -106,7 +104,7 @@ export class ZoneSigner implements ChangeSigner {
     this.#options.zones.replace(zone);
     this.#due = new DueSignatures();
     for (const { data } of zone.recordsOf(this.#apex, recordType.DNSKEY)) {
-      if (this.#keys.some(({ key }) => sameBytes(key.data, data))) this.#own.add(String(data));
+      if (this.#keys.some(({ key }) => sameBytes(key.data, data))) this.#own.add(data);
     }
     this.#changeKeys(true);
     this.#plan();
@@ -181,7 +179,7 @@ export class ZoneSigner implements ChangeSigner {
       ...(nsec3 === undefined ? {} : { nsec3 }),
       ...(zonemd === undefined ? {} : { zonemd }),
     });
-    for (const { data } of published) this.#own.add(String(data));
+    for (const { data } of published) this.#own.add(data);
     const after = built(zone.apex, signed);
     zones.replace(after);
     this.#due = new DueSignatures();
@@ -197,8 +195,7 @@ export class ZoneSigner implements ChangeSigner {
   #plain(zone: Zone): Zone {
     const records: WireRecord[] = [];
     for (const record of zone.records()) {
-      const isForeignKey = record.type === recordType.DNSKEY && !this.#own.has(String(record.data));
-      if (isForeignKey || !madeBySigner.has(record.type)) records.push(record);
+      if (this.#own.isForeign(record) || !madeBySigner.has(record.type)) records.push(record);
     }
     return built(zone.apex, records);
   }
@@ -207,23 +204,8 @@ export class ZoneSigner implements ChangeSigner {
   #changeKeys(all: boolean): void {
     const zone = this.#options.zones.get(this.#apex);
     if (zone === undefined) return;
-    const { published } = this.#current;
-    const there = zone.recordsOf(this.#apex).filter(({ type }) => keyTypes.has(type));
-    const ttl = there.find(({ type }) => type === recordType.DNSKEY)?.ttl ?? soaOf(zone).ttl;
-    const wanted: WireRecord[] = [
-      ...published.map(({ data }) => ({ owner: this.#apex, type: recordType.DNSKEY, class: 1, ttl, data })),
-      ...this.#announced(ttl),
-    ];
-    const wantedIds = new Set(wanted.map(recordId));
-    const thereIds = new Set(there.map(recordId));
-    const isOurs = ({ type, data }: WireRecord): boolean => type !== recordType.DNSKEY || this.#own.has(String(data));
-    const gone = there.filter((record) => isOurs(record) && !wantedIds.has(recordId(record)));
-    const come = wanted.filter((record) => !thereIds.has(recordId(record)));
-    for (const { data } of published) this.#own.add(String(data));
-    const plain = [
-      ...gone.map((record): ZoneChange => ({ kind: "remove", record })),
-      ...come.map((record): ZoneChange => ({ kind: "add", record })),
-    ];
+    const { crypto } = this.#options;
+    const plain = keyChanges(crypto, zone, this.#apex, this.#current, this.#own, soaOf(zone).ttl);
     const due = all ? DueSignatures.everything(zone) : undefined;
     if (plain.length > 0 || (due !== undefined && due.isNeeded(this.#terms(), zone))) {
       this.#next({ plain, owners: due?.owners ?? [], hashed: due?.hashed ?? [] });
