@@ -103,7 +103,9 @@ describe.skipIf(reason !== undefined)(
 
       test.each(questions)("delv validates %s %s", async (owner, type, expected) => {
         const args = ["@127.0.0.1", "-p", String(ours.port), "-a", anchors, `+root=${apex}`, owner, type];
-        const { stdout, stderr } = await run("delv", args).catch((error: { stdout: string; stderr: string }) => error);
+        const { stdout, stderr } = await run("delv", args).catch(
+          (error: unknown) => error as { stdout: string; stderr: string },
+        );
         expect(`${stdout}${stderr}`).toContain(expected);
       });
 
