@@ -68,6 +68,18 @@ describe("notification", () => {
     }
   });
 
+  test("can be asked for when there are enough requests, of which some are there", () => {
+    const { front, back } = pair();
+    front.nextRequest();
+    front.push();
+    expect(back.finalCheck(3)).toBe(false);
+    for (const isWanted of [false, true, false]) {
+      front.nextRequest();
+      expect(front.push()).toBe(isWanted);
+    }
+    expect(back.finalCheck(3)).toBe(true);
+  });
+
   test("pushing nothing wakes nobody", () => {
     const { front, back } = pair();
     expect(front.push()).toBe(false);

@@ -179,13 +179,18 @@ export class BackRing {
   }
 
   /**
-   * Asks for a notification once `count` more requests have come, before the caller stops looking.
+   * Asks for a notification once `count` requests can be taken, before the caller stops looking.
    *
-   * @returns true: there are requests already (or the index makes no sense: {@link BackRing.available} says so)
+   * @returns true: they can already (or the index makes no sense: {@link BackRing.available} says so)
    */
   finalCheck(count = 1): boolean {
-    if (this.available === 0) Atomics.store(this.#indices, requestEvent, (this.#requests + count) | 0);
-    return this.available !== 0;
+    if (this.#isShort(count)) Atomics.store(this.#indices, requestEvent, (this.#requests + count) | 0);
+    return !this.#isShort(count);
+  }
+
+  #isShort(count: number): boolean {
+    const { available } = this;
+    return available >= 0 && available < count;
   }
 }
 

@@ -185,9 +185,11 @@ export class HostIpv6 implements Ipv6 {
     this.input.undeliverable(packet, reason);
   }
 
-  // No device is asked to cut segments of IPv6.
-  segmentation(): number {
-    return 0;
+  segmentation(destination: IpAddress): number {
+    const way = this.destinations.find(destination, 0, undefined);
+    if (way === undefined || way.isLocal) return 0;
+    const { maxSegmentation, segmentsIpv6 } = way.out.link.ethernet.features;
+    return segmentsIpv6 === true ? maxSegmentation : 0;
   }
 
   allocate(length?: number, destination?: IpAddress): Page | undefined {
