@@ -48,10 +48,20 @@ const programs = [
   ...["init-xenstore-domain", "xenstore-control", "lsevtchn", "xen-diag", "test-xenstore"],
 ];
 const storeTools = ["read", "write", "ls", "list", "rm", "chmod", "exists", "watch"];
-/** What dom0 drives: Xen's interfaces, back ends for disks and network cards, QEMU's network card. */
+/** What dom0 drives: Xen's interfaces, back ends for disks and network cards, QEMU's network card and disks. */
 const dom0Modules = [
   ...["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"],
-  ...["bridge", "loop", "e1000", "xen-netback", "xen-blkback", "xen-netfront", "xen-blkfront"],
+  ...[
+    "bridge",
+    "loop",
+    "virtio-pci",
+    "virtio-net",
+    "virtio-blk",
+    "xen-netback",
+    "xen-blkback",
+    "xen-netfront",
+    "xen-blkfront",
+  ],
 ];
 /** What a Linux guest drives. */
 const guestModules = ["xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs", "xen-netfront", "xen-blkfront"];

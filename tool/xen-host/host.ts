@@ -11,6 +11,7 @@ import { obtainAssets, type HostAssets } from "./assets.ts";
 import { agentPort, bridge, consoleFolder, dom0Address, readyLine } from "./dom0-scripts.ts";
 import { XenHostError } from "./failure.ts";
 import { XenGuest } from "./guest.ts";
+import { linuxKernel, linuxRamdisk } from "./linux-files.ts";
 
 /** What serves xenstore: Xen's daemon in C, the one in OCaml, or an image of ours in a domain of its own. */
 export type Store = "xenstored" | "oxenstored" | StoreDomain | "none";
@@ -31,6 +32,11 @@ export interface XenHostOptions {
   readonly dom0Memory?: number;
   /** Default: `xenstored`. With `none` nothing is started that needs one. */
   readonly store?: Store;
+  /**
+   * Files of this machine by the paths that they get in dom0, read-only: QEMU gives them as disks, so nothing is copied
+   * and they take no memory, and up to 511 zeros follow their bytes. What guests are booted from belongs here.
+   */
+  readonly files?: Readonly<Record<string, string>>;
   /** Milliseconds until dom0 must listen. Default: 300,000: alone it takes eight seconds. */
   readonly timeout?: number;
   readonly qemu?: Qemu;
@@ -49,6 +55,8 @@ const consoleBound = 256 * 1024;
 /** Lines of the console in an error. */
 const linesInError = 40;
 const nap = 5_000;
+/** Disks that QEMU's bus has room for, and letters for their names. */
+const mostFiles = 22;
 
 /**
  * Xen's hypervisor in QEMU, with a Linux dom0 and its toolstack. Nothing of it outlives this process, and no privilege
@@ -83,6 +91,10 @@ export class XenHost {
     const secret = randomBytes(16).toString("hex");
     const [agent] = await placeForwards([{ address: "127.0.0.1", hostPort: 0, guestPort: agentPort }], false);
     const port = agent?.hostPort ?? 0;
+    const files = { [linuxKernel]: assets.kernel, [linuxRamdisk]: assets.guestInitramfs, ...options.files };
+    if (Object.keys(files).length > mostFiles) {
+      throw new XenHostError(`a Xen host takes ${String(mostFiles - 2)} files at most`);
+    }
     let ready: () => void = () => undefined;
     const listening = new Promise<void>((resolve) => (ready = resolve));
     const host = new XenHost(assets, { port, secret }, (output) => {
@@ -90,7 +102,7 @@ export class XenHost {
         qemu,
         // Commas and spaces in paths mean something to -initrd.
         folder: assets.folder,
-        args: hostArguments({ memory, dom0Memory, port, secret }, assets),
+        args: hostArguments({ memory, dom0Memory, port, secret, files: Object.values(files) }, assets),
         onConsole: (text) => {
           options.onConsole?.(text);
           if (output(text).includes(readyLine)) ready();
@@ -105,6 +117,7 @@ export class XenHost {
     }, nap);
     try {
       await within(Promise.race([listening, ended]), options.timeout ?? usualTimeout, "Xen did not come up");
+      await host.sh(linkFiles(Object.keys(files)));
       await host.#startServices(options.store ?? "xenstored", onProgress);
       return host;
     } catch (error) {
@@ -252,13 +265,27 @@ interface HostMachine {
   /** The agent's port on this machine. */
   readonly port: number;
   readonly secret: string;
+  /** Absolute. */
+  readonly files: readonly string[];
+}
+
+/** A script that gives each of the disks its path. */
+function linkFiles(paths: readonly string[]): string {
+  const lines = paths.map((each, index) => {
+    const disk = `/dev/vd${String.fromCharCode("a".charCodeAt(0) + index)}`;
+    return `mkdir -p ${quote(path.posix.dirname(each))} && ln -sf ${disk} ${quote(each)} && [ -b ${disk} ]`;
+  });
+  return ["set -e", ...lines].join("\n");
 }
 
 /**
  * Features that QEMU's translator has and Xen or Linux on it cannot bear (Xen faults in MWAIT, a PV Linux dies of SMAP);
  * eager-fpu, or the registers of floating point of one guest are found in another.
  */
-function hostArguments({ memory, dom0Memory, port, secret }: HostMachine, assets: HostAssets): readonly string[] {
+function hostArguments(
+  { memory, dom0Memory, port, secret, files }: HostMachine,
+  assets: HostAssets,
+): readonly string[] {
   const inFolder = (file: string): string => path.relative(assets.folder, file);
   const xenLine = [
     ...["console=com1", "com1=115200,8n1", "spec-ctrl=eager-fpu", "guest_loglvl=all", "bootscrub=0"],
@@ -269,7 +296,11 @@ function hostArguments({ memory, dom0Memory, port, secret }: HostMachine, assets
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "pc", "-accel", "tcg", "-smp", "1"],
     ...["-cpu", "max,-smap,-rdtscp,-monitor", "-m", `${String(memory)}M`, ...channelArguments],
     ...["-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${String(port)}-${dom0Address}:${String(agentPort)}`],
-    ...["-device", "e1000,netdev=net0,romfile="],
+    ...["-device", "virtio-net-pci,netdev=net0,romfile="],
+    ...files.flatMap((file, index) => [
+      ...["-drive", `if=none,id=file${String(index)},format=raw,read-only=on,file=${file.replaceAll(",", ",,")}`],
+      ...["-device", `virtio-blk-pci,drive=file${String(index)}`],
+    ]),
     ...["-kernel", inFolder(assets.xen), "-append", xenLine.join(" ")],
     ...["-initrd", `${inFolder(assets.kernel)} ${dom0Line},${inFolder(assets.initramfs)}`],
   ];

@@ -3,9 +3,8 @@ import type { XlGuest } from "@tesserae/vm-image/formats/xl-config";
 import { XenHostError } from "./failure.ts";
 import type { XenGuest } from "./guest.ts";
 import type { XenHost } from "./host.ts";
+import { linuxKernel, linuxRamdisk } from "./linux-files.ts";
 
-const kernel = "/root/linux/vmlinuz";
-const ramdisk = "/root/linux/guest.cpio";
 /** What Linux takes of a command line. */
 const longestCommandLine = 2047;
 
@@ -28,9 +27,5 @@ export async function createLinuxGuest(host: XenHost, guest: LinuxGuest): Promis
   if (commandLine.length > longestCommandLine) {
     throw new XenHostError(`the script of ${guest.name} is too long for a command line`);
   }
-  if ((await host.run(`[ -e ${ramdisk} ]`)).status !== 0) {
-    await host.put(host.assets.vmlinuz, kernel);
-    await host.put(host.assets.guestInitramfs, ramdisk);
-  }
-  return host.createGuest({ ...rest, type, kernel, ramdisk, commandLine, memory });
+  return host.createGuest({ ...rest, type, kernel: linuxKernel, ramdisk: linuxRamdisk, commandLine, memory });
 }
