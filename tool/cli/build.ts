@@ -230,7 +230,10 @@ export async function buildImage(request: BuildRequest): Promise<Built> {
   let machine: MachineImage | undefined;
   if (request.machine !== undefined) {
     const { buildMachineImage } = await import("./machine-image.ts");
-    machine = await buildMachineImage({ name, bundle: image, progress }, request.machine);
+    const wanted = (kind: string): number =>
+      graph.devices.filter((each) => each.kind === kind && each.implementation.module === undefined).length;
+    const devices = { interfaces: wanted("netif"), disks: wanted("block") };
+    machine = await buildMachineImage({ name, bundle: image, ...devices, progress }, request.machine);
   }
   const inputs = Object.keys(made.metafile.inputs).flatMap((input) => {
     const file = made.crunched.get(input);

@@ -2,6 +2,10 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import process from "node:process";
 
+/** Statuses of an image that had to be killed: by us, or by whoever pressed Ctrl-C twice. */
+export const killed = 137;
+export const interrupted = 130;
+
 /** A running image. */
 export interface RunningImage {
   /** Its exit status; 128 and the number of the signal when one ended it. */

@@ -12,8 +12,8 @@ export interface Flag {
   readonly values?: readonly string[];
   /** May be given several times, or with several values with commas between them; the value has commas then. */
   readonly repeat?: boolean;
-  /** The only target that it is for. */
-  readonly only?: string;
+  /** The only targets that it is for. */
+  readonly only?: readonly string[];
   readonly doc: string;
 }
 
@@ -29,6 +29,8 @@ export interface Command {
 
 const targetNames = targets.map((target) => target.name);
 const target: Flag = { name: "target", value: "TARGET", values: targetNames, doc: "where it runs; default node" };
+/** The targets of which a machine is made. */
+export const machineTargets: readonly string[] = ["vm", "xen"];
 const json: Flag = { name: "json", doc: "write JSON" };
 const files: Flag = {
   name: "files",
@@ -41,18 +43,23 @@ const building: readonly Flag[] = [
   { name: "release", doc: "make the image small: no readable names" },
   { name: "no-check", doc: "do not check types" },
   files,
-  { name: "node", value: "NODE", only: "vm", doc: "vm: a version of Node.js, or the file of one for Linux on x86-64" },
+  {
+    name: "node",
+    value: "NODE",
+    only: machineTargets,
+    doc: "vm, xen: a version of Node.js, or the file of one for Linux on x86-64",
+  },
   {
     name: "sysroot",
     value: "DIRECTORY",
-    only: "vm",
-    doc: "vm: where shared libraries are taken from; default this system",
+    only: machineTargets,
+    doc: "vm, xen: where shared libraries are taken from; default this system",
   },
   {
     name: "icu",
     value: "LANGUAGES",
-    only: "vm",
-    doc: "vm: languages to keep data for, with commas, or full; default en",
+    only: machineTargets,
+    doc: "vm, xen: languages to keep data for, with commas, or full; default en",
   },
 ];
 const format: Flag = {
@@ -60,8 +67,8 @@ const format: Flag = {
   value: "FORMAT",
   values: formats,
   repeat: true,
-  only: "vm",
-  doc: "vm: what to write beside kernel and image; may be repeated",
+  only: machineTargets,
+  doc: "vm, xen: what to write beside kernel and image; may be repeated",
 };
 
 /** Every command of the tool: help, parsing and completion are made from this. */
@@ -77,7 +84,7 @@ export const commands: readonly Command[] = [
   {
     name: "build",
     argument: "[DIRECTORY]",
-    doc: "make the image: one file, with its manifest; for vm what a hypervisor boots",
+    doc: "make the image: one file, with its manifest; for vm and xen what a hypervisor boots",
     flags: [...building, format, json],
     imageFlags: true,
   },
@@ -175,8 +182,10 @@ export function parseCommand(argv: readonly string[]): Invocation {
     }
   }
   const where = flags["target"] ?? "node";
-  const stray = command.flags.find((each) => each.only !== undefined && each.only !== where && each.name in flags);
-  if (stray !== undefined && !help) throw usage(`--${stray.name} is for target ${stray.only ?? ""}, not for ${where}`);
+  const stray = command.flags.find((each) => each.only?.includes(where) === false && each.name in flags);
+  if (stray !== undefined && !help) {
+    throw usage(`--${stray.name} is for target ${stray.only?.join(" and ") ?? ""}, not for ${where}`);
+  }
   return { command, argument, flags, image, help };
 }
 

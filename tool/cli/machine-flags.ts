@@ -47,21 +47,7 @@ export function readMachineFlags(words: readonly string[]): {
   readonly flags: MachineFlags;
   readonly image: readonly string[];
 } {
-  const given = new Map<string, string[]>();
-  const image: string[] = [];
-  for (let index = 0; index < words.length; index++) {
-    const word = words[index] ?? "";
-    const equals = word.indexOf("=");
-    const name = (equals < 0 ? word : word.slice(0, equals)).slice(2);
-    const attached = equals < 0 ? undefined : word.slice(equals + 1);
-    if (!word.startsWith("--") || !machineFlags.includes(name)) {
-      image.push(word);
-      continue;
-    }
-    const value = attached ?? (name === "gdb" ? String(gdbPort) : words[++index]);
-    if (value === undefined || value === "") throw usage(`--${name} needs a value`);
-    given.set(name, [...(given.get(name) ?? []), value]);
-  }
+  const { given, image } = takeFlags(words, machineFlags, { gdb: String(gdbPort) });
   const last = (name: string): string | undefined => given.get(name)?.at(-1);
   const cpus = last("cpus");
   if (cpus !== undefined && cpus !== "1") {
@@ -89,6 +75,36 @@ export function readMachineFlags(words: readonly string[]): {
     },
     image,
   };
+}
+
+/**
+ * Takes the flags of these names out of the words.
+ *
+ * @param bare what those stand for that may be without a value
+ * @returns the values by name, in order, and the words that are left.
+ * @throws Failure with status 2 naming a flag without a value.
+ */
+export function takeFlags(
+  words: readonly string[],
+  names: readonly string[],
+  bare: Readonly<Record<string, string>>,
+): { readonly given: ReadonlyMap<string, readonly string[]>; readonly image: readonly string[] } {
+  const given = new Map<string, string[]>();
+  const image: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    const equals = word.indexOf("=");
+    const name = (equals < 0 ? word : word.slice(0, equals)).slice(2);
+    const attached = equals < 0 ? undefined : word.slice(equals + 1);
+    if (!word.startsWith("--") || !names.includes(name)) {
+      image.push(word);
+      continue;
+    }
+    const value = attached ?? bare[name] ?? words[++index];
+    if (value === undefined || value === "") throw usage(`--${name} needs a value`);
+    given.set(name, [...(given.get(name) ?? []), value]);
+  }
+  return { given, image };
 }
 
 /** An image that is mapped takes no memory; not every machine can. */
@@ -133,7 +149,8 @@ export function valueOfWord(words: readonly string[], name: string): string | un
   return word?.slice(name.length + 1);
 }
 
-function memoryOf(text: string | undefined): number {
+/** Bytes, a multiple of 1 MiB. @throws Failure with status 2 for what is no size of memory. */
+export function memoryOf(text: string | undefined): number {
   if (text === undefined) return defaultMemory;
   // As QEMU and everybody writes it: 256M.
   const parsed = parseKey({ kind: "bytes" }, text.replace(/^(\d+(?:\.\d+)?)([kmg])$/i, "$1$2iB"));

@@ -34,13 +34,15 @@ export interface MachineImage {
  * @throws Failure
  */
 export async function buildMachineImage(
-  { name, bundle, progress }: BundledApplication,
+  { name, bundle, interfaces, disks, progress }: BundledApplication,
   { formats, node, sysroot, icu }: MachineRequest,
 ): Promise<MachineImage> {
   try {
     const report = await buildImage({
       bundle,
       name,
+      interfaces,
+      disks,
       output: path.join(path.dirname(bundle), "image"),
       cache: path.join(userCache(), "kernel"),
       formats,
@@ -68,5 +70,8 @@ export interface BundledApplication {
   readonly name: string;
   /** Absolute. */
   readonly bundle: string;
+  /** Network interfaces and disks that it wants of the machine. */
+  readonly interfaces: number;
+  readonly disks: number;
   readonly progress: (text: string) => void;
 }

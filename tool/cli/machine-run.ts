@@ -4,31 +4,27 @@ import process from "node:process";
 import type { Graph } from "@tesserae/config/graph";
 import { targets } from "@tesserae/config/target";
 import { findAccelerator, type Acceleration } from "@tesserae/qemu/accelerator";
-import type { DiskFile } from "@tesserae/qemu/arguments";
 import { MachineError } from "@tesserae/qemu/failure";
 import { findQemu } from "@tesserae/qemu/find";
 import { launch, type Machine } from "@tesserae/qemu/launch";
-import { parseForward, placeForwards, type Forward, type Network, type PlacedForward } from "@tesserae/qemu/network";
-import { ExitLineFilter } from "@tesserae/qemu/serial";
+import type { Network } from "@tesserae/qemu/network";
 import { prepareTap } from "@tesserae/qemu/tap";
-import { flagOf } from "@tesserae/image/key";
 import { quoteWord } from "@tesserae/vm/command-line";
 import type { Built } from "./build.ts";
-import type { RunningImage } from "./child.ts";
+import { interrupted, killed, type RunningImage } from "./child.ts";
+import { ConsoleOutput } from "./console-output.ts";
+import { diskFiles } from "./disk-files.ts";
 import { failure } from "./failure.ts";
+import { forwardedPorts } from "./forwarded-ports.ts";
+import { requireMemory } from "./least-memory.ts";
 import { readMachineFlags, toWords, valueOfWord, type MachineFlags } from "./machine-flags.ts";
 import { TraceMapper } from "./trace-mapper.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Bytes that the kernel and a small application need beside the image. */
-const leastBeside = 24 * 2 ** 20;
 /** How the host's side of a tap device is by default, and ours, as on the tap target. */
 const tapDefaults = { hostAddress: "10.0.0.1/24", ipv4: "10.0.0.2/24 via 10.0.0.1" } as const;
 /** Milliseconds between two presses of the power button: the image takes those less than 3 s apart for one. */
 const pressAgain = 500;
-/** Statuses of an image that had to be killed. */
-const killed = 137;
-const interrupted = 130;
 
 /**
  * Boots the image in a machine of QEMU's, with its console on standard output and input.
@@ -42,22 +38,13 @@ export async function startMachine(built: Built, terminal: Terminal): Promise<Ru
     const { flags, image } = readMachineFlags(built.rest);
     const words = [...toWords(image, graph.keys, bootFlags())];
     const mapped = flags.imageIn === "nvdimm" ? statSync(files.image).size : undefined;
-    const least = leastBeside + (mapped === undefined ? files.bytes : 0);
-    if (flags.memory < least) {
-      const size = (bytes: number): string => `${String(Math.ceil(bytes / 2 ** 20))}M`;
-      throw failure(
-        mapped === undefined
-          ? `--memory ${size(flags.memory)} is too little: kernel and image take ${size(files.bytes)} by themselves`
-          : `--memory ${size(flags.memory)} is too little for Node.js`,
-        `give at least --memory ${size(least)}`,
-      );
-    }
+    requireMemory(flags.memory, mapped === undefined ? files.bytes : 0);
     const qemu = findQemu();
     const { accelerator, reason }: Acceleration =
       flags.accelerator === undefined ? await findAccelerator(qemu) : { accelerator: flags.accelerator };
     if (reason !== undefined) terminal.note(`no hardware acceleration, QEMU emulates: ${reason}`);
     const networks = await connect(graph, flags, words, terminal);
-    const blocks = disks(graph, flags);
+    const blocks = diskFiles(graph, flags.block);
     if (flags.gdb !== undefined) {
       terminal.error(
         `waiting for a debugger: gdb ${files.kernel} -ex "target remote 127.0.0.1:${String(flags.gdb)}" -ex continue`,
@@ -99,7 +86,7 @@ async function connect(graph: Graph, flags: MachineFlags, words: string[], termi
       const usual = flags.hostAddress === undefined || flags.hostAddress === tapDefaults.hostAddress;
       if (!addressed && usual) words.push(`ipv4=${tapDefaults.ipv4}`);
       networks.push({ kind: "tap", name: flags.tap });
-    } else networks.push({ kind: "user", forwards: await forwarded(graph, flags, words, terminal) });
+    } else networks.push({ kind: "user", forwards: await forwardedPorts(graph, flags.forward, words, terminal) });
   }
   if (cards.length > 0) return networks;
   for (const name of ["tap", "forward", "pcap"] as const) {
@@ -107,81 +94,6 @@ async function connect(graph: Graph, flags: MachineFlags, words: string[], termi
     if (value !== undefined && value.length > 0) throw failure(`--${name}: this image has no network interface`);
   }
   return [];
-}
-
-/** The ports asked for; without any, those that the image's keys name, each from the same port here where it is free. */
-async function forwarded(
-  graph: Graph,
-  flags: MachineFlags,
-  words: readonly string[],
-  terminal: Terminal,
-): Promise<readonly PlacedForward[]> {
-  if (flags.forward.length > 0) {
-    const placed = await placeForwards(flags.forward.map(parseForward), true);
-    for (const { wanted, address, hostPort, guestPort } of placed) {
-      if (wanted === 0) terminal.error(`port ${String(guestPort)} is at ${address}:${String(hostPort)}`);
-    }
-    return placed;
-  }
-  const ports = graph.keys.flatMap((key) =>
-    key.type.kind === "port" ? [Number(valueOfWord(words, flagOf(key.name)) ?? key.default)] : [],
-  );
-  const forwards: Forward[] = [...new Set(ports)]
-    .filter((port) => Number.isInteger(port) && port > 0 && port < 65_536)
-    .map((port) => ({ address: "127.0.0.1", hostPort: port, guestPort: port }));
-  const placed = await placeForwards(forwards, false);
-  for (const { wanted, address, hostPort } of placed) {
-    if (wanted === hostPort) continue;
-    terminal.error(`port ${String(wanted)} cannot be had here: it is at ${address}:${String(hostPort)}`);
-  }
-  return placed;
-}
-
-/** The files given, checked. @throws Failure naming the device without one. */
-function disks(graph: Graph, flags: MachineFlags): readonly DiskFile[] {
-  const wanted = graph.devices.filter((each) => each.kind === "block" && each.implementation.module === undefined);
-  const missing = wanted[flags.block.length];
-  if (missing !== undefined) {
-    throw failure(
-      `device "${missing.id}" needs a disk`,
-      "give it a file: --block FILE (truncate -s 64M FILE makes one)",
-    );
-  }
-  return flags.block.map((file) => {
-    const found = statSync(file, { throwIfNoEntry: false });
-    if (found === undefined) {
-      throw failure(`--block: there is no file "${file}"`, `make one: truncate -s 64M ${file}`);
-    }
-    if (found.isDirectory()) throw failure(`--block: "${file}" is a folder`, "give a file, or a disk");
-    if (found.isFile() && (found.size === 0 || found.size % 512 !== 0)) {
-      throw failure(`--block: "${file}" has ${String(found.size)} bytes`, "a disk has a multiple of 512");
-    }
-    return { file, readOnly: found.isFile() && (found.mode & 0o222) === 0 };
-  });
-}
-
-/** The console of a machine on its way to the terminal: stack traces lead to the sources, and the last line is left out. */
-class ConsoleOutput {
-  readonly #filter = new ExitLineFilter();
-  readonly #mapper: TraceMapper;
-  readonly #terminal: Terminal;
-
-  constructor(mapper: TraceMapper, terminal: Terminal) {
-    this.#mapper = mapper;
-    this.#terminal = terminal;
-  }
-
-  take(text: string): void {
-    this.#write(this.#mapper.take(this.#filter.take(text)));
-  }
-
-  end(): void {
-    this.#write(this.#mapper.take(this.#filter.end()) + this.#mapper.end());
-  }
-
-  #write(text: string): void {
-    if (text !== "") this.#terminal.raw(text);
-  }
 }
 
 class RunningMachine implements RunningImage {

@@ -1,4 +1,4 @@
-import type { Built } from "./build.ts";
+import type { BuildRequest, Built } from "./build.ts";
 import { startImage, type RunningImage } from "./child.ts";
 import { failure } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
@@ -10,6 +10,10 @@ import type { Terminal } from "./terminal.ts";
  */
 export async function startBuilt(built: Built, terminal: Terminal): Promise<RunningImage> {
   if (built.machine === undefined) return startImage(built.image, built.rest);
+  if (built.target === "xen") {
+    const { startXen } = await import("./xen-run.ts");
+    return startXen(built, terminal);
+  }
   const { startMachine } = await import("./machine-run.ts");
   return startMachine(built, terminal);
 }
@@ -19,8 +23,11 @@ export async function startBuilt(built: Built, terminal: Terminal): Promise<Runn
  *
  * @throws Failure that names what is missing.
  */
-export async function checkStartable(target: string): Promise<void> {
-  if (target !== "vm") return;
+export async function checkStartable({ target, image }: Pick<BuildRequest, "target" | "image">): Promise<void> {
+  if (target === "xen") {
+    const { checkXen } = await import("./xen-run.ts");
+    if (!checkXen(image)) return;
+  } else if (target !== "vm") return;
   const [{ findQemu }, { MachineError }] = await Promise.all([
     import("@tesserae/qemu/find"),
     import("@tesserae/qemu/failure"),

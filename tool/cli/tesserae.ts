@@ -4,7 +4,7 @@ import path from "node:path";
 import { didYouMean } from "@tesserae/image/nearest";
 import type { BuildRequest, Built } from "./build.ts";
 import { forwardSignals, startImage } from "./child.ts";
-import { commands, parseCommand, type Invocation } from "./command.ts";
+import { commands, machineTargets, parseCommand, type Invocation } from "./command.ts";
 import { completionScript, shells } from "./completion.ts";
 import { costTable, grouped } from "./cost.ts";
 import type { MachineRequest } from "./machine-image.ts";
@@ -84,7 +84,7 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
     case "run": {
       const { buildImage } = await import("./build.ts");
       const wanted = request(invocation, terminal);
-      await checkStartable(wanted.target);
+      await checkStartable(wanted);
       const built = await buildImage(wanted);
       warn(built, terminal);
       terminal.note(`${built.name} for ${built.target}: ${grouped(built.machine?.bytes ?? built.bytes)} B`);
@@ -99,7 +99,7 @@ async function dispatch(invocation: Invocation, terminal: Terminal): Promise<num
     case "dev": {
       const { develop } = await import("./dev.ts");
       const wanted = request(invocation, terminal);
-      await checkStartable(wanted.target);
+      await checkStartable(wanted);
       return await develop(wanted, terminal);
     }
     case "sim swarm": {
@@ -162,7 +162,7 @@ function request({ argument, flags, image }: Invocation, terminal: Terminal): Bu
   return {
     project: openProject(argument),
     target,
-    ...(target === "vm" ? { machine: machineRequest(flags) } : {}),
+    ...(machineTargets.includes(target) ? { machine: machineRequest(flags, target) } : {}),
     release: "release" in flags,
     check: !("no-check" in flags),
     files: flags["files"],
@@ -172,11 +172,11 @@ function request({ argument, flags, image }: Invocation, terminal: Terminal): Bu
   };
 }
 
-function machineRequest(flags: Invocation["flags"]): MachineRequest {
+function machineRequest(flags: Invocation["flags"], target: string): MachineRequest {
   const icu = flags["icu"];
   return {
     // as: the command line's parser let only these through.
-    formats: (flags["format"] ?? "direct").split(",") as MachineRequest["formats"],
+    formats: (flags["format"] ?? (target === "xen" ? "xl" : "direct")).split(",") as MachineRequest["formats"],
     node: flags["node"],
     sysroot: flags["sysroot"],
     icu: icu === undefined || icu === "en" || icu === "full" ? icu : icu.split(","),

@@ -77,7 +77,7 @@ export const catalogue: readonly Implementation[] = [
         doc: "name servers, with commas between them; none: those that the network tells",
       },
     },
-    targets: ["vm"],
+    targets: ["vm", "xen"],
   },
   {
     name: "of-stack",
@@ -115,7 +115,7 @@ export const catalogue: readonly Implementation[] = [
     export: "createStackResolver",
     needs: { stack: "stack", timers: "timers", random: "random" },
     options: { names: { from: "declaration", option: "names", default: {} } },
-    targets: ["vm"],
+    targets: ["vm", "xen"],
   },
   {
     name: "hosts",
@@ -183,7 +183,7 @@ export const catalogue: readonly Implementation[] = [
     kind: "crypto",
     module: "@tesserae/node/crypto",
     export: "createCrypto",
-    targets: ["node", "tap", "vm"],
+    targets: ["node", "tap", "vm", "xen"],
   },
   // A run of the simulator repeats itself, signatures too.
   {

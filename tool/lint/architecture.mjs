@@ -37,7 +37,7 @@ const layerOfPackage = {
     "xenstore",
   ]),
   ...layer("targets", ["node", "tap", "sim", "vm", "node-api"]),
-  ...layer("tool", ["config", "cli", "vm-image", "qemu"]),
+  ...layer("tool", ["config", "cli", "vm-image", "qemu", "xen-host"]),
 };
 
 /** @param {string} name @param {readonly string[]} packages */

@@ -10,6 +10,7 @@ import type { Format, FormatInput } from "./formats/format.ts";
 import { writeLibvirt } from "./formats/libvirt.ts";
 import { writeOci } from "./formats/oci.ts";
 import { writeSingleElf } from "./formats/single-elf.ts";
+import { writeXl } from "./formats/xl-config.ts";
 import type { IcuChoice, TrimmedIcu } from "./icu.ts";
 import { ImageFailure, ofFile } from "./image-failure.ts";
 import { layOut, roundUp, type ImageEntry, type ImageLayout } from "./image-layout.ts";
@@ -55,6 +56,9 @@ export interface ImageRequest {
   readonly commandLine?: string;
   /** In MiB, for formats that say how much RAM. Default: 256. */
   readonly memory?: number;
+  /** Network interfaces and disks that the application wants. Default: 1 and 0. */
+  readonly interfaces?: number;
+  readonly disks?: number;
   /** Default: `direct`, which is written in any case. */
   readonly formats?: readonly Format[];
   readonly onProgress?: (text: string) => void;
@@ -171,6 +175,8 @@ export async function buildImage(request: ImageRequest): Promise<ImageReport> {
       output,
       commandLine: request.commandLine ?? "",
       memory: request.memory ?? 256,
+      interfaces: request.interfaces ?? 1,
+      disks: request.disks ?? 0,
     };
     const written: Partial<Record<Format, string>> = { direct: kernel.file };
     for (const format of new Set(request.formats ?? [])) {
@@ -205,6 +211,8 @@ async function writeFormat(
       return writeFirecracker(input);
     case "libvirt":
       return writeLibvirt(input);
+    case "xl":
+      return writeXl(input);
     case "oci":
       return writeOci(input);
     case "disk":

@@ -25,8 +25,9 @@ export interface RunOptions {
 const usualTimeout = 120_000;
 /** Bytes of output that are collected of one command; of what is more the beginning goes. */
 const mostOutput = 512 * 2 ** 20;
+const recordSeparator = 0x1e;
 /** What comes behind the output: the status. */
-const trailer = new RegExp(`${String.fromCharCode(0x1e)}(\\d{1,3})\n$`);
+const trailer = new RegExp(`${String.fromCharCode(recordSeparator)}(\\d{1,3})\n$`);
 const longestTrailer = 5;
 
 /** Where the agent is, as seen from here, and what it wants to hear. */
@@ -46,7 +47,7 @@ export function runInDom0(place: AgentPlace, script: string, options: RunOptions
     const socket = connect({ host: "127.0.0.1", port: place.port });
     const chunks: Buffer[] = [];
     let size = 0;
-    // The status may be in what came last, and is not for onOutput: that much is held back.
+    // The status may begin in what came last, and is not for onOutput: that much is held back.
     let held = Buffer.alloc(0);
     const fail = (why: string): void => {
       clearTimeout(timer);
@@ -68,7 +69,9 @@ export function runInDom0(place: AgentPlace, script: string, options: RunOptions
     };
     socket.on("data", (chunk: Buffer) => {
       const all = Buffer.concat([held, chunk]);
-      const end = Math.max(0, all.length - longestTrailer);
+      const tail = Math.max(0, all.length - longestTrailer);
+      const separator = all.indexOf(recordSeparator, tail);
+      const end = separator < 0 ? all.length : separator;
       give(all.subarray(0, end));
       held = all.subarray(end);
     });

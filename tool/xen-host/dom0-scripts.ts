@@ -1,5 +1,8 @@
 /** Where dom0 is in QEMU's own network, which is 10.0.2.0/24 with the host at 10.0.2.2 and names from 10.0.2.3. */
 export const dom0Address = "10.0.2.4";
+/** Where the agent is, in a network that it has with this machine alone. */
+export const agentNetwork = "10.0.4.0/24";
+export const agentAddress = "10.0.4.15";
 /** The TCP port of dom0's agent. */
 export const agentPort = 4017;
 /** The bridge that QEMU's network card and the guests' interfaces are on. */
@@ -30,6 +33,8 @@ brctl addif ${bridge} eth0
 ip addr add ${dom0Address}/24 dev ${bridge}
 ip link set ${bridge} up
 ip route add default via 10.0.2.2
+ip addr add ${agentAddress}/24 dev eth1
+ip link set eth1 up
 echo nameserver 10.0.2.3 > /etc/resolv.conf
 nc -ll -p ${String(agentPort)} -e /sbin/agent &
 until grep -q ":${agentPort.toString(16).toUpperCase().padStart(4, "0")} " /proc/net/tcp /proc/net/tcp6; do usleep 20000; done

@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import path from "node:path";
-import { channelArguments } from "@tesserae/qemu/arguments";
+import { channelArguments, type DiskFile } from "@tesserae/qemu/arguments";
 import { findQemu, type Qemu } from "@tesserae/qemu/find";
 import { startQemu, type QemuProcess } from "@tesserae/qemu/launch";
-import { placeForwards } from "@tesserae/qemu/network";
+import { placeForwards, type Forward } from "@tesserae/qemu/network";
 import { xlConfig, type XlGuest } from "@tesserae/vm-image/formats/xl-config";
 import { quote, runInDom0, summary, type AgentPlace, type Ran, type RunOptions } from "./agent.ts";
 import { obtainAssets, type HostAssets } from "./assets.ts";
-import { agentPort, bridge, consoleFolder, dom0Address, readyLine } from "./dom0-scripts.ts";
+import { agentAddress, agentNetwork, agentPort, bridge, consoleFolder, readyLine } from "./dom0-scripts.ts";
 import { XenHostError } from "./failure.ts";
 import { XenGuest } from "./guest.ts";
 import { linuxKernel, linuxRamdisk } from "./linux-files.ts";
@@ -33,10 +33,15 @@ export interface XenHostOptions {
   /** Default: `xenstored`. With `none` nothing is started that needs one. */
   readonly store?: Store;
   /**
-   * Files of this machine by the paths that they get in dom0, read-only: QEMU gives them as disks, so nothing is copied
-   * and they take no memory, and up to 511 zeros follow their bytes. What guests are booted from belongs here.
+   * Files of this machine by the paths that they get in dom0: QEMU gives them as disks, so nothing is copied and they
+   * take no memory, and up to 511 zeros follow their bytes. A mere path is read-only. What guests are booted from, and
+   * disks for guests, belong here.
    */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | DiskFile>>;
+  /** Ports of this machine that lead to the first guest with an address from DHCP. */
+  readonly forwards?: readonly Forward[] | undefined;
+  /** A file for all frames that cross QEMU's network card: what guests and the outside say to each other. */
+  readonly pcap?: string | undefined;
   /** Milliseconds until dom0 must listen. Default: 300,000: alone it takes eight seconds. */
   readonly timeout?: number;
   readonly qemu?: Qemu;
@@ -95,6 +100,9 @@ export class XenHost {
     if (Object.keys(files).length > mostFiles) {
       throw new XenHostError(`a Xen host takes ${String(mostFiles - 2)} files at most`);
     }
+    const disks = Object.values(files).map((file) => (typeof file === "string" ? { file, readOnly: true } : file));
+    const { forwards = [], pcap } = options;
+    const machine: HostMachine = { memory, dom0Memory, port, secret, files: disks, forwards, pcap };
     let ready: () => void = () => undefined;
     const listening = new Promise<void>((resolve) => (ready = resolve));
     const host = new XenHost(assets, { port, secret }, (output) => {
@@ -102,7 +110,7 @@ export class XenHost {
         qemu,
         // Commas and spaces in paths mean something to -initrd.
         folder: assets.folder,
-        args: hostArguments({ memory, dom0Memory, port, secret, files: Object.values(files) }, assets),
+        args: hostArguments(machine, assets),
         onConsole: (text) => {
           options.onConsole?.(text);
           if (output(text).includes(readyLine)) ready();
@@ -266,7 +274,9 @@ interface HostMachine {
   readonly port: number;
   readonly secret: string;
   /** Absolute. */
-  readonly files: readonly string[];
+  readonly files: readonly DiskFile[];
+  readonly forwards: readonly Forward[];
+  readonly pcap: string | undefined;
 }
 
 /** A script that gives each of the disks its path. */
@@ -282,28 +292,38 @@ function linkFiles(paths: readonly string[]): string {
  * Features that QEMU's translator has and Xen or Linux on it cannot bear (Xen faults in MWAIT, a PV Linux dies of SMAP);
  * eager-fpu, or the registers of floating point of one guest are found in another.
  */
-function hostArguments(
-  { memory, dom0Memory, port, secret, files }: HostMachine,
-  assets: HostAssets,
-): readonly string[] {
+function hostArguments(machine: HostMachine, assets: HostAssets): readonly string[] {
+  const { memory, dom0Memory, port, secret, files, forwards, pcap } = machine;
   const inFolder = (file: string): string => path.relative(assets.folder, file);
   const xenLine = [
     ...["console=com1", "com1=115200,8n1", "spec-ctrl=eager-fpu", "guest_loglvl=all", "bootscrub=0"],
     ...[`dom0_mem=${String(dom0Memory)}M,max:${String(dom0Memory)}M`, "dom0_max_vcpus=1"],
   ];
   const dom0Line = `console=hvc0 quiet panic=-1 AGENT_SECRET=${secret}`;
+  const forwarded = forwards.flatMap(({ address, hostPort, guestPort }) =>
+    ["tcp", "udp"].map((kind) => `,hostfwd=${kind}:${address}:${String(hostPort)}-:${String(guestPort)}`),
+  );
+  // The agent has a card of its own: guests never see what is said to it, and a capture does not have it.
+  const agent = `127.0.0.1:${String(port)}-${agentAddress}:${String(agentPort)}`;
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "pc", "-accel", "tcg", "-smp", "1"],
     ...["-cpu", "max,-smap,-rdtscp,-monitor", "-m", `${String(memory)}M`, ...channelArguments],
-    ...["-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${String(port)}-${dom0Address}:${String(agentPort)}`],
-    ...["-device", "virtio-net-pci,netdev=net0,romfile="],
-    ...files.flatMap((file, index) => [
-      ...["-drive", `if=none,id=file${String(index)},format=raw,read-only=on,file=${file.replaceAll(",", ",,")}`],
-      ...["-device", `virtio-blk-pci,drive=file${String(index)}`],
+    ...["-netdev", `user,id=net0${forwarded.join("")}`, "-device", "virtio-net-pci,netdev=net0,romfile=,addr=3"],
+    ...["-netdev", `user,id=agent,net=${agentNetwork},restrict=on,hostfwd=tcp:${agent}`],
+    ...["-device", "virtio-net-pci,netdev=agent,romfile=,addr=4"],
+    ...(pcap === undefined ? [] : ["-object", `filter-dump,id=capture,netdev=net0,maxlen=65536,file=${twice(pcap)}`]),
+    ...files.flatMap(({ file, readOnly }, index) => [
+      ...["-drive", `if=none,id=file${String(index)},format=raw${readOnly ? ",read-only=on" : ""},file=${twice(file)}`],
+      ...["-device", `virtio-blk-pci,drive=file${String(index)},addr=${(index + 5).toString(16)}`],
     ]),
     ...["-kernel", inFolder(assets.xen), "-append", xenLine.join(" ")],
     ...["-initrd", `${inFolder(assets.kernel)} ${dom0Line},${inFolder(assets.initramfs)}`],
   ];
+}
+
+/** A value of one of QEMU's options, with its commas twice. */
+function twice(value: string): string {
+  return value.replaceAll(",", ",,");
 }
 
 async function within<T>(work: Promise<T>, milliseconds: number, what: string): Promise<T> {

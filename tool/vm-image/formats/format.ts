@@ -6,10 +6,11 @@
  * - `elf`: both in one ELF file, for `-kernel` alone;
  * - `firecracker`: a configuration for `firecracker --config-file`;
  * - `libvirt`: a domain for `virsh define`;
+ * - `xl`: a guest for `xl create`;
  * - `oci`: an OCI image layout with the annotations that urunc reads;
  * - `disk`: a raw disk that boots on BIOS and UEFI machines.
  */
-export const formats = ["direct", "elf", "firecracker", "libvirt", "oci", "disk"] as const;
+export const formats = ["direct", "elf", "firecracker", "libvirt", "xl", "oci", "disk"] as const;
 
 export type Format = (typeof formats)[number];
 
@@ -26,4 +27,7 @@ export interface FormatInput {
   readonly commandLine: string;
   /** RAM for those forms that say how much, in MiB. */
   readonly memory: number;
+  /** Network interfaces and disks that the application wants, for those forms that list them. */
+  readonly interfaces: number;
+  readonly disks: number;
 }

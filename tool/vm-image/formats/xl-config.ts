@@ -1,4 +1,7 @@
+import path from "node:path";
 import { ImageFailure } from "../image-failure.ts";
+import { replaceFile } from "../replace-file.ts";
+import type { FormatInput } from "./format.ts";
 
 /** A network interface of a guest. */
 export interface XlInterface {
@@ -61,6 +64,30 @@ export function xlConfig(guest: XlGuest): string {
   if (disks.length > 0) lines.push(`disk = [ ${disks.map(disk).join(", ")} ]`);
   lines.push('on_poweroff = "destroy"', 'on_reboot = "restart"', `on_crash = "${guest.onCrash ?? "destroy"}"`);
   return `${[...lines, ...(guest.more ?? [])].join("\n")}\n`;
+}
+
+/**
+ * Writes `<name>.xl`, a guest for `xl create`, with network interfaces on xl's usual bridge. Disks are left to whoever
+ * starts it, and kernel and image must stay where they are.
+ *
+ * @returns its path.
+ */
+export function writeXl({ name, kernel, image, commandLine, memory, output, interfaces, disks }: FormatInput): string {
+  const file = path.join(output, `${name}.xl`);
+  const cards = Array.from({ length: interfaces }, () => ({}));
+  const text = xlConfig({ name, kernel, ramdisk: image, commandLine, memory, interfaces: cards });
+  const missing = Array.from(
+    { length: disks },
+    (_, index) => `format=raw,vdev=xvd${letter(index)},target=/path/to/disk`,
+  );
+  const remark = "# The application wants disks; give each a file or a device:";
+  const lines = disks === 0 ? [] : [remark, `# disk = [ ${missing.map((each) => `"${each}"`).join(", ")} ]`, ""];
+  replaceFile(file, text + lines.join("\n"));
+  return file;
+}
+
+function letter(index: number): string {
+  return String.fromCharCode("a".charCodeAt(0) + index);
 }
 
 function vif({ bridge, mac, backend }: XlInterface): string {
