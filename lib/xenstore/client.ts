@@ -124,9 +124,18 @@ export class Nodes {
 
 interface Request {
   readonly type: number;
+  readonly transaction: number;
+  readonly message: Uint8Array;
   readonly what: string;
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: XenstoreError) => void;
+}
+
+interface Watcher {
+  readonly path: string;
+  readonly callback: (path: string) => void;
+  /** The server has it. */
+  isSet: boolean;
 }
 
 /** Tries of a transaction that others disturb. */
@@ -141,7 +150,7 @@ export class XenstoreClient extends Nodes {
   readonly #reader = new MessageReader();
   readonly #message = new Message();
   readonly #requests = new Map<number, Request>();
-  readonly #watchers = new Map<string, (path: string) => void>();
+  readonly #watchers = new Map<string, Watcher>();
   #last = 0;
   #lastToken = 0;
   #over: XenstoreError | undefined;
@@ -178,6 +187,34 @@ export class XenstoreClient extends Nodes {
     this.#watchers.clear();
   }
 
+  /** Requests whose answers have not come. */
+  get waiting(): number {
+    return this.#requests.size;
+  }
+
+  /**
+   * The link leads to a server that knows nothing of this client, once what was under way on it is lost: requests are sent
+   * again, watches are set again, and fire once; transactions that were open fail as if others had disturbed them.
+   */
+  resume(): void {
+    if (this.#over !== undefined) return;
+    this.#reader.restore(new Uint8Array(0));
+    const requests = [...this.#requests];
+    this.#requests.clear();
+    for (const [id, request] of requests) {
+      if (request.transaction !== 0) {
+        request.reject(new XenstoreError("EAGAIN", `${request.what}: the transaction is lost`));
+      } else {
+        this.#requests.set(id, request);
+        this.#link.send(request.message);
+      }
+    }
+    for (const [token, { path, isSet }] of this.#watchers) {
+      // A refusal is as that of a path that went away: nothing happens there any more.
+      if (isSet) this.#ask(messageType.watch, 0, encodeStrings(path, token), `watch ${path}`).catch(() => undefined);
+    }
+  }
+
   /**
    * Calls back with the path whenever a node at or below `path` has changed, and once at first. The path is as the one
    * given: absolute, or not.
@@ -186,9 +223,11 @@ export class XenstoreClient extends Nodes {
    */
   async watch(path: string, callback: (path: string) => void): Promise<() => Promise<void>> {
     const token = String(++this.#lastToken);
-    this.#watchers.set(token, callback);
+    const watcher = { path, callback, isSet: false };
+    this.#watchers.set(token, watcher);
     try {
       await this.#ask(messageType.watch, 0, encodeStrings(path, token), `watch ${path}`);
+      watcher.isSet = true;
     } catch (error) {
       this.#watchers.delete(token);
       throw error;
@@ -218,13 +257,14 @@ export class XenstoreClient extends Nodes {
         result = await body(new Nodes((type, payload, what) => this.#ask(type, number, payload, what)));
       } catch (error) {
         await end("F").catch(() => undefined);
+        if (isDisturbed(error)) continue;
         throw error;
       }
       try {
         await end("T");
         return result;
       } catch (error) {
-        if (!(error instanceof XenstoreError && error.code === "EAGAIN")) throw error;
+        if (!isDisturbed(error)) throw error;
       }
     }
     throw new XenstoreError("EAGAIN", `a transaction was disturbed ${attempts} times`);
@@ -267,7 +307,7 @@ export class XenstoreClient extends Nodes {
       return Promise.reject(new XenstoreError("E2BIG", `${what}: more than a message can hold`));
     }
     return new Promise((resolve, reject) => {
-      this.#requests.set(id, { type, what, resolve, reject });
+      this.#requests.set(id, { type, transaction, message, what, resolve, reject });
       this.#link.send(message);
     });
   }
@@ -275,7 +315,7 @@ export class XenstoreClient extends Nodes {
   #heard({ type, request: id, payload }: Message): void {
     if (type === messageType.watchEvent) {
       const [path = "", token = ""] = decodeStrings(payload);
-      this.#watchers.get(token)?.(path);
+      this.#watchers.get(token)?.callback(path);
       return;
     }
     const request = this.#requests.get(id);
@@ -287,4 +327,8 @@ export class XenstoreClient extends Nodes {
       request.reject(new XenstoreError(code, `${request.what}: ${code}`));
     }
   }
+}
+
+function isDisturbed(error: unknown): boolean {
+  return error instanceof XenstoreError && error.code === "EAGAIN";
 }

@@ -142,6 +142,14 @@ export class GuestLink {
     });
   }
 
+  /** The page is another, and empty: the domain goes on after a suspension. See {@link XenstoreClient.resume}. */
+  resume(): void {
+    this.#waiting.length = 0;
+    this.#offset = 0;
+    this.#bytes = 0;
+    this.client.resume();
+  }
+
   /** The server has moved an index. */
   signalled(): void {
     let moved = false;

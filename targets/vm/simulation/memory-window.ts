@@ -114,6 +114,10 @@ export class MemoryWindow implements Window {
     return new BankRegisters(range.bank, physical - range.start, physical, length);
   }
 
+  shared(physical: number): Uint8Array {
+    throw new WindowError(`no other domain shares memory at 0x${physical.toString(16)}`);
+  }
+
   interrupt(source: InterruptLine | "message", callback: () => void): Interrupt {
     if (source === "message") {
       const data = this.#nextVector++;

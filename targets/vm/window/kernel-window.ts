@@ -22,7 +22,7 @@ const pageSize = 4096;
 /** The kernel writes `struct window_binding` here; what lies behind is bound. */
 const bindingSize = 32;
 
-/** The six files of the boot kernel. */
+/** The files of the boot kernel. */
 export class KernelWindow implements Window {
   readonly information: WindowInformation;
   readonly commandLine: string;
@@ -74,6 +74,10 @@ export class KernelWindow implements Window {
       this.#mapped.set(key, page);
     }
     return new BoundRegisters(page, start, physical, length);
+  }
+
+  shared(physical: number, length: number): Uint8Array {
+    return this.#bind(length, physical, `shared memory at ${hex(physical)}`).bytes;
   }
 
   interrupt(source: InterruptLine | "message", callback: () => void): Interrupt {

@@ -1,5 +1,5 @@
 /**
- * The device window as drivers see it: six special files of the boot kernel (`kernel/window.h`), behind an interface
+ * The device window as drivers see it: special files of the boot kernel (`kernel/window.h`), behind an interface
  * so that drivers run against devices in memory too (`../simulation/`).
  */
 import { KernelWindow } from "./kernel-window.ts";
@@ -130,6 +130,15 @@ export interface Window {
    * @throws WindowError when the address is usable RAM, or memory is out.
    */
   registers(physical: number, length: number): Registers;
+
+  /**
+   * Memory at a physical address that is not this machine's RAM: what another domain of Xen's shares. The same bytes for
+   * ever.
+   *
+   * @param physical a multiple of 4096, as is the length
+   * @throws WindowError when the address is usable RAM, or memory is out.
+   */
+  shared(physical: number, length: number): Uint8Array;
 
   /**
    * Claims an interrupt. A line may be claimed several times: all callbacks are called.
