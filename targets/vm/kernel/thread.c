@@ -10,8 +10,12 @@
  */
 #include "kernel.h"
 
-/* Nanoseconds; the slice is short while a thread waits that an event has woken. */
+/*
+ * Nanoseconds; the slice is short while a thread waits that an event has woken. An interrupt may cost its tenth at most:
+ * where it costs more, all slices are as much longer.
+ */
 enum { SLICE = 10000000, SHORT_SLICE = 1000000, SHORTEST_TIMER = 1000, MAX_THREAD_ID = 0x3fffff };
+static u64 stretch = 1;
 
 /* What the XSAVE area holds: x87, SSE, AVX, and AVX-512 if all its three parts are there. */
 enum { XSTATE_BASE = 7, XSTATE_AVX512 = 0xe0, XSAVE_HEADER = 512 };
@@ -29,6 +33,7 @@ static u64 slice_end, exited_time;
 static u64 timer_at = FOREVER; /* when the timer will fire */
 
 void thread_init(void) {
+	if (xen_guest) stretch += xen_exit_cost() * 10 / SHORT_SLICE;
 	extended_state_parts = cpuid(13, 0).eax & (XSTATE_BASE | XSTATE_AVX512);
 	if ((extended_state_parts & XSTATE_AVX512) != XSTATE_AVX512) extended_state_parts &= XSTATE_BASE;
 	write_xcr0(extended_state_parts);
@@ -118,7 +123,7 @@ static void run_push(struct run_queue *queue, struct thread *thread) {
 
 /* NULL when no thread is ready. */
 static struct thread *run_pop(u64 time) {
-	bool overdue = preempted.head && time - preempted.head->switched_at >= SLICE;
+	bool overdue = preempted.head && time - preempted.head->switched_at >= SLICE * stretch;
 	struct run_queue *queue = woken.head && !overdue ? &woken : &preempted;
 	struct thread *thread = queue->head;
 	if (thread) queue->head = thread->run_next;
@@ -130,7 +135,7 @@ void thread_wake(struct thread *thread) {
 	thread->deadline = FOREVER;
 	thread->channel = NULL;
 	run_push(&woken, thread);
-	slice_end = MIN(slice_end, current->switched_at + SHORT_SLICE);
+	slice_end = MIN(slice_end, current->switched_at + SHORT_SLICE * stretch);
 	arm_timer();
 }
 
@@ -178,7 +183,7 @@ void schedule(void) {
 	}
 	next->state = THREAD_RUNNING;
 	next->switched_at = time;
-	slice_end = time + (woken.head ? SHORT_SLICE : SLICE);
+	slice_end = time + (woken.head ? SHORT_SLICE : SLICE) * stretch;
 	reschedule = false;
 	arm_timer();
 	if (next != current) switch_to(next);
