@@ -35,6 +35,7 @@ const layerOfPackage = {
     "image",
     "dns",
     "xenstore",
+    "xen",
   ]),
   ...layer("targets", ["node", "tap", "sim", "vm", "node-api"]),
   ...layer("tool", ["config", "cli", "vm-image", "qemu", "xen-host"]),

@@ -37,7 +37,6 @@ export class WindowDomain implements XenDomain {
   readonly #report: (error: unknown) => void;
   readonly #resumed = new Set<() => void>();
   readonly #link: GuestLink | undefined;
-  readonly #store: number;
   #storeChannel: EventChannel | undefined;
   #id: number;
 
@@ -58,7 +57,6 @@ export class WindowDomain implements XenDomain {
       bind: (address, length) => window.shared(address, length),
     });
     this.events = new WindowEventChannels(report);
-    this.#store = store;
     if (store === 0 || storePort === 0) return;
     this.#link = new GuestLink(window.shared(store, pageSize), () => this.#storeChannel?.notify());
     this.#openStore(storePort);
@@ -135,6 +133,11 @@ export class WindowDomain implements XenDomain {
     return true;
   }
 
+  /** What the toolstack hears when the image ends with status 0; of another status it hears as of a crash. */
+  setEnd(end: "poweroff" | "reboot"): void {
+    this.#file.setEnd(end);
+  }
+
   #pause(): Promise<void> {
     return new Promise((resolve) => {
       this.timers.timer(resolve).set(this.timers.now() + quietStep);
@@ -151,10 +154,5 @@ export class WindowDomain implements XenDomain {
   close(): void {
     this.#link?.client.end("the domain is stopped");
     this.events.forget();
-  }
-
-  /** The address of the page of xenstore's ring, in bytes; 0: none. */
-  get storeAddress(): number {
-    return this.#store;
   }
 }

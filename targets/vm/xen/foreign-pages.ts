@@ -99,7 +99,8 @@ export class WindowForeignPages implements ForeignPages {
     const used = this.#free.get(order)?.pop();
     if (used !== undefined) return used;
     const pages = 2 ** order;
-    if (pages > this.#room.pages - this.#used) throw new XenError("exhausted", "there is no room for more pages of others");
+    if (pages > this.#room.pages - this.#used)
+      throw new XenError("exhausted", "there is no room for more pages of others");
     const address = this.#room.address + this.#used * pageSize;
     const place = { address, bytes: this.#room.bind(address, pages * pageSize) };
     this.#used += pages;
@@ -156,7 +157,14 @@ class WindowCopyBatch implements CopyBatch {
     this.#add(to, toOffset, domain, reference, offset, length, false);
   }
 
-  addTo(from: SharedPages, fromOffset: number, domain: number, reference: number, offset: number, length: number): void {
+  addTo(
+    from: SharedPages,
+    fromOffset: number,
+    domain: number,
+    reference: number,
+    offset: number,
+    length: number,
+  ): void {
     this.#add(from, fromOffset, domain, reference, offset, length, true);
   }
 
@@ -181,9 +189,18 @@ class WindowCopyBatch implements CopyBatch {
     if (!(ownOffset >= 0 && length >= 0 && ownOffset + length <= own.bytes.length)) {
       throw new RangeError(`${length} bytes at ${ownOffset} are outside of the memory`);
     }
-    if ((ownOffset % pageSize) + length > pageSize) throw new RangeError(`${length} bytes at ${ownOffset} cross a page`);
+    if ((ownOffset % pageSize) + length > pageSize)
+      throw new RangeError(`${length} bytes at ${ownOffset} cross a page`);
     const address = WindowPages.of(own).frame * pageSize + ownOffset;
-    this.#operations.setCopy(this.#length++, address, domain, reference, Math.min(offset, largestOffset), length, isOut);
+    this.#operations.setCopy(
+      this.#length++,
+      address,
+      domain,
+      reference,
+      Math.min(offset, largestOffset),
+      length,
+      isOut,
+    );
   }
 }
 

@@ -1,7 +1,11 @@
-import { openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { WindowError } from "../window/window-error.ts";
 
 const path = "/dev/window/xen";
+const powerPath = "/dev/window/power";
+/** `struct window_power`, and its space for what Xen's toolstack hears. */
+const powerBytes = 24;
+const spaceXen = 2;
 /** Positions of reads: `WINDOW_XEN_…` of the kernel's `window.h`. */
 const operation = { information: 0, map: 1, unmap: 2, copy: 3, suspend: 4 } as const;
 const informationBytes = 48;
@@ -71,6 +75,19 @@ export class XenFile implements GrantCalls {
   run(call: "map" | "unmap" | "copy", operations: Uint8Array, length: number): void {
     const done = readSync(this.#fd, operations, 0, length, operation[call]);
     if (done !== length) throw new WindowError(`${call}: ${done} of ${length} bytes were taken`);
+  }
+
+  /** What the toolstack hears of the machine's end, if the program's status is 0. */
+  setEnd(end: "poweroff" | "reboot"): void {
+    const request = new DataView(new ArrayBuffer(powerBytes));
+    request.setUint32(4, spaceXen, true);
+    request.setUint32(12, end === "reboot" ? 1 : 0, true);
+    const fd = openSync(powerPath, "r+");
+    try {
+      writeSync(fd, request);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /**
