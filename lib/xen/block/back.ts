@@ -31,29 +31,30 @@ export function serveBlock(domain: XenDomain, path: string, options: BlockBackOp
 /** The back end of a block device. */
 export class BlockBack {
   readonly #driver: Driver;
-  readonly #end: BackEnd;
+  /** Its handshake, for a directory of back ends. */
+  readonly end: BackEnd;
   readonly #block: Block;
 
   /** @throws RangeError when an option is out of range. */
   constructor(domain: XenDomain, path: string, options: BlockBackOptions) {
     this.#block = options.block;
-    this.#driver = new Driver(domain, options, (reason) => this.#end.fail(reason));
-    this.#end = new BackEnd(domain, path, this.#driver);
+    this.#driver = new Driver(domain, options, (reason) => this.end.fail(reason));
+    this.end = new BackEnd(domain, path, this.#driver);
   }
 
   /** Whether a front end is connected. */
   get isConnected(): boolean {
-    return this.#end.isConnected;
+    return this.end.isConnected;
   }
 
   /** Resolves once the device is over for good, with why. Never rejects. */
   get over(): Promise<XenError> {
-    return this.#end.over;
+    return this.end.over;
   }
 
   /** Ends the device and flushes the block. Idempotent; never rejects. */
   async close(): Promise<void> {
-    await this.#end.close();
+    await this.end.close();
     if (!this.#block.readOnly) await this.#block.flush().catch(() => undefined);
   }
 }

@@ -6,7 +6,7 @@ import type { EventChannel } from "../event-channel.ts";
 import { type Access, type MappedPages, pageSize, type SharedPages } from "../grant.ts";
 import { Reclaimer } from "../reclaim.ts";
 import { XenError } from "../xen-error.ts";
-import { ByteRing } from "./byte-ring.ts";
+import { ByteRing } from "../byte-ring.ts";
 import {
   areOrders,
   chooseOrders,

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { pageSize } from "../grant.ts";
 import { inWorld as inAnyWorld, type World } from "../simulation/world.ts";
 import type { SimulatedDomain } from "../simulation/domain.ts";
-import { ByteRing } from "./byte-ring.ts";
+import { ByteRing } from "../byte-ring.ts";
 import { connectVchan, serveVchan, type VchanServerOptions } from "./connect.ts";
 import { areOrders, chooseOrders } from "./layout.ts";
 

@@ -2,7 +2,7 @@ import type { Endpoint } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { type Flow, FlowError, type FlowErrorKind } from "@tesserae/device/flow";
 import type { EventChannel } from "../event-channel.ts";
-import type { ByteRing } from "./byte-ring.ts";
+import type { ByteRing } from "../byte-ring.ts";
 import {
   clientLive,
   clientNotify,
