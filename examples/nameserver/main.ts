@@ -11,14 +11,14 @@ import { ZoneFiles } from "./zone-files.ts";
 
 /** Answers for the zones in the files, and for those of other servers, until it is told to stop. */
 export async function main(devices: Devices<typeof config>): Promise<void> {
-  const { stack, timers, random, crypto, log, keys, signal } = devices;
+  const { stack, timers, random, crypto, kv, log, keys, signal } = devices;
   const zones = new Zones();
   const { key, policy, secondaries } = readPeers(keys);
   const files = new ZoneFiles(devices.zones, zones, log, new Set(secondaries.keys()));
   await files.refresh();
   const common = { udp: stack.udp, tcp: stack.tcp, timers, random, zones, log };
   const keyring = new TsigKeyring(key === undefined ? [] : [key]);
-  const keeper = createZoneKeeper({ ...common, crypto, policy, keys: keyring });
+  const keeper = createZoneKeeper({ ...common, crypto, kv, policy, keys: keyring });
   for (const [zone, primaries] of secondaries)
     keeper.secondaries.add(nameFromText(`${zone}.`), { ...policy, primaries });
   const { identity } = keys;

@@ -37,6 +37,8 @@ export const config = defineConfig({
     timers: device.timers(),
     random: device.random(),
     crypto: device.crypto(),
+    // Zones of other servers, as of the last time that they were heard.
+    kv: device.kv({ implementation: "kept" }),
     log: device.log(),
   },
 });

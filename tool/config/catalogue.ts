@@ -171,6 +171,22 @@ export const catalogue: readonly Implementation[] = [
   // What a simulated host keeps when it crashes.
   { name: "disk", kind: "block", targets: ["sim"], provides: ["persistent"] },
   { name: "disk", kind: "kv", targets: ["sim"], provides: ["persistent"] },
+  // Kept where the target can.
+  {
+    name: "kept",
+    kind: "kv",
+    module: "@tesserae/node/directory-kv",
+    export: "createDirectoryKv",
+    options: {
+      path: {
+        ...{ from: "key", key: "keep", type: { kind: "string" }, default: "" },
+        doc: "folder that keeps what is stored; none: memory",
+      },
+    },
+    targets: ["node", "tap"],
+  },
+  { name: "kept", kind: "kv", targets: ["sim"], provides: ["persistent"] },
+  { name: "kept", kind: "kv", module: "@tesserae/kv/memory", export: "createMemoryKv", targets: ["vm"] },
   {
     name: "kernel",
     kind: "local",

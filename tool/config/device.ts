@@ -85,7 +85,8 @@ export const device = {
   },
   /**
    * A key-value store that can be written to: in memory, or, in the simulator, on the host's disk when `requires` has
-   * `persistent`.
+   * `persistent`. The `implementation` named `kept` keeps it where the target can: on node and tap in the folder that the
+   * run-time key `keep` names, in the simulator on the host's disk, in the vm not at all.
    */
   kv(options: Choice = {}): Slot<WritableKv> {
     return declare("kv", options);

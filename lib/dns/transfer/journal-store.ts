@@ -1,11 +1,11 @@
 import type { WritableKv } from "@tesserae/device/kv";
 import type { Log } from "@tesserae/device/log";
-import { putU16, putU32, u16At, u32At } from "../authoritative/octets.ts";
+import { putU32, u32At } from "../authoritative/octets.ts";
 import type { Zone } from "../authoritative/zone.ts";
-import { lowerName, nameLength, nameToText } from "../name-bytes.ts";
+import { nameToText } from "../name-bytes.ts";
 import { recordType } from "../wire.ts";
-import type { WireRecord } from "../wire-record.ts";
 import { changesOf, condense, type Difference, serialsOf } from "./difference.ts";
+import { decodeRecords, encodeRecords, folderOf } from "./kept-records.ts";
 import type { Journal } from "./journal.ts";
 import { isNewer } from "./serial.ts";
 
@@ -87,7 +87,7 @@ export class JournalStore {
 
   async #write(apex: Uint8Array, difference: Difference): Promise<void> {
     await this.#kv.set(keyOf(apex, difference), encodeDifference(difference));
-    const keys = await this.#kv.list(folderOf(apex));
+    const keys = await this.#kv.list(folderOf(folder, apex));
     if (keys.length <= mostKept) return;
     // One difference takes their place. It is written before they go, so that no moment has neither.
     const kept = await this.#read(apex);
@@ -101,7 +101,7 @@ export class JournalStore {
 
   async #read(apex: Uint8Array): Promise<{ readonly key: string; readonly difference: Difference }[]> {
     const found: { readonly key: string; readonly difference: Difference }[] = [];
-    for (const key of await this.#kv.list(folderOf(apex))) {
+    for (const key of await this.#kv.list(folderOf(folder, apex))) {
       const bytes = await this.#kv.get(key);
       const difference = bytes === undefined ? undefined : decodeDifference(bytes);
       if (difference !== undefined) found.push({ key, difference });
@@ -128,63 +128,31 @@ function chainOf(differences: readonly Difference[]): Difference[] {
 }
 
 function keyOf(apex: Uint8Array, difference: Difference): string {
-  return `${folderOf(apex)}/${serialsOf(difference).join("-")}`;
-}
-
-/** Letters, digits, hyphens, underscores and dots stay; segments are short, and none is a dot alone. */
-function folderOf(apex: Uint8Array): string {
-  const name = nameToText(lowerName(apex)).replaceAll(
-    /[^a-z0-9_.-]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
-  return [folder, ...(name.match(/.{1,100}/g) ?? []).map((part) => `=${part}`)].join("/");
+  return `${folderOf(folder, apex)}/${serialsOf(difference).join("-")}`;
 }
 
 const magic = 0x544a4401;
+const headLength = 12;
 
 /** A difference as bytes: a magic number, the two SOA records, counts and records, each as on the wire uncompressed. */
 export function encodeDifference({ from, to, removed, added }: Difference): Uint8Array {
-  const records = [from, to, ...removed, ...added];
-  const bytes = new Uint8Array(records.reduce((sum, { owner, data }) => sum + owner.length + 10 + data.length, 12));
+  const records = encodeRecords([from, to, ...removed, ...added]);
+  const bytes = new Uint8Array(headLength + records.length);
   putU32(bytes, 0, magic);
   putU32(bytes, 4, removed.length);
   putU32(bytes, 8, added.length);
-  let at = 12;
-  for (const record of records) {
-    bytes.set(record.owner, at);
-    at += record.owner.length;
-    putU16(bytes, at, record.type);
-    putU16(bytes, at + 2, record.class);
-    putU32(bytes, at + 4, record.ttl);
-    putU16(bytes, at + 8, record.data.length);
-    bytes.set(record.data, at + 10);
-    at += 10 + record.data.length;
-  }
+  bytes.set(records, headLength);
   return bytes;
 }
 
 /** Undefined when the bytes are no difference. */
 export function decodeDifference(bytes: Uint8Array): Difference | undefined {
-  if (bytes.length < 12 || u32At(bytes, 0) !== magic) return undefined;
+  if (bytes.length < headLength || u32At(bytes, 0) !== magic) return undefined;
   const [gone, come] = [u32At(bytes, 4), u32At(bytes, 8)];
-  // Each record has 11 bytes at least.
-  if ((gone + come + 2) * 11 > bytes.length) return undefined;
-  const records: WireRecord[] = [];
-  let at = 12;
-  for (let left = gone + come + 2; left > 0; left--) {
-    const length = nameLength(bytes, at);
-    const next = at + length;
-    if (length === 0 || next + 10 > bytes.length) return undefined;
-    const end = next + 10 + u16At(bytes, next + 8);
-    if (end > bytes.length) return undefined;
-    records.push({
-      ...{ owner: bytes.slice(at, next), type: u16At(bytes, next), class: u16At(bytes, next + 2) },
-      ...{ ttl: u32At(bytes, next + 4), data: bytes.slice(next + 10, end) },
-    });
-    at = end;
-  }
+  const records = decodeRecords(bytes, headLength, bytes.length);
+  if (records?.length !== gone + come + 2) return undefined;
   const [from, to] = records;
-  if (at !== bytes.length || from?.type !== recordType.SOA || to?.type !== recordType.SOA) return undefined;
+  if (from?.type !== recordType.SOA || to?.type !== recordType.SOA) return undefined;
   if (from.data.length < 22 || to.data.length < 22) return undefined;
   return { from, to, removed: records.slice(2, 2 + gone), added: records.slice(2 + gone) };
 }

@@ -8,11 +8,14 @@ import { Fetch, type FetchOptions } from "./fetch.ts";
 import type { Journal } from "./journal.ts";
 import type { ZonePolicies, ZonePolicy } from "./policy.ts";
 import { Secondary } from "./secondary.ts";
+import type { ZoneStore } from "./zone-store.ts";
 
 export interface SecondariesOptions extends FetchOptions {
   readonly zones: Zones;
   readonly policies: ZonePolicies;
   readonly log?: Log;
+  /** Keeps the zones, so that they are served at once after a restart. */
+  readonly store?: ZoneStore;
   /** The least time between two looks at a primary, seconds, whatever SOA records say. Default 2. */
   readonly least?: number;
   /** Transfers at once; more wait. Default 10. */
@@ -58,6 +61,7 @@ export class Secondaries {
     this.#zones.delete(idOf(apex));
     this.#options.policies.delete(apex);
     this.#options.zones.remove(apex);
+    this.#options.store?.forget(apex);
     return true;
   }
 

@@ -10,6 +10,7 @@ import type { Journal } from "./journal.ts";
 import { isNewer } from "./serial.ts";
 import { readSoa } from "./soa.ts";
 import type { SecondariesOptions } from "./secondaries.ts";
+import type { ZoneStore } from "./zone-store.ts";
 
 /** Until a zone's SOA record says something else, milliseconds. */
 const firstRetry = 5000;
@@ -46,8 +47,30 @@ export class Secondary {
     this.primaries = primaries;
     this.#timer = options.timers.timer(() => this.refresh());
     const { zones, timers } = options;
-    if (zones.get(apex) === undefined) zones.suspend(apex);
-    else this.#confirmed = timers.now();
+    if (zones.get(apex) !== undefined) this.#confirmed = timers.now();
+    else zones.suspend(apex);
+    if (options.store === undefined || this.#confirmed !== undefined) this.#timer.set(timers.now());
+    else void this.#restore(options.store);
+  }
+
+  /** Serves what was kept, unless it has expired meanwhile, and asks for what is newer. Never rejects. */
+  async #restore(store: ZoneStore): Promise<void> {
+    const { zones, timers, log } = this.#options;
+    const zone = nameToText(this.apex);
+    const kept = await store.read(this.apex).catch((error: unknown) => {
+      log?.error("kept zones cannot be read", { zone, why: String(error) });
+      return undefined;
+    });
+    if (this.#isOver()) return;
+    if (kept !== undefined && zones.get(this.apex) === undefined) {
+      const { serial } = kept.zone;
+      const age = Math.max(0, timers.wall() - kept.confirmed);
+      if (age < readSoa(soaOf(kept.zone)).expire * 1000) {
+        this.#confirmed = timers.now() - age;
+        zones.replace(kept.zone);
+        log?.info("zone as it was kept", { zone, serial, ageSeconds: Math.round(age / 1000) });
+      } else log?.warn("the zone that was kept has expired", { zone, serial });
+    }
     // At once: what was kept may be old.
     this.#timer.set(timers.now());
   }
@@ -89,6 +112,7 @@ export class Secondary {
       if (why === undefined) {
         this.#next = (this.#next + index) % this.primaries.length;
         this.#confirmed = timers.now();
+        this.#options.store?.confirm(this.apex, timers.wall());
         this.#failures = 0;
         return true;
       }
@@ -126,7 +150,7 @@ export class Secondary {
 
   /** Serves what came. False when it is nothing, or does not fit what we have. */
   #take(fetched: Fetched): boolean {
-    const { zones, log } = this.#options;
+    const { zones, log, store, timers } = this.#options;
     if (this.#abort.signal.aborted) return false;
     const have = zones.get(this.apex);
     switch (fetched.kind) {
@@ -135,7 +159,9 @@ export class Secondary {
       case "current":
         return have !== undefined;
       case "zone":
-        if (have?.serial !== fetched.zone.serial) zones.replace(fetched.zone);
+        if (have?.serial === fetched.zone.serial) break;
+        zones.replace(fetched.zone);
+        store?.keep(fetched.zone, undefined, timers.wall());
         break;
       case "differences": {
         if (have === undefined) return false;
@@ -145,7 +171,10 @@ export class Secondary {
           zone = zone.update(changesOf(difference));
         }
         zone = have;
-        for (const each of fetched.differences) zone = this.#journal.apply(zone, each, changesOf(each));
+        for (const each of fetched.differences) {
+          zone = this.#journal.apply(zone, each, changesOf(each));
+          store?.keep(zone, each, timers.wall());
+        }
         break;
       }
     }

@@ -9,6 +9,7 @@ import type { Extension } from "../authoritative/extension.ts";
 import type { Zone } from "../authoritative/zone.ts";
 import type { Zones } from "../authoritative/zones.ts";
 import { createSocketExchange } from "../recursive/socket-exchange.ts";
+import { ZoneStore } from "./zone-store.ts";
 import { Signers } from "../signing/signers.ts";
 import type { TsigKeyring } from "../tsig/key.ts";
 import type { FetchOptions } from "./fetch.ts";
@@ -31,7 +32,7 @@ export interface ZoneKeeperOptions
   readonly keys?: TsigKeyring;
   /** For zones without a policy of their own. Default: nothing is allowed. */
   readonly policy?: ZonePolicy;
-  /** Keeps what updates change. Default: nothing is kept beyond the image's end. */
+  /** Keeps zones of others, and what updates change. Default: nothing is kept beyond the image's end. */
   readonly kv?: WritableKv;
   readonly log?: Log;
   /** The least time between two looks at a primary, seconds. Default 2. */
@@ -52,6 +53,13 @@ export interface ZoneKeeper extends Extension {
    * @throws KvError (rejects).
    */
   restore(zone: Zone): Promise<Zone>;
+  /**
+   * A zone with a signer ({@link signers}) as it was when the image ended, to go on with (`ZoneSigner.resume`); undefined
+   * when it was not kept.
+   *
+   * @throws KvError (rejects).
+   */
+  restoreSigned(apex: Uint8Array): Promise<Zone | undefined>;
   /** Stops telling and asking. Resolves when what has changed is kept. */
   close(): Promise<void>;
 }
@@ -70,21 +78,37 @@ export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
     ...{ zones, policies, exchange, crypto, timers, random },
     ...(log === undefined ? {} : { log }),
   });
-  const secondaries = new Secondaries({ ...options, policies, exchange }, journal);
+  const zoneStore =
+    options.kv === undefined
+      ? undefined
+      : new ZoneStore({ kv: options.kv, crypto, ...(log === undefined ? {} : { log }) });
+  const secondaries = new Secondaries(
+    { ...options, policies, exchange, ...(zoneStore === undefined ? {} : { store: zoneStore }) },
+    journal,
+  );
+  // After the journal, which knows by then what changed.
+  const unwatch = zones.onChange((before, after) => {
+    if (zoneStore === undefined || after === undefined || signers.get(after.apex) === undefined) return;
+    const since = before === undefined ? undefined : journal.since(after.apex, before.serial);
+    zoneStore.keep(after, since?.length === 1 ? since[0] : undefined, timers.wall());
+  });
   const store =
     options.kv === undefined
       ? undefined
       : new JournalStore({
           ...{ kv: options.kv, journal },
-          // What others give us they give us again.
-          keeps: (apex) => !secondaries.has(apex),
+          // These are kept as a whole.
+          keeps: (apex) => !secondaries.has(apex) && signers.get(apex) === undefined,
           ...(log === undefined ? {} : { log }),
         });
   const maintenance = new Maintenance({
     ...{ zones, policies, journal, crypto, timers, secondaries, signers },
     ...(log === undefined ? {} : { log }),
     ...(keys === undefined ? {} : { keys }),
-    ...(store === undefined ? {} : { kept: () => store.flush() }),
+    async kept() {
+      await store?.flush();
+      await zoneStore?.flush();
+    },
   });
   return {
     policies,
@@ -93,11 +117,14 @@ export function createZoneKeeper(options: ZoneKeeperOptions): ZoneKeeper {
     signers,
     handle: (request) => maintenance.handle(request),
     restore: (zone) => store?.restore(zone) ?? Promise.resolve(zone),
+    restoreSigned: async (apex) => (await zoneStore?.read(apex))?.zone,
     async close() {
+      unwatch();
       notifier.close();
       secondaries.close();
       journal.close();
       await store?.close();
+      await zoneStore?.close();
     },
   };
 }
