@@ -107,57 +107,77 @@ async function udpEcho(packets: number): Promise<Cost> {
   return cost(tap, packets, () => tap.receive(packets));
 }
 
-/** Segments of a connection, 1448 bytes each, which the application reads in pieces of 64 KiB. */
-async function tcpReceive(packets: number): Promise<Cost> {
+/** A peer that has connected: what it sends next, and what it was sent. */
+interface Peer {
+  readonly tap: ScriptedTap;
+  readonly flow: Flow;
+  /** Of its next segments, bytes. */
+  payload: number;
+  sequence: number;
+  /** The end of what it was sent, and of what it may send. */
+  acknowledged: number;
+  granted: number;
+}
+
+/** @param scales whether it lets windows be scaled, its own by 2⁷: then what it is sent is not held up */
+async function connected(scales: boolean): Promise<Peer> {
   const { tap, stack } = await prepared();
-  let flow: Flow | undefined;
-  await stack.tcp.listen({ port }, (accepted) => {
-    flow = accepted;
-  });
-  let sequence = 1000;
-  let acknowledged = 0;
+  const flows: Flow[] = [];
+  await stack.tcp.listen({ port }, (accepted) => void flows.push(accepted));
+  const peer = { payload: 0, sequence: 1000, acknowledged: 0, granted: 0 };
   let flags = 2;
-  let payload = 0;
-  let granted = 0;
   tap.read = (bytes, at, length) => {
     if (length < 54 || bytes[at + 23] !== 6) return;
     const tcp = at + 34;
-    if ((bytes[tcp + 13]! & 2) !== 0) acknowledged = (get32(bytes, tcp + 4) + 1) >>> 0;
-    granted = get32(bytes, tcp + 8) + ((bytes[tcp + 14]! << 8) | bytes[tcp + 15]!);
+    const header = (bytes[tcp + 12]! >>> 4) * 4;
+    const syn = (bytes[tcp + 13]! & 2) >>> 1;
+    peer.acknowledged = (get32(bytes, tcp + 4) + length - 34 - header + syn) >>> 0;
+    peer.granted = get32(bytes, tcp + 8) + ((bytes[tcp + 14]! << 8) | bytes[tcp + 15]!);
   };
   tap.make = (bytes, at) => {
-    writeHeaders(bytes, at, 6, 40 + payload);
+    const { payload } = peer;
+    const options = scales && flags === 2 ? 4 : 0;
+    writeHeaders(bytes, at, 6, 40 + options + payload);
     const tcp = at + 34;
     bytes[tcp] = 7;
     bytes[tcp + 1] = 7;
     bytes[tcp + 2] = port >>> 8;
     bytes[tcp + 3] = port & 255;
-    put32(bytes, tcp + 4, sequence);
-    put32(bytes, tcp + 8, acknowledged);
-    bytes[tcp + 12] = 0x50;
+    put32(bytes, tcp + 4, peer.sequence);
+    put32(bytes, tcp + 8, peer.acknowledged);
+    bytes[tcp + 12] = 0x50 + 4 * options;
     bytes[tcp + 13] = flags;
     bytes[tcp + 14] = 0xff;
     bytes[tcp + 15] = 0xff;
     bytes.fill(0, tcp + 16, tcp + 20);
+    if (options > 0) put32(bytes, tcp + 20, 0x0303_0701);
     markPartial(bytes, at, 16);
-    sequence = (sequence + payload + (flags === 2 ? 1 : 0)) >>> 0;
-    return 54 + payload;
+    peer.sequence = (peer.sequence + payload + (flags === 2 ? 1 : 0)) >>> 0;
+    return 54 + options + payload;
   };
   tap.receive(1);
   await new Promise((resolve) => void setImmediate(resolve));
   flags = 16;
   tap.receive(1);
   await new Promise((resolve) => void setImmediate(resolve));
+  const [flow] = flows;
   if (flow === undefined) throw new Error("the connection was not accepted");
-  payload = 1448;
-  const opened: Flow = flow;
+  return Object.assign(peer, { tap, flow });
+}
+
+/** Segments of a connection, 1448 bytes each, which the application reads in pieces of 64 KiB. */
+async function tcpReceive(packets: number): Promise<Cost> {
+  const peer = await connected(false);
+  const { tap, flow: opened } = peer;
+  const payload = 1448;
+  peer.payload = payload;
   const into = new Uint8Array(65_536);
   let count = 0;
   const transfer = async (segments: number): Promise<void> => {
     const until = count + segments * payload;
     for (let sent = 0; sent < segments;) {
       // As many as the window lets, without the scale that was not asked for.
-      const some = Math.min(32, segments - sent, Math.floor((granted - sequence) / payload));
+      const some = Math.min(32, segments - sent, Math.floor((peer.granted - peer.sequence) / payload));
       if (some <= 0) throw new Error("the window is closed");
       tap.receive(some);
       sent += some;
@@ -168,7 +188,47 @@ async function tcpReceive(packets: number): Promise<Cost> {
   return cost(tap, packets, () => transfer(packets));
 }
 
+/** As many bytes as so many segments have, written in pieces of 64 KiB; the device cuts them. */
+async function tcpSend(packets: number): Promise<Cost> {
+  const peer = await connected(true);
+  const { tap, flow } = peer;
+  const from = new Uint8Array(65_536);
+  const settled = Promise.resolve();
+  let turns = 0;
+  // TCP answers in a microtask, and the interface sends in another.
+  const pass = async (count: number): Promise<void> => {
+    for (; count > 0; count--) {
+      turns++;
+      await settled;
+    }
+  };
+  let acknowledged = peer.acknowledged;
+  const transfer = async (segments: number): Promise<void> => {
+    for (let left = segments * 1448; left > 0; left -= from.length) {
+      const written = flow.write(from);
+      await pass(4);
+      // As long as there is more, and the tail that Nagle held back.
+      while (peer.acknowledged !== acknowledged) {
+        ({ acknowledged } = peer);
+        tap.receive(1);
+        await pass(4);
+      }
+      await written;
+    }
+  };
+  await transfer(100_000);
+  turns = 0;
+  const all = await cost(tap, packets, () => transfer(packets));
+  // What this script allocates to wait is not what it waits for.
+  const passed = turns;
+  const waiting = await cost(tap, packets, async () => {
+    for (let turn = 0; turn < passed; turn += 4) await pass(4);
+  });
+  return { ...all, bytes: all.bytes - waiting.bytes };
+}
+
 const packets = Number(process.argv[2]);
-const costs = { udp: await udpEcho(packets), tcp: await tcpReceive(packets / 2) };
+const half = packets / 2;
+const costs = { udp: await udpEcho(packets), received: await tcpReceive(half), sent: await tcpSend(half) };
 console.log(JSON.stringify(costs));
 process.exit();

@@ -1,3 +1,5 @@
+import { RecentViews } from "./recent-views.ts";
+
 /** The smallest and the largest buffer, as powers of two: 4 KiB and 256 MiB. */
 const smallest = 12;
 const largest = 28;
@@ -14,6 +16,8 @@ export const guaranteedBuffer = 8192;
  * and what arrives is dropped, data out of order first, until readers and ACKs have made room.
  */
 export class BufferPool {
+  /** Of where segments are received. */
+  readonly views: RecentViews = new RecentViews();
   readonly #free: Uint8Array[][] = [];
   readonly #keep: number;
   readonly #limit: number;
@@ -75,18 +79,25 @@ function powerFor(size: number): number {
 /** Copies `length` bytes. A view per copy is cheaper than a loop from about this many bytes on. */
 const viewFrom = 48;
 
-/** Copies `from[fromOffset … + length)` to `to[toOffset …)`. The arrays differ. */
+/**
+ * Copies `from[fromOffset … + length)` to `to[toOffset …)`. The arrays differ.
+ *
+ * @param views of `from`, where the same places are copied from again and again; otherwise null
+ */
 export function copyBytes(
   from: Uint8Array,
   fromOffset: number,
   length: number,
   to: Uint8Array,
   toOffset: number,
+  views: RecentViews | null,
 ): void {
   if (length < viewFrom) {
     for (let index = 0; index < length; index++) to[toOffset + index] = from[fromOffset + index] ?? 0;
   } else if (fromOffset === 0 && length === from.length) {
     to.set(from, toOffset);
+  } else if (views !== null) {
+    to.set(views.view(from, fromOffset, length), toOffset);
   } else {
     to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
   }

@@ -2,6 +2,7 @@ import type { Connection } from "./connection.ts";
 import { phaseOpen, phaseRecovery } from "./loss-recovery.ts";
 import { distance } from "./sequence.ts";
 import { stateName } from "./state.ts";
+import type { Segment } from "./segment.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
 
 /** The segments of one connection, counted for statistics. */
@@ -11,7 +12,8 @@ export class Traffic {
   dataSegmentsSent = 0;
   dataSegmentsReceived = 0;
   /** When the peer was heard of last, milliseconds. */
-  receivedAt: number;
+  // A number from the start: see `Connection.#heardAt`.
+  receivedAt = 0;
 
   constructor(now: number) {
     this.receivedAt = now;
@@ -23,10 +25,10 @@ export class Traffic {
     this.segmentsSent += 1 + retransmits;
   }
 
-  received(length: number, now: number): void {
+  received(segment: Segment): void {
     this.segmentsReceived++;
-    if (length > 0) this.dataSegmentsReceived++;
-    this.receivedAt = now;
+    if (segment.length > 0) this.dataSegmentsReceived++;
+    this.receivedAt = segment.time;
   }
 
   /** `length` bytes of data left, in segments of `mss` at most. */

@@ -56,7 +56,8 @@ export class Connection extends DemuxEntry {
   #ackTimer: Timer | null = null;
   /** Keep-alive, and the end of lingering. */
   #lifeTimer: Timer | null = null;
-  #heardAt: number;
+  // A number from the start: a field that was undefined once has an object for each fraction that is put there.
+  #heardAt = 0;
   /** The flow is closed: nobody reads, and the peer has until then. `Infinity` before. */
   #lingerUntil = Infinity;
   #handshakeDeadline = Infinity;
@@ -164,7 +165,7 @@ export class Connection extends DemuxEntry {
   // ---- the event SEGMENT ARRIVES (RFC 9293 §3.10.7)
 
   receive(segment: Segment): void {
-    this.traffic.received(segment.length, segment.time);
+    this.traffic.received(segment);
     if (this.state === states.synSent) this.#receiveInSynSent(segment);
     else if (this.state !== states.closed) this.#receiveSynchronized(segment);
     if (this.state !== states.closed) this.#context.schedule(this);

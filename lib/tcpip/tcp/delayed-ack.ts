@@ -1,3 +1,5 @@
+import type { Segment } from "./segment.ts";
+
 /** How long an ACK may wait for company, milliseconds (RFC 9293 §3.8.6.3 allows 500). */
 export const ackDelay = 40;
 /** Full segments acknowledged as they come while the peer's window is small: at the start, and after what makes it so. */
@@ -39,10 +41,11 @@ export class DelayedAck {
    * @param moved how much there is to acknowledge: more than came, when it filled a gap
    * @param length how much came in one frame
    * @param mss the largest segment that the peer may send
+   * @param segment what came last
    */
-  received(moved: number, length: number, mss: number, now: number): boolean {
-    if (now - this.#receivedAt >= restartPause) this.quicken();
-    this.#receivedAt = now;
+  received(moved: number, length: number, mss: number, { time }: Segment): boolean {
+    if (time - this.#receivedAt >= restartPause) this.quicken();
+    this.#receivedAt = time;
     this.pending += moved;
     if (length > this.#largestFrame) this.#largestFrame = length;
     if (length >= this.#largest) {

@@ -29,7 +29,7 @@ export class ReceiveBuffer {
 
   constructor(pool: BufferPool, limit: number, largest: number) {
     this.#pool = pool;
-    this.#ring = new Ring(pool);
+    this.#ring = new Ring(pool, pool.views);
     this.limit = pool.isTight ? Math.min(limit, smallLimit) : limit;
     this.#largest = Math.max(limit, largest);
   }
@@ -60,7 +60,7 @@ export class ReceiveBuffer {
     if (direct < length && !this.#hasMemory(length - direct)) return -1;
     if (into !== null && direct > 0) {
       direct = Math.min(length, direct);
-      copyBytes(bytes, offset, direct, into, this.filled);
+      copyBytes(bytes, offset, direct, into, this.filled, this.#pool.views);
       this.filled += direct;
       if (direct === length) return length;
     }

@@ -151,7 +151,7 @@ export class Receiver {
       length = Math.max(0, room);
       this.ackNow = true;
     }
-    if (length > 0) this.#insert(distance(sequence, this.nxt), bytes, offset, length, discard, segment.time);
+    if (length > 0) this.#insert(distance(sequence, this.nxt), bytes, offset, length, discard, segment);
     if (isFin) this.ackNow = true;
     if (this.hasFin && !this.finished && this.nxt === this.#finSequence) {
       this.finished = true;
@@ -161,7 +161,7 @@ export class Receiver {
     }
   }
 
-  #insert(ahead: number, bytes: Uint8Array, offset: number, length: number, discard: boolean, now: number): void {
+  #insert(ahead: number, bytes: Uint8Array, offset: number, length: number, discard: boolean, segment: Segment): void {
     const { early } = this.buffer;
     const hadGap = early.count > 0;
     if (hadGap || ahead > 0) this.delayed.quicken();
@@ -180,7 +180,7 @@ export class Receiver {
     this.bytesReceived += moved;
     if (discard) this.buffer.discard();
     // RFC 5681 §4.2: at once, too, when a gap is filled, in part or whole.
-    if (this.delayed.received(moved, length, this.mss, now) || hadGap) this.ackNow = true;
+    if (this.delayed.received(moved, length, this.mss, segment) || hadGap) this.ackNow = true;
     else this.ackLater = true;
   }
 

@@ -1,4 +1,5 @@
 import { type BufferPool, copyBytes } from "./buffer-pool.ts";
+import type { RecentViews } from "./recent-views.ts";
 
 /**
  * A window onto a byte stream: bytes at offsets from a start that moves on. Grows by doubling as far as it is asked
@@ -6,14 +7,17 @@ import { type BufferPool, copyBytes } from "./buffer-pool.ts";
  */
 export class Ring {
   readonly #pool: BufferPool;
+  readonly #views: RecentViews | null;
   #bytes: Uint8Array | null = null;
   /** Where offset 0 is in `#bytes`. */
   #head = 0;
   /** What was held when it was last emptied: a busy stream does not grow step by step again. */
   #usual = 0;
 
-  constructor(pool: BufferPool) {
+  /** @param views of where is written from, if that is the same places over and over */
+  constructor(pool: BufferPool, views: RecentViews | null) {
     this.#pool = pool;
+    this.#views = views;
   }
 
   /** Bytes of memory held. */
@@ -32,8 +36,8 @@ export class Ring {
     const mask = bytes.length - 1;
     const at = (this.#head + offset) & mask;
     const first = Math.min(length, bytes.length - at);
-    copyBytes(from, fromOffset, first, bytes, at);
-    if (first < length) copyBytes(from, fromOffset + first, length - first, bytes, 0);
+    copyBytes(from, fromOffset, first, bytes, at, this.#views);
+    if (first < length) copyBytes(from, fromOffset + first, length - first, bytes, 0, null);
   }
 
   /** Reads `length` bytes at `offset`, which have been written. */
@@ -42,8 +46,8 @@ export class Ring {
     if (bytes === null) return;
     const at = (this.#head + offset) & (bytes.length - 1);
     const first = Math.min(length, bytes.length - at);
-    copyBytes(bytes, at, first, to, toOffset);
-    if (first < length) copyBytes(bytes, 0, length - first, to, toOffset + first);
+    copyBytes(bytes, at, first, to, toOffset, null);
+    if (first < length) copyBytes(bytes, 0, length - first, to, toOffset + first, null);
   }
 
   /** Moves the start on by `length`. */

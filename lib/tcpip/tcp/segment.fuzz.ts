@@ -33,7 +33,7 @@ export const fuzz: FuzzTarget = {
     const padded = new Uint8Array(input.length + 16).fill(0xa5);
     padded.set(input, 8);
     const segment = new Segment();
-    const isSegment = segment.read(padded, 8, input.length, 0);
+    const isSegment = segment.read(padded, 8, input.length);
     const parsed = parseSegment(padded, 8, input.length);
     if (parsed.ok) {
       printSegment(parsed.value);

@@ -16,7 +16,7 @@ export class Segment {
   bytes: Uint8Array = new Uint8Array(0);
   offset = 0;
   length = 0;
-  /** `now()` when it arrived, milliseconds. */
+  /** `now()` when it arrived, milliseconds. For whoever reads the segment to set: as an argument it would be allocated. */
   time = 0;
   /** The two ECN bits of the IP header it came in. */
   ecn = 0;
@@ -28,7 +28,7 @@ export class Segment {
    * @returns false when it is no TCP segment: too short, or a data offset that does not fit. Malformed options stop
    * at the malformed one.
    */
-  read(bytes: Uint8Array, offset: number, length: number, time: number): boolean {
+  read(bytes: Uint8Array, offset: number, length: number): boolean {
     if (length < headerSize) return false;
     const headerLength = ((bytes[offset + 12] ?? 0) >>> 4) << 2;
     if (headerLength < headerSize || headerLength > length) return false;
@@ -41,7 +41,6 @@ export class Segment {
     this.bytes = bytes;
     this.offset = offset + headerLength;
     this.length = length - headerLength;
-    this.time = time;
     if (headerLength === headerSize) this.options.clear();
     else readOptions(bytes, offset + headerSize, offset + headerLength, this.options);
     return true;

@@ -13,7 +13,7 @@ export class SendBuffer {
 
   constructor(pool: BufferPool, limit: number, largest: number) {
     this.#pool = pool;
-    this.#ring = new Ring(pool);
+    this.#ring = new Ring(pool, null);
     this.limit = limit;
     this.#largest = Math.max(limit, largest);
   }
