@@ -37,7 +37,7 @@ interface Guest {
   readonly domain: SimulatedDomain;
   readonly netif: Netfront;
   readonly stack: IpStack;
-  readonly device: Device;
+  device: Device;
   readonly address4: IpAddress;
   readonly address6: IpAddress;
 }
@@ -74,30 +74,50 @@ function bytes(length: number, seed: number): Uint8Array {
   return all;
 }
 
-/** Sends both ways at a time; `halfway` is called when a part has arrived. */
+const block = bytes(65_536, 1);
+
+/** Writes blocks, at least so many, until `during` is done; then ends. Returns how many. */
+async function writeBlocks(flow: Flow, least: number, world: World, during?: Promise<void>): Promise<number> {
+  let isDone = during === undefined;
+  void during?.finally(() => {
+    isDone = true;
+  });
+  let count = 0;
+  for (; count < least || !isDone; count++) {
+    await flow.write(block);
+    if (during !== undefined) await world.pause(10);
+  }
+  await flow.end();
+  return count;
+}
+
+/** Sends both ways at a time, over one connection, and for as long as something is done. */
 async function exchange(
+  world: World,
   from: Guest,
   to: IpAddress,
   server: IpStack,
-  length: number,
-  halfway?: () => void,
+  least: number,
+  during?: () => Promise<void>,
 ): Promise<void> {
-  const there = bytes(length, 1);
-  const back = bytes(length, 2);
-  const serve = async (flow: Flow): Promise<Uint8Array> => {
-    const [all] = await Promise.all([readAll(flow), flow.write(back).then(() => flow.end())]);
+  const started = { during: undefined as Promise<void> | undefined };
+  const both = async (flow: Flow): Promise<{ sent: number; received: Uint8Array }> => {
+    const [received, sent] = await Promise.all([readAll(flow), writeBlocks(flow, least, world, started.during)]);
     await flow.close();
-    return all;
+    return { sent, received };
   };
-  const received = new Promise<Uint8Array>((resolve) => {
-    void server.tcp.listen({ port: 80 }, (flow) => resolve(serve(flow)));
+  const there = new Promise<{ sent: number; received: Uint8Array }>((resolve) => {
+    void server.tcp.listen({ port: 80 }, (flow) => resolve(both(flow)));
   });
-  const flow = await from.stack.tcp.connect({ address: to, port: 80 });
-  halfway?.();
-  const [answer] = await Promise.all([readAll(flow), flow.write(there).then(() => flow.end())]);
-  await flow.close();
-  expect(Buffer.compare(answer, back)).toBe(0);
-  expect(Buffer.compare(await received, there)).toBe(0);
+  started.during = during?.();
+  const here = await both(await from.stack.tcp.connect({ address: to, port: 80 }));
+  for (const [{ sent }, { received }] of [[here, await there] as const, [await there, here] as const]) {
+    expect(received.length).toBe(sent * block.length);
+    for (let at = 0; at < received.length; at += block.length) {
+      expect(Buffer.compare(received.subarray(at, at + block.length), block)).toBe(0);
+    }
+  }
+  await started.during;
 }
 
 async function close(...guests: readonly Guest[]): Promise<void> {
@@ -119,7 +139,7 @@ describe("two stacks over front ends, back ends and a bridge", () => {
             maxSegmentation: offload ? 65_441 : 0,
             segmentsIpv6: offload,
           });
-          await exchange(a, version === 4 ? b.address4 : b.address6, b.stack, 2_000_000);
+          await exchange(world, a, version === 4 ? b.address4 : b.address6, b.stack, 30);
           const { sentFrames, sentBytes } = a.netif.statistics;
           // Frames of several segments were passed on whole: otherwise they would be 1,514 bytes at most.
           if (offload) expect(sentBytes / sentFrames).toBeGreaterThan(1600);
@@ -128,4 +148,106 @@ describe("two stacks over front ends, back ends and a bridge", () => {
         }));
     }
   }
+
+  test("the driver domain dies in the middle, and another takes over: connections go on", () =>
+    withMachine(async (world) => {
+      const { machine, toolstack } = world;
+      // The first domain brings the nodes above its own.
+      await toolstack.destroy(await machine.createDomain());
+      await world.pause(10);
+      const before = machine.audit;
+      const first = await machine.createDomain();
+      bridgeBackEnds(first);
+      const a = await createGuest(world, first);
+      const b = await createGuest(world, first);
+      const second = await machine.createDomain();
+      const ends = bridgeBackEnds(second);
+      const replace = async (): Promise<void> => {
+        await world.pause(10);
+        expect(a.netif.isConnected).toBe(true);
+        await toolstack.destroy(first, [a.device, b.device].map(backOnly));
+        expect(ends.directory.count).toBe(0);
+        await world.pause(300);
+        a.device = await toolstack.attach(vifNodes(a.domain, second));
+        b.device = await toolstack.attach(vifNodes(b.domain, second));
+        await world.pause(1000);
+        expect([a.netif.isConnected, b.netif.isConnected, ends.directory.count]).toEqual([true, true, 2]);
+      };
+      await exchange(world, a, b.address4, b.stack, 1, replace);
+      await close(a, b);
+      await ends.close();
+      for (const { domain, device } of [a, b]) await toolstack.destroy(domain, [device]);
+      await toolstack.destroy(second);
+      await world.pause(5000);
+      expect(machine.audit).toEqual(before);
+    }));
+
+  test("back ends are closed in the middle and begin anew in the same domain: connections go on", () =>
+    withMachine(async (world) => {
+      const driver = await world.machine.createDomain();
+      const before = world.machine.audit;
+      let ends = bridgeBackEnds(driver);
+      const a = await createGuest(world, driver);
+      const b = await createGuest(world, driver);
+      let restarts = 0;
+      const restart = async (): Promise<void> => {
+        for (; restarts < 3; restarts++) {
+          await world.pause(10);
+          await ends.close();
+          await world.pause(100);
+          for (const { device } of [a, b]) {
+            await world.machine.control.xenstore.write(`${device.backPath}/state`, "1");
+          }
+          ends = bridgeBackEnds(driver);
+        }
+      };
+      await exchange(world, a, b.address6, b.stack, 1, restart);
+      expect(restarts).toBe(3);
+      await close(a, b);
+      await ends.close();
+      for (const { domain, device } of [a, b]) await world.toolstack.destroy(domain, [device]);
+      await world.pause(5000);
+      expect(world.machine.audit).toEqual(before);
+    }));
+
+  test("guests die in the middle, one after the other: the driver domain keeps nothing of them", () =>
+    withMachine(async (world) => {
+      const { machine, toolstack } = world;
+      const driver = await machine.createDomain();
+      const ends = bridgeBackEnds(driver);
+      const server = await createGuest(world, driver);
+      const failures: unknown[] = [];
+      await server.stack.tcp.listen({ port: 80 }, async (flow) => {
+        await readAll(flow).catch((error: unknown) => failures.push(error));
+        flow.abort();
+      });
+      await world.pause(100);
+      const before = machine.audit;
+      for (let round = 0; round < 30; round++) {
+        const guest = await createGuest(world, driver);
+        const flow = await guest.stack.tcp.connect({ address: server.address4, port: 80 });
+        void flow.write(bytes(500_000, round)).catch(() => undefined);
+        await world.pause(1 + (round % 7));
+        expect(ends.bridge.ports).toHaveLength(2);
+        await toolstack.destroy(guest.domain, [guest.device]);
+        await world.pause(200);
+        expect(ends.bridge.ports).toHaveLength(1);
+        expect(machine.audit).toEqual(before);
+      }
+      await exchangeOnce(world, server, driver);
+      await close(server);
+      await ends.close();
+    }));
 });
+
+/** A guest that comes after all is served like the first. */
+async function exchangeOnce(world: World, server: Guest, driver: SimulatedDomain): Promise<void> {
+  const guest = await createGuest(world, driver);
+  await exchange(world, server, guest.address4, guest.stack, 2);
+  await close(guest);
+}
+
+/** A device of which only the back end's nodes are to be removed: the front end stays. */
+function backOnly({ backPath }: Device): Device {
+  return { frontPath: backPath, backPath };
+}
