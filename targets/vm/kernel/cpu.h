@@ -64,5 +64,8 @@ CONTROL_REGISTER(4)
 static inline void write_xcr0(u64 value) { asm volatile("xsetbv" ::"c"(0), "a"((u32)value), "d"((u32)(value >> 32))); }
 static inline void invalidate_page(u64 address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 static inline void interrupts_off(void) { asm volatile("cli" ::: "memory"); }
-/* Sleeps until an interrupt was handled. sti takes effect after hlt began, so none is lost between. */
+/*
+ * Sleeps until one interrupt was handled: trap_dispatch() returns with interrupts off. sti takes effect after hlt began,
+ * so none is lost between.
+ */
 static inline void wait_for_interrupt(void) { asm volatile("sti; hlt; cli" ::: "memory"); }

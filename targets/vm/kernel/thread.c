@@ -107,7 +107,8 @@ struct thread *thread_new(void) {
 
 /* An interrupt too early costs less than setting the timer again: only ever bring it forward. */
 static void arm_timer(void) {
-	u64 at = woken.head || preempted.head ? slice_end : FOREVER, time = now();
+	bool limited = (woken.head || preempted.head) && current->state == THREAD_RUNNING;
+	u64 at = limited ? slice_end : FOREVER, time = now();
 	for (struct thread *thread = threads; thread; thread = thread->next) at = MIN(at, thread->deadline);
 	if (at >= timer_at) return;
 	timer_at = at;

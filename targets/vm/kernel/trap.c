@@ -90,7 +90,11 @@ void trap_dispatch(struct trap_frame *frame) {
 	else
 		kernel_exception(frame);
 
-	if (!from_user(frame)) return;
+	/* Idle: whoever was woken has its turn before the next interrupt, which may be there already. */
+	if (!from_user(frame)) {
+		frame->rflags &= ~(u64)RFLAGS_IF;
+		return;
+	}
 	if (reschedule) schedule();
 	signal_deliver_pending(frame);
 }

@@ -1,8 +1,10 @@
 import type { Block } from "@tesserae/device/block";
 import type { Netif } from "@tesserae/device/netif";
 import type { ImagePlan } from "@tesserae/image/plan";
+import { holdClock, releaseClock } from "@tesserae/node/process-clock";
 import { StartError } from "@tesserae/node/run-process";
 import { connectBlock } from "@tesserae/xen/block/front";
+import { createNetfront } from "@tesserae/xen/net/netfront";
 import { XenError } from "@tesserae/xen/xen-error";
 import { wanted, type Hardware } from "../hardware.ts";
 import { watchShutdown } from "./control.ts";
@@ -40,9 +42,14 @@ export async function startXen(
         for (const callback of [...pressed]) callback();
       })
     : () => Promise.resolve();
+  const cards = wanted(plan, "netif", await devices(domain, "vif"), words.netif);
   const disks = wanted(plan, "block", await devices(domain, "vbd"), words.block);
   const netifs: Netif[] = [];
   const blocks: Block[] = [];
+  for (const [index, path] of cards.entries()) {
+    const name = `eth${String(index)}`;
+    netifs.push(await started(() => createNetfront(domain, path, { ...loop, name, onDead: end })));
+  }
   for (const path of disks) {
     const block = await started(() => connectBlock(domain, path));
     void block.over.then((reason) => end(reason));
@@ -69,6 +76,13 @@ export async function startXen(
     if (reason.kind !== "closed") fail(new StartError(reason.message));
   }
 }
+
+/** How the event loop is shared with the stack: as on the other devices. */
+const loop = {
+  soon: (callback: () => void): void => void setImmediate(callback),
+  beginBatch: holdClock,
+  endBatch: releaseClock,
+} as const;
 
 /** Paths of the domain's front ends of a kind. */
 async function devices(domain: WindowDomain, kind: "vif" | "vbd"): Promise<readonly string[]> {
