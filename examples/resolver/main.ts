@@ -1,5 +1,6 @@
 import type { Devices } from "@tesserae/config/config";
 import { formatEndpoint } from "@tesserae/device/address";
+import { createAnchorKeeper } from "@tesserae/dns/recursive/anchor-keeper";
 import { createRecursive } from "@tesserae/dns/recursive/recursive";
 import { createResolverService } from "@tesserae/dns/recursive/service";
 import { createSocketExchange } from "@tesserae/dns/recursive/socket-exchange";
@@ -14,6 +15,7 @@ export async function main({
   timers,
   random,
   crypto,
+  kv,
   log,
   keys,
   signal,
@@ -21,6 +23,8 @@ export async function main({
   const { udp, tcp } = stack;
   const roots = parseZones(keys.roots).map(({ zone, servers }) => ({ name: zone, addresses: servers }));
   const anchors = keys.anchors === "" ? rootAnchors : parts(keys.anchors, ";");
+  const insecure = parts(keys.insecure);
+  const keeper = await createAnchorKeeper({ crypto, timers, anchors: keys.anchors === "off" ? [] : anchors, kv, log });
   const families: Readonly<Record<typeof keys.families, readonly (4 | 6)[]>> = { "4": [4], "6": [6], both: [4, 6] };
   const resolver = createRecursive({
     exchange: createSocketExchange({ udp, tcp, timers }),
@@ -35,7 +39,7 @@ export async function main({
     limits: { cacheBytes: keys.cache },
     ...(keys.anchors === "off"
       ? {}
-      : { validator: createValidator({ crypto, anchors, insecure: parts(keys.insecure) }) }),
+      : { validator: createValidator({ crypto, anchors: keys.follow ? keeper : anchors, insecure }) }),
   });
   const allow = parsePrefixes(keys.allow);
   const service = await createResolverService({
@@ -48,6 +52,7 @@ export async function main({
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await service.close();
+  await keeper.close();
   const { questions, hits, queries } = resolver.statistics;
   log.info("resolved", { questions, hits, queries });
 }

@@ -1,4 +1,5 @@
 import { keyFromText } from "./name-key.ts";
+import type { Lookups } from "./recursive.ts";
 
 /** A key that is believed because it is written down here (RFC 4033 §2), as a DS record has it. */
 export interface TrustAnchor {
@@ -6,6 +7,13 @@ export interface TrustAnchor {
   readonly zone: string;
   /** The data of the DS record. */
   readonly data: Uint8Array;
+}
+
+/** Trust anchors that may change while they are used. */
+export interface TrustAnchors {
+  readonly anchors: readonly TrustAnchor[];
+  /** @param changed called after each change */
+  start(resolver: Lookups, changed: () => void): void;
 }
 
 /** The root's keys of 2017 and 2024 (https://data.iana.org/root-anchors/root-anchors.xml; RFC 9718). */

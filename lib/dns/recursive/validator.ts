@@ -6,14 +6,14 @@ import { type Failure, type Kept, type Security } from "./kept.ts";
 import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, labelsOfKey, lastLabels, parentKey } from "./name-key.ts";
 import type { Lookups, Validator } from "./recursive.ts";
 import { equalBytes, type Rrset, typeCode, u16, u32 } from "./rrset.ts";
-import { parseTrustAnchor, type TrustAnchor } from "./trust-anchor.ts";
+import { parseTrustAnchor, type TrustAnchor, type TrustAnchors } from "./trust-anchor.ts";
 import type { Work } from "./work.ts";
 import { extendedErrorCode } from "../edns/extended-error.ts";
 
 export interface ValidatorOptions {
   readonly crypto: Crypto;
-  /** DS records in text; `rootAnchors` for the internet. */
-  readonly anchors: readonly string[];
+  /** DS records in text, `rootAnchors` for the internet; or a keeper of anchors that follow their zones' keys. */
+  readonly anchors: readonly string[] | TrustAnchors;
   /** Zones, in text, below which nothing is validated (negative trust anchors, RFC 7646). */
   readonly insecure?: readonly string[];
 }
@@ -55,7 +55,7 @@ export function createValidator(options: ValidatorOptions): (resolver: Lookups) 
 
 class ChainValidator implements Validator {
   readonly #crypto: Crypto;
-  readonly #anchors: readonly TrustAnchor[];
+  #anchors: readonly TrustAnchor[];
   readonly #insecure: readonly string[];
   readonly #resolver: Lookups;
   readonly #zones = new Map<string, ZoneStatus>();
@@ -63,9 +63,16 @@ class ChainValidator implements Validator {
 
   constructor({ crypto, anchors, insecure = [] }: ValidatorOptions, resolver: Lookups) {
     this.#crypto = crypto;
-    this.#anchors = anchors.map(parseTrustAnchor);
+    this.#anchors = "start" in anchors ? anchors.anchors : anchors.map(parseTrustAnchor);
     this.#insecure = insecure.map(keyFromText);
     this.#resolver = resolver;
+    if ("start" in anchors) {
+      anchors.start(resolver, () => {
+        this.#anchors = anchors.anchors;
+        // What followed from a key that is trusted no more is found out anew.
+        this.#zones.clear();
+      });
+    }
   }
 
   async validate(kept: Kept, work: Work): Promise<void> {
