@@ -273,3 +273,28 @@ test("property: what reads give is what writes left, whatever the sizes, with ba
     ),
     { numRuns: 25 },
   ));
+
+test("a domain that is saved and restored in the midst of writes and reads completes them, at its new back end", () =>
+  inWorld(async (world) => {
+    const inner = createMemoryBlock({ sectors: 4096 });
+    const { front, back, device, block } = await makeDisk(world, { block: slow(world, inner, 2), concurrency: 2 });
+    const bytes = bytesOf(1024 * 512, 3);
+    const writing = block.write(7, bytes);
+    await world.wait(5);
+    expect(block.inFlight).toBeGreaterThan(0);
+    const { id } = front;
+    await world.tools.saveAndRestore(front, [device], 30_000, async () => {
+      const next = await world.tools.attach({ kind: "vbd", number, front, back });
+      serveBlock(back, next.backPath, { block: inner });
+    });
+    expect(front.id).not.toBe(id);
+    await writing;
+    const into = new Uint8Array(bytes.length);
+    await block.read(7, into);
+    expect(Buffer.compare(into, bytes)).toBe(0);
+    await block.close();
+    await world.wait(2000);
+    expect(front.holdings).toEqual({ grants: 1, mappings: 0, channels: 1, pages: 1 });
+    expect(back.holdings).toEqual({ grants: 1, mappings: 0, channels: 1, pages: 1 });
+    expect(world.machine.audit).toMatchObject({ zombies: 0, mistakes: 0 });
+  }));

@@ -6,7 +6,7 @@ import { XenError } from "../xen-error.ts";
 import type { DomainTimers } from "./domain-timers.ts";
 import type { SimulatedChannels } from "./event-channels.ts";
 import type { SimulatedForeignPages } from "./foreign-pages.ts";
-import type { SimulatedGrants } from "./grant-table.ts";
+import type { Grant, SimulatedGrants } from "./grant-table.ts";
 import { SimulatedPages } from "./shared-pages.ts";
 
 /** What a domain holds, to find what was not given back. */
@@ -20,7 +20,6 @@ export interface Holdings {
 }
 
 export interface DomainParts {
-  readonly id: number;
   readonly grants: SimulatedGrants;
   readonly foreign: SimulatedForeignPages;
   readonly events: SimulatedChannels;
@@ -32,7 +31,8 @@ export interface DomainParts {
 
 /** A domain of a simulated machine. */
 export class SimulatedDomain implements XenDomain {
-  readonly id: number;
+  /** Another after a restore. */
+  id: number;
   readonly grants: SimulatedGrants;
   readonly foreign: SimulatedForeignPages;
   readonly events: SimulatedChannels;
@@ -40,10 +40,10 @@ export class SimulatedDomain implements XenDomain {
   readonly #timers: DomainTimers;
   readonly #most: number;
   readonly #resumed = new Set<() => void>();
-  #xenstore: XenstoreClient | undefined;
+  #link: { readonly client: XenstoreClient; resume(): void } | undefined;
   #pages = 0;
 
-  constructor({ id, grants, foreign, events, timers, random, pages }: DomainParts) {
+  constructor(id: number, { grants, foreign, events, timers, random, pages }: DomainParts) {
     this.id = id;
     this.grants = grants;
     this.foreign = foreign;
@@ -58,12 +58,12 @@ export class SimulatedDomain implements XenDomain {
   }
 
   get xenstore(): XenstoreClient {
-    if (this.#xenstore === undefined) throw new TypeError("the domain is not connected to xenstore");
-    return this.#xenstore;
+    if (this.#link === undefined) throw new TypeError("the domain is not connected to xenstore");
+    return this.#link.client;
   }
 
-  connect(xenstore: XenstoreClient): void {
-    this.#xenstore = xenstore;
+  connect(link: { readonly client: XenstoreClient; resume(): void }): void {
+    this.#link = link;
   }
 
   get holdings(): Holdings {
@@ -95,12 +95,31 @@ export class SimulatedDomain implements XenDomain {
     return this.#timers.isOver;
   }
 
-  /** Nothing of it runs any more, and all that it had of others is theirs again. */
-  end(): void {
+  /**
+   * Nothing of it runs any more, and all that it had of others is theirs again.
+   *
+   * @returns its grants that others have mapped still
+   */
+  end(): Grant[] {
     this.#timers.end();
     this.#resumed.clear();
-    this.grants.stop();
     this.events.clear(true);
     this.foreign.clear();
+    return this.grants.stop();
+  }
+
+  /** Stands still; grants, mappings and channels are void. @returns its grants that others have mapped still */
+  suspend(): Grant[] {
+    this.#timers.pause();
+    this.events.clear(false);
+    this.foreign.clear();
+    return this.grants.clear();
+  }
+
+  /** Goes on. */
+  resume(): void {
+    this.#timers.resume();
+    this.#link?.resume();
+    for (const callback of [...this.#resumed]) callback();
   }
 }

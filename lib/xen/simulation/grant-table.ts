@@ -81,24 +81,23 @@ export class SimulatedGrants implements GrantTable {
     return access === "read-write" && grant.access === "read-only" ? undefined : grant;
   }
 
-  /** Grants that others have mapped. */
-  get inUse(): number {
-    let count = 0;
-    for (const grant of this.#table.values()) if (grant.uses > 0) count++;
-    return count;
-  }
-
-  /** The domain is destroyed: it gives nothing any more, and takes nothing back. What is mapped stays mapped. */
-  stop(): void {
-    this.#isOver = true;
-  }
-
-  /** All grants are void. */
-  clear(): void {
-    for (const grant of this.#table.values()) grant.pages.grants--;
+  /** All grants are void, and given to nobody anew. @returns those that are still mapped */
+  clear(): Grant[] {
+    const held: Grant[] = [];
+    for (const grant of this.#table.values()) {
+      grant.pages.grants--;
+      if (grant.uses > 0) held.push(grant);
+    }
     this.#table = new Map();
     this.#returned = [];
     this.#next = firstReference;
+    return held;
+  }
+
+  /** The domain is destroyed: it gives nothing any more. @returns what others have mapped still */
+  stop(): Grant[] {
+    this.#isOver = true;
+    return this.clear();
   }
 }
 

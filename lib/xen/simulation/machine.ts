@@ -10,7 +10,7 @@ import { DomainTimers } from "./domain-timers.ts";
 import { SimulatedDomain } from "./domain.ts";
 import { SimulatedChannels } from "./event-channels.ts";
 import { SimulatedForeignPages } from "./foreign-pages.ts";
-import { SimulatedGrants } from "./grant-table.ts";
+import { type Grant, SimulatedGrants } from "./grant-table.ts";
 
 export interface MachineOptions {
   readonly timers: Timers;
@@ -51,9 +51,12 @@ export class SimulatedMachine {
   readonly control: SimulatedDomain;
   readonly #options: MachineOptions;
   readonly #domains = new Map<number, SimulatedDomain>();
-  readonly #zombies = new Map<number, SimulatedDomain>();
+  /** By number: what others have mapped of domains that are gone. */
+  readonly #zombies = new Map<number, Grant[]>();
   readonly #exceptions = new Set<() => void>();
   readonly #rings: XenstoreRings;
+  /** How each domain is made known to xenstore: again after a restore. */
+  readonly #introductions = new WeakMap<SimulatedDomain, () => Promise<void>>();
   #last = 0;
   #mistakes = 0;
 
@@ -63,7 +66,8 @@ export class SimulatedMachine {
     this.#rings = new XenstoreRings(this.storeHost(this.control));
     this.server = new XenstoreServer({ timers: this.control.timers, domains: this.#rings });
     this.#rings.listen(this.server);
-    this.control.connect(connectInMemory(this.server, { kind: "domain", domain: 0 }).client);
+    const { client } = connectInMemory(this.server, { kind: "domain", domain: 0 });
+    this.control.connect({ client, resume: () => undefined });
   }
 
   domain(id: number): SimulatedDomain | undefined {
@@ -77,12 +81,24 @@ export class SimulatedMachine {
    */
   async createDomain(options: { readonly name?: string } = {}): Promise<SimulatedDomain> {
     const domain = this.#make(++this.#last);
-    const { id } = domain;
     const page = domain.allocate(1);
-    domain.grants.grantAt(xenstoreReference, page, 0, this.control.id, "read-write");
-    const channel: EventChannel = domain.events.allocate(this.control.id, () => link.signalled());
-    const link = new GuestLink(page.bytes, () => channel.notify());
-    domain.connect(link.client);
+    let channel: EventChannel | undefined;
+    const link = new GuestLink(page.bytes, () => channel?.notify());
+    domain.connect(link);
+    const name = options.name ?? `domain-${domain.id}`;
+    const introduce = (): Promise<void> => {
+      page.bytes.fill(0);
+      domain.grants.grantAt(xenstoreReference, page, 0, this.control.id, "read-write");
+      channel = domain.events.allocate(this.control.id, () => link.signalled());
+      return this.#introduce(domain.id, name, channel.port);
+    };
+    this.#introductions.set(domain, introduce);
+    await introduce();
+    return domain;
+  }
+
+  /** As a toolstack does. */
+  async #introduce(id: number, name: string, port: number): Promise<void> {
     const home = `/local/domain/${id}`;
     await this.control.xenstore.transaction(async (nodes) => {
       await nodes.make(home);
@@ -95,11 +111,33 @@ export class SimulatedMachine {
         await nodes.make(`${home}/${name}`);
         await nodes.setPermissions(`${home}/${name}`, [`n${id}`]);
       }
-      await nodes.write(`${home}/name`, options.name ?? `domain-${id}`);
+      await nodes.write(`${home}/name`, name);
       await nodes.write(`${home}/domid`, String(id));
     });
-    await this.control.xenstore.introduce(id, 0, channel.port);
-    return domain;
+    await this.control.xenstore.introduce(id, 0, port);
+  }
+
+  /**
+   * Suspends a domain: what it waits for does not come, and its number is nobody's. Its memory stays. The toolstack's
+   * part, removing nodes, is the caller's.
+   */
+  suspend(domain: SimulatedDomain): void {
+    if (!this.#domains.delete(domain.id)) return;
+    this.#gone(domain.id, domain.suspend());
+  }
+
+  /**
+   * A domain that was suspended goes on under another number.
+   *
+   * @param prepare the toolstack's part: gives it its devices, before it runs
+   * @throws XenstoreError (rejects)
+   */
+  async restore(domain: SimulatedDomain, prepare: () => Promise<void>): Promise<void> {
+    domain.id = ++this.#last;
+    this.#domains.set(domain.id, domain);
+    await this.#introductions.get(domain)?.();
+    await prepare();
+    domain.resume();
   }
 
   /**
@@ -110,17 +148,18 @@ export class SimulatedMachine {
   destroy(domain: SimulatedDomain): void {
     if (domain === this.control) throw new RangeError("domain 0 cannot be destroyed");
     if (!this.#domains.delete(domain.id)) return;
-    this.#zombies.set(domain.id, domain);
-    domain.end();
-    this.#bury(domain);
+    this.#mistakes += domain.grants.mistakes;
+    this.#introductions.delete(domain);
+    this.#gone(domain.id, domain.end());
+  }
+
+  #gone(id: number, held: Grant[]): void {
+    if (held.length > 0) this.#zombies.set(id, held);
     for (const signal of this.#exceptions) signal();
   }
 
-  #bury(domain: SimulatedDomain): void {
-    if (this.#zombies.get(domain.id) !== domain || domain.grants.inUse > 0) return;
-    this.#zombies.delete(domain.id);
-    this.#mistakes += domain.grants.mistakes;
-    domain.grants.clear();
+  #bury(): void {
+    for (const [id, held] of this.#zombies) if (held.every(({ uses }) => uses === 0)) this.#zombies.delete(id);
   }
 
   /** What a domain needs to serve xenstore. */
@@ -156,18 +195,15 @@ export class SimulatedMachine {
   #make(id: number): SimulatedDomain {
     const { random, latency = () => 0, references = 4096, channels = 4096, pages = 65_536 } = this.#options;
     const timers = new DomainTimers(this.#options.timers);
-    // Pages of a destroyed domain are mapped by nobody anew, but unmapped.
+    // Pages of a domain that is gone are mapped by nobody anew, but unmapped.
     const grantsOf = (other: number): SimulatedGrants | undefined => this.#domains.get(other)?.grants;
-    const unmapped = (): void => {
-      for (const zombie of [...this.#zombies.values()]) this.#bury(zombie);
-    };
     const channelsOf = (other: number): SimulatedChannels | undefined => this.#domains.get(other)?.events;
     if (this.#domains.size >= 32_752) throw new XenError("exhausted", "no number is left for a domain");
-    const domain = new SimulatedDomain({
-      id,
+    const self = (): number => domain.id;
+    const domain: SimulatedDomain = new SimulatedDomain(id, {
       grants: new SimulatedGrants(references),
-      foreign: new SimulatedForeignPages(() => id, grantsOf, pages, unmapped),
-      events: new SimulatedChannels(() => id, channelsOf, timers, latency, channels),
+      foreign: new SimulatedForeignPages(self, grantsOf, pages, () => this.#bury()),
+      events: new SimulatedChannels(self, channelsOf, timers, latency, channels),
       timers,
       random,
       pages,

@@ -1,3 +1,4 @@
+import { sleep } from "@tesserae/time/sleep";
 import type { Nodes } from "@tesserae/xenstore/client";
 import { xenbusState } from "../bus/state.ts";
 import type { SimulatedDomain } from "./domain.ts";
@@ -77,6 +78,29 @@ export class Toolstack {
         await removeEmpty(nodes, path);
       }
     });
+  }
+
+  /**
+   * Suspends a domain, and lets it go on after `ms` milliseconds, under another number, with devices made anew, as
+   * `xl save` and `xl restore` do.
+   *
+   * @param devices makes the devices of the domain, before it runs
+   */
+  async saveAndRestore(
+    domain: SimulatedDomain,
+    old: readonly Device[],
+    ms: number,
+    devices: () => Promise<void>,
+  ): Promise<void> {
+    const { timers, xenstore } = this.#machine.control;
+    // It suspends itself only when xenstore has answered.
+    while (domain.xenstore.waiting > 0) await sleep(timers, 1);
+    const home = `/local/domain/${domain.id}`;
+    this.#machine.suspend(domain);
+    for (const device of old) await this.remove(device);
+    if ((await xenstore.readIfThere(home)) !== undefined) await xenstore.remove(home);
+    await sleep(timers, ms);
+    await this.#machine.restore(domain, devices);
   }
 
   /** Destroys a domain, and removes its nodes and those of its devices. */

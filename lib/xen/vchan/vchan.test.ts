@@ -139,6 +139,21 @@ describe("a vchan", () => {
       expect(await far.read(into)).toBe(0);
     }));
 
+  test("does not outlive a restore of either end", () =>
+    inWorld(async (world, a, b) => {
+      for (const saved of [a, b]) {
+        const [near, far] = await connect(a, b);
+        const reading = (saved === a ? near : far).read(new Uint8Array(4));
+        const refused = expect(reading).rejects.toThrow("the domain was restored");
+        await world.tools.saveAndRestore(saved, [], 1000, () => Promise.resolve());
+        await refused;
+        await Promise.all([near.close(), far.close()]);
+        await world.wait(100_000);
+      }
+      expect(a.holdings).toEqual({ grants: 1, mappings: 0, channels: 1, pages: 1 });
+      expect(b.holdings).toEqual({ grants: 1, mappings: 0, channels: 1, pages: 1 });
+    }));
+
   test("that nobody offers is waited for only so long", () =>
     inWorld(async (_, a, b) => {
       const connecting = connectVchan(b, { peer: a.id, path: `/local/domain/${a.id}/data/x`, timeout: 500 });
