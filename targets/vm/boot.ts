@@ -67,7 +67,11 @@ async function open(
   const input = withoutInterrupts(process.stdin, () => void process.emit("SIGINT", "SIGINT"));
   let hasNodeApi = false;
   return {
-    base: { timers, random, console: createConsole({ input }) },
+    base: {
+      ...{ timers, random, console: createConsole({ input }) },
+      // Only the xen target offers it to applications.
+      ...(domain === undefined ? {} : { xen: domain }),
+    },
     several: { netif: hardware.netifs, block: hardware.blocks },
     keys,
     made: ({ kind }, made) => {

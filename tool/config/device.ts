@@ -12,6 +12,7 @@ import type { Resolver } from "@tesserae/device/resolver";
 import type { Stack } from "@tesserae/device/stack";
 import type { Tcp } from "@tesserae/device/tcp";
 import type { Udp } from "@tesserae/device/udp";
+import type { XenDomain } from "@tesserae/xen/domain";
 import { stackTrace } from "./location.ts";
 
 /** Plain data that can be written into an image. */
@@ -120,6 +121,10 @@ export const device = {
   /** Connections between programs of one machine: Unix sockets. */
   local(options: Choice = {}): Slot<LocalSockets> {
     return declare("local", options);
+  },
+  /** The Xen domain that the image is: for driver domains, which serve devices to others (target `xen`). */
+  xen(options: Choice = {}): Slot<XenDomain> {
+    return declare("xen", options);
   },
   /** The operator's terminal. */
   console(options: Choice = {}): Slot<Console> {

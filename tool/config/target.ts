@@ -125,7 +125,7 @@ export const targets: readonly Target[] = [
     doc: "a guest of Xen's, with no operating system in it but ours",
     package: "@tesserae/vm",
     boot: "@tesserae/vm/boot",
-    base: ["timers", "random", "console"],
+    base: ["timers", "random", "console", "xen"],
     several: ["netif", "block"],
     nodeModules: true,
     nodeApi: true,

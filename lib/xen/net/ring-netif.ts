@@ -14,6 +14,8 @@ const ethernetHeader = 14;
 const batch = 64;
 /** Turns without a frame after which events are asked for, where turns are cheap. */
 const idleTurns = 2;
+/** Batches in one turn where the next turn may be a while away. */
+const mostBatches = 8;
 
 /** How a target's event loop is used. */
 export interface LoopHooks {
@@ -70,6 +72,7 @@ export class RingNetif implements Netif, NetifStatistics, Reception {
   readonly #loop: LoopHooks;
   readonly #soon: (callback: () => void) => void;
   readonly #idleTurns: number;
+  readonly #mostBatches: number;
   readonly #onViolation: (message: string) => void;
   readonly #onClose: () => Promise<void>;
   readonly #flushLater: () => void;
@@ -100,6 +103,7 @@ export class RingNetif implements Netif, NetifStatistics, Reception {
     };
     this.#pollLater = () => this.#poll();
     this.#idleTurns = options.loop.soon === undefined ? 0 : idleTurns;
+    this.#mostBatches = options.loop.soon === undefined ? mostBatches : 1;
     this.#soon = options.loop.soon ?? dueTimer(options.timers);
   }
 
@@ -206,11 +210,18 @@ export class RingNetif implements Netif, NetifStatistics, Reception {
   }
 
   #poll(): void {
-    const connection = this.#connection;
-    if (connection === undefined) {
-      this.#isPolling = false;
+    for (let round = 1; !this.#pollOnce(); round++) {
+      if (round < this.#mostBatches) continue;
+      this.#soon(this.#pollLater);
       return;
     }
+    this.#isPolling = false;
+  }
+
+  /** One batch. @returns whether an event will tell when there is more */
+  #pollOnce(): boolean {
+    const connection = this.#connection;
+    if (connection === undefined) return true;
     const { queues } = connection;
     let count = 0;
     let isMore = false;
@@ -222,32 +233,22 @@ export class RingNetif implements Netif, NetifStatistics, Reception {
         count += received;
         isMore ||= received === batch;
       }
+    } catch (error) {
+      // A handler must not throw. Whatever it was, what comes later is received.
+      this.#soon(this.#pollLater);
+      throw error;
     } finally {
       this.#isInBatch = false;
       this.#loop.endBatch?.();
-      this.#pollAgain(connection, count, isMore);
+      this.#flush();
     }
-  }
-
-  /** Polls on while frames come, else asks for events. */
-  #pollAgain(connection: Connection, count: number, isMore: boolean): void {
-    const { queues } = connection;
-    if (this.#connection === connection) this.#flush();
-    // The handler may have closed the interface, and a flush may find that the other end broke the rules.
-    if (this.#connection !== connection) {
-      this.#isPolling = false;
-      this.wake();
-      return;
-    }
+    // The handler may have closed the interface, and the other end may have broken the rules.
+    if (this.#connection !== connection) return this.#connection === undefined;
     this.#idle = count === 0 ? this.#idle + 1 : 0;
-    let isArmed = !isMore && (this.#idle >= this.#idleTurns || this.#idleTurns === 0);
-    for (let index = 0; index < queues.length && isArmed; index++) isArmed = queues[index]?.arm() === true;
-    if (!isArmed) {
-      this.#soon(this.#pollLater);
-      return;
-    }
+    if (isMore || this.#idle < this.#idleTurns) return false;
+    for (let index = 0; index < queues.length; index++) if (queues[index]?.arm() !== true) return false;
     this.#idle = 0;
-    this.#isPolling = false;
+    return true;
   }
 
   /** Hands over what was sent and answered, with one signal for each channel at most. */
