@@ -7,10 +7,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { IpAddress } from "@tesserae/device/address";
+import { createTlsExchange } from "@tesserae/dns/encrypted/tls-exchange";
 import { createDnsOverHttps } from "@tesserae/dns/encrypted/https";
 import { nameFromText } from "@tesserae/dns/name-bytes";
+import { createRecursive } from "@tesserae/dns/recursive/recursive";
 import { portOf } from "@tesserae/dns/transfer/policy";
 import { serve } from "@tesserae/http/server";
+import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
 import { createTls } from "@tesserae/node/tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -77,6 +80,43 @@ describe.skipIf(reason !== undefined)(`encrypted${reason === undefined ? "" : `:
       apex,
     ]);
     await expect(wrong).rejects.toThrow();
+  });
+
+  test("RFC 8310 §5: a resolver asks servers with a name over TLS alone, on one connection, and only who has the name", async () => {
+    const { ours, port } = await started();
+    const [timers, random] = [createTimers(), createRandom()];
+    let connections = 0;
+    const resolverWith = (name: string, idle: number) => {
+      const exchange = createTlsExchange({
+        ...{ timers, idle, servers: [{ address: client, name, port }] },
+        connect: (where, certified, signal) => {
+          connections++;
+          return createTls({ name: certified, authority: certificate, protocols: ["dot"] }).connect({
+            ...where,
+            signal,
+          });
+        },
+        otherwise: () => Promise.reject(new Error("nobody is asked without TLS")),
+      });
+      const stub = [{ zone: apex, servers: [client] }];
+      return createRecursive({ exchange, timers, random, stub, askLoopback: true });
+    };
+    const resolver = resolverWith("dns.test", 50);
+    const ask = async (from: number): Promise<void> => {
+      const names = Array.from({ length: 50 }, (_, index) => `host${from + index}.${apex}`);
+      const answers = await Promise.all(names.map((name) => resolver.resolve(name, 1)));
+      expect(answers.map(({ answers: [answer] }) => answer?.set.data[0]?.at(-1))).toEqual(
+        names.map((_, index) => (from + index) % 250),
+      );
+    };
+    await ask(0);
+    expect(connections).toBe(1);
+    // The connection ends when nobody asks, and there is another when somebody does.
+    await until("the connection is gone", () => (ours.server.statistics().connections === 0 ? true : undefined));
+    await ask(50);
+    expect(connections).toBe(2);
+    const wrong = await resolverWith("other.test", 50).resolve(`host1.${apex}`, 1);
+    expect(wrong.rcode).toBe(2);
   });
 
   test("RFC 9103: a secondary transfers over TLS, from who has the name's certificate", async () => {
