@@ -44,6 +44,6 @@ export const defaultLimits: Limits = {
   transactionNodes: 65_536,
   replyBytes: 65_536,
   events: 1024,
-  failures: 3,
+  failures: 1,
   precedence: 200,
 };

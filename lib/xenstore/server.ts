@@ -106,6 +106,8 @@ export class XenstoreServer implements Answerer {
   readonly #precedence: Timer;
   readonly #timers: Timers;
   readonly #waiting = new Set<Connection>();
+  /** Those whose last transaction failed and who wait to go first, in order: one after the other they do not meet. */
+  readonly #retrying = new Set<Connection>();
   /** The watch that the request under way has set. */
   #begun: Watch | undefined;
   /** What is to happen when the request under way is answered. */
@@ -124,7 +126,11 @@ export class XenstoreServer implements Answerer {
       print: options.print ?? (() => undefined),
     };
     this.#timers = options.timers;
-    this.#precedence = options.timers.timer(() => this.#letOthers());
+    this.#precedence = options.timers.timer(() => {
+      // Whoever does not use it does not get it again at once.
+      if (this.#first !== undefined) this.#first.connection.failures = 0;
+      this.#letOthers();
+    });
   }
 
   /** Nodes, all in all. */
@@ -189,6 +195,7 @@ export class XenstoreServer implements Answerer {
     this.#precedence.cancel();
     this.#first = undefined;
     this.#waiting.clear();
+    this.#retrying.clear();
   }
 
   /**
@@ -283,6 +290,7 @@ export class XenstoreServer implements Answerer {
   forget(connection: Connection): void {
     this.#reset(connection);
     this.#waiting.delete(connection);
+    this.#retrying.delete(connection);
     if (this.#sockets.get(connection.socket) === connection) this.#sockets.delete(connection.socket);
     const known = this.#domains.get(connection.actor.domain);
     if (known?.connection === connection) known.connection = undefined;
@@ -474,10 +482,16 @@ export class XenstoreServer implements Answerer {
     const { limits } = this;
     const room = actor.privileged ? limits.transactions : this.#store.most("transactions", actor.domain);
     if (transactions.size >= room) return "ENOSPC";
+    const goesFirst = connection.failures >= limits.failures;
+    if (goesFirst && this.#first !== undefined && this.#first.connection !== connection) {
+      this.#retrying.add(connection);
+      this.statistics.waits++;
+      return later;
+    }
     const id = connection.freeTransaction();
     const transaction = new Transaction(id, actor, this.#store.root, this.#store, this.#transactionNodes(actor));
     transactions.set(id, transaction);
-    if (connection.failures >= limits.failures && this.#first === undefined) {
+    if (goesFirst && this.#first === undefined) {
       this.#first = { connection, transaction };
       this.#precedence.set(this.#timers.now() + limits.precedence);
     }
@@ -519,6 +533,11 @@ export class XenstoreServer implements Answerer {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const connection of waiting) connection.resume();
+    for (const connection of this.#retrying) {
+      if (this.#first !== undefined) break;
+      this.#retrying.delete(connection);
+      connection.resume();
+    }
   }
 
   // Domains.
