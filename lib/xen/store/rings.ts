@@ -7,8 +7,8 @@ import { XenError } from "../xen-error.ts";
 /** The reference at which every domain's page for xenstore is granted to the domain that serves it (`grant_table.h`). */
 export const xenstoreReference = 1;
 
-/** What has become of a domain. */
-export type DomainState = "running" | "shut-down" | "gone";
+/** What has become of a domain. Where Xen does not tell more than that it is there, it may have shut down. */
+export type DomainState = "running" | "shut-down" | "there" | "gone";
 
 /** What the domain that serves xenstore has of Xen. */
 export interface XenstoreHost {
@@ -142,6 +142,8 @@ export class XenstoreRings implements Domains {
     for (const [domain, ring] of [...this.#rings]) {
       const state = this.#host.stateOf(domain, ring.channel);
       if (state === "gone") server.release(domain);
+      // Whoever hears of it has to look, and finds that nothing has happened, or what.
+      else if (state === "there") isShutDown = true;
       else if (state === "shut-down" && !ring.isShutDown) {
         ring.isShutDown = true;
         isShutDown = true;
