@@ -90,9 +90,8 @@ export class XenstoreRings implements Domains {
     if (known !== undefined) {
       // Introduced again: after a restore its channel is another one.
       if (port >= 0) {
-        const channel = this.#host.events.bind(domain, port, signalled);
         known.channel.close();
-        known.channel = channel;
+        known.channel = this.#host.events.bind(domain, port, signalled);
         if (known.link !== undefined) return;
       }
       this.#connect(server, domain, known);

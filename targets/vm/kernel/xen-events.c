@@ -23,6 +23,12 @@ static i64 event_call(u32 operation, const void *argument) {
 
 bool xen_event_clear(u32 port) { return xen_shared && port < XEN_PORTS && bit_clear(xen_shared->pending, port); }
 
+i64 xen_event_status(u32 port) {
+	struct xen_channel channel = {DOMAIN_SELF, port, 0, 0, {0}};
+	i64 error = event_call(EVENT_STATUS, &channel);
+	return error ? error : channel.status;
+}
+
 void xen_event_send(u32 port) { event_call(EVENT_SEND, &port); }
 
 void xen_mask(u32 port, bool masked) {

@@ -93,6 +93,17 @@ static i64 grants_read(u32 operation, u64 user, size_t n) {
 	return done || !n ? (i64)done : n < sizeof *grants ? -EINVAL : -EFAULT;
 }
 
+/* In: a port. Out: its status. */
+static i64 channel_read(u64 user, size_t n) {
+	u32 word;
+	if (n < sizeof word) return -EINVAL;
+	if (copy_from_user(&word, user, sizeof word) < 0) return -EFAULT;
+	i64 status = xen_event_status(word);
+	if (status < 0) return status;
+	word = status;
+	return put_user(word, user) < 0 ? -EFAULT : (i64)sizeof word;
+}
+
 static i64 xen_read(struct file *file, u64 to, size_t n, i64 operation) {
 	if (!xen_guest) return -ENODEV;
 	switch (operation) {
@@ -101,6 +112,7 @@ static i64 xen_read(struct file *file, u64 to, size_t n, i64 operation) {
 	case WINDOW_XEN_UNMAP:
 	case WINDOW_XEN_COPY: return grants_read(operation, to, n);
 	case WINDOW_XEN_SUSPEND: return xen_suspend();
+	case WINDOW_XEN_CHANNEL: return channel_read(to, n);
 	}
 	return -EINVAL;
 }

@@ -26,10 +26,11 @@ struct xen_poll { const u32 *ports; u32 count; u64 timeout; }; /* system time, n
 enum { VCPU_SET_SINGLESHOT_TIMER = 8, VIRQ_TIMER = 0 };
 struct xen_singleshot { u64 time; u32 flags; };
 
-enum { EVENT_BIND_INTERDOMAIN, EVENT_BIND_VIRQ, EVENT_CLOSE = 3, EVENT_SEND, EVENT_ALLOC_UNBOUND = 6, EVENT_UNMASK = 9 };
+enum { EVENT_BIND_INTERDOMAIN, EVENT_BIND_VIRQ, EVENT_CLOSE = 3, EVENT_SEND, EVENT_STATUS, EVENT_ALLOC_UNBOUND = 6, EVENT_UNMASK = 9 };
 struct xen_interdomain { u16 remote; u32 remote_port, port; };
 struct xen_unbound { u16 self, remote; u32 port; };
 struct xen_virq { u32 virq, vcpu, port; };
+struct xen_channel { u16 domain; u32 port, status, vcpu, more[2]; };
 
 enum { GRANT_MAP = 0, GRANT_UNMAP = 1, GRANT_COPY = 5 };
 enum { GRANT_HOST_MAP = 2, GRANT_MAP_READ_ONLY = 4, COPY_SOURCE_REFERENCE = 1, COPY_TARGET_REFERENCE = 2 };
@@ -81,6 +82,8 @@ bool xen_event_clear(u32 port);
 /* A port below XEN_PORTS, or a negative errno. Kinds as in window.h. */
 i64 xen_event_open(u32 kind, u16 domain, u32 number);
 void xen_event_close(u32 kind, u32 port), xen_event_send(u32 port);
+/* Xen's EVTCHNSTAT_…, or a negative errno. */
+i64 xen_event_status(u32 port);
 
 /* xen-console.c. The ring may be on another page, with another port, after a suspension. */
 void xen_console_attach(void);
