@@ -21,7 +21,8 @@ export async function main({ clients, timers, log, signal }: Devices<typeof conf
 
 /** Newer code for `xenstore-control live-update`: a module that exports `XenstoreServer`. */
 async function loadRestore(source: UpdateSource): Promise<Restore> {
-  const address = source.kind === "file" ? `file://${source.path}` : `data:text/javascript;base64,${base64(source.bytes)}`;
+  const address =
+    source.kind === "file" ? `file://${source.path}` : `data:text/javascript;base64,${base64(source.bytes)}`;
   const module: unknown = await import(address);
   if (typeof module !== "object" || module === null || !("XenstoreServer" in module))
     throw new RangeError("the module exports no XenstoreServer");

@@ -138,6 +138,21 @@ export class XenstoreServer implements Answerer {
     return this.#store.size;
   }
 
+  /** How much of everything there is. */
+  get census(): { nodes: number; domains: number; watches: number; transactions: number } {
+    const connections = [...this.#domains.values()].map((each) => each.connection);
+    const transactions = [...connections, ...this.#sockets.values()].reduce(
+      (sum, each) => sum + (each?.transactions.size ?? 0),
+      0,
+    );
+    return { nodes: this.size, domains: this.#domains.size, watches: this.#store.watches.size, transactions };
+  }
+
+  /** What does not fit together, one line each: nothing, unless there is a mistake in here. */
+  check(): string[] {
+    return this.#store.check();
+  }
+
   /** Nodes that a domain owns. */
   owned(domain: number): number {
     return this.#store.owned(domain);
@@ -628,9 +643,9 @@ export class XenstoreServer implements Answerer {
 
   #report(): string {
     const { commits, conflicts, waits } = this.statistics;
-    const { watches } = this.#store;
+    const { nodes, domains, watches, transactions } = this.census;
     return (
-      `nodes ${this.size}, domains ${this.#domains.size}, watches ${watches.size}, ` +
+      `nodes ${nodes}, domains ${domains}, watches ${watches}, transactions ${transactions}, ` +
       `commits ${commits}, conflicts ${conflicts}, waits ${waits}`
     );
   }

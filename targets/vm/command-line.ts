@@ -1,6 +1,7 @@
 import { parseArguments, type FlagPlan, type ParsedArguments } from "@tesserae/image/arguments";
 import { describeType, flagOf, type KeyPlan } from "@tesserae/image/key";
 import { didYouMean } from "@tesserae/image/nearest";
+import { withoutStoreStart } from "./xen/store-start.ts";
 
 /** What boot loaders, hypervisors and habits put on a kernel's command line, and what the boot kernel itself reads. */
 const foreignWords: readonly RegExp[] = [
@@ -59,7 +60,7 @@ export function parseCommandLine(
   flags: readonly FlagPlan[] = [],
 ): ParsedArguments {
   const named: string[] = [];
-  for (const written of splitWords(text)) {
+  for (const written of splitWords(withoutStoreStart(text))) {
     const word = written.replace(/^--?/, "");
     const name = word.replace(/=.*$/s, "");
     const key = keys.find((each) => flagOf(each.name) === name);

@@ -246,10 +246,11 @@ export class XenHost {
     } else await this.#startStoreDomain(store);
     await this.sh(
       [
-        "n=0; until xenstore-exists / 2>/dev/null; do n=$((n + 1)); [ $n -gt 600 ] && exit 1; sleep 0.1; done",
+        "n=0; until xenstore-exists / 2>/dev/null; do n=$((n + 1)); [ $n -gt 2000 ] && exit 1; sleep 0.1; done",
         "xen-init-dom0 </dev/null >/var/log/xen/init-dom0.log 2>&1 || { cat /var/log/xen/init-dom0.log; exit 1; }",
         `xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=${consoleFolder} </dev/null >/dev/null 2>&1`,
       ].join("\n"),
+      { timeout: usualTimeout },
     );
   }
 
@@ -263,6 +264,7 @@ export class XenHost {
     if (commandLine !== undefined) words.push(`--param ${quote(commandLine)}`);
     await this.sh(
       `${words.join(" ")} </dev/null >/var/log/xen/store.log 2>&1 || { cat /var/log/xen/store.log; exit 1; }`,
+      { timeout: usualTimeout },
     );
   }
 }

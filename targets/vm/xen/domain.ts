@@ -11,6 +11,7 @@ import { WindowEventChannels } from "./event-channels.ts";
 import { WindowForeignPages } from "./foreign-pages.ts";
 import { WindowGrantTable } from "./grant-table.ts";
 import { WindowPages } from "./shared-pages.ts";
+import { parseStoreStart } from "./store-start.ts";
 import { XenFile } from "./xen-file.ts";
 
 export interface WindowDomainOptions {
@@ -57,7 +58,7 @@ export class WindowDomain implements XenDomain {
       bind: (address, length) => window.shared(address, length),
     });
     this.events = new WindowEventChannels(report);
-    if (store === 0 || storePort === 0) return;
+    if (store === 0 || storePort === 0 || parseStoreStart(window.commandLine) !== undefined) return;
     this.#link = new GuestLink(window.shared(store, pageSize), () => this.#storeChannel?.notify());
     this.#openStore(storePort);
   }

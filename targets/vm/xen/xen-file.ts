@@ -7,7 +7,9 @@ const powerPath = "/dev/window/power";
 const powerBytes = 24;
 const spaceXen = 2;
 /** Positions of reads: `WINDOW_XEN_…` of the kernel's `window.h`. */
-const operation = { information: 0, map: 1, unmap: 2, copy: 3, suspend: 4 } as const;
+const operation = { information: 0, map: 1, unmap: 2, copy: 3, suspend: 4, channel: 5 } as const;
+/** `EVTCHNSTAT_interdomain`. */
+const bound = 2;
 const informationBytes = 48;
 
 /** What Xen keeps for this domain. Addresses are physical, in bytes. */
@@ -35,6 +37,7 @@ export interface GrantCalls {
 export class XenFile implements GrantCalls {
   readonly #fd: number;
   readonly #byte = new Uint8Array(1);
+  readonly #word = new DataView(new ArrayBuffer(4));
 
   private constructor(fd: number) {
     this.#fd = fd;
@@ -88,6 +91,13 @@ export class XenFile implements GrantCalls {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Whether an event channel of this domain is bound to another end: not when that domain is being destroyed. */
+  isBound(port: number): boolean {
+    this.#word.setUint32(0, port, true);
+    readSync(this.#fd, this.#word, 0, 4, operation.channel);
+    return this.#word.getUint32(0, true) === bound;
   }
 
   /**
