@@ -542,6 +542,10 @@ export class XenstoreServer implements Answerer {
     }
   }
 
+  get #isFree(): boolean {
+    return this.#first === undefined;
+  }
+
   #letOthers(): void {
     this.#first = undefined;
     this.#precedence.cancel();
@@ -549,7 +553,7 @@ export class XenstoreServer implements Answerer {
     this.#waiting.clear();
     for (const connection of waiting) connection.resume();
     for (const connection of this.#retrying) {
-      if (this.#first !== undefined) break;
+      if (!this.#isFree) break;
       this.#retrying.delete(connection);
       connection.resume();
     }

@@ -114,15 +114,15 @@ async function storm(machine: SimulatedMachine): Promise<void> {
   const live = async (index: number): Promise<void> => {
     await pause(control, upTo(1000));
     const domain = await machine.createDomain();
-    let isDone = false;
+    const state = { isDone: false };
     const working = work(domain, () => {
-      isDone = true;
+      state.isDone = true;
       finished++;
     });
     // One in three dies in the middle of something.
     if (index % 3 === 0) {
       await pause(control, upTo(500));
-      if (!isDone) killed++;
+      if (!state.isDone) killed++;
     } else await working;
     machine.destroy(domain);
     await control.xenstore.remove(`/local/domain/${domain.id}`);
