@@ -41,11 +41,15 @@ void bootinfo_init(u64 address) {
 	if (info->magic != START_INFO_MAGIC || info->version < 1)
 		fail(EXIT_PANIC, "[kernel] boot: no PVH start information (magic %x, version %u)", info->magic,
 		     info->version);
-	u32 count = info->memory_map_entries;
+	/* init-xenstore-domain of Xen 4.17 leaves the map to be asked for. */
+	struct memory_range asked[XEN_MEMORY_RANGES];
+	u32 count = info->memory_map_entries, own = count ? 0 : xen_memory_map(asked);
+	if (own) count = own;
 	if (!count || count > MAX_MEMORY_RANGES)
 		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, 1 to %u are supported", count,
 		     MAX_MEMORY_RANGES);
-	const struct memory_range *map = loader_data(info->memory_map, count * sizeof *map, "memory map");
+	const struct memory_range *map =
+		own ? asked : loader_data(info->memory_map, count * sizeof *map, "memory map");
 	for (u32 i = 0; i < count; i++) add_range(&map[i]);
 	if (info->command_line) {
 		const char *text = loader_data(info->command_line, sizeof boot_info.command_line, "command line");

@@ -164,6 +164,9 @@ extern const char *random_seed_source;
 extern bool xen_guest;
 extern u64 xen_base; /* of the page that the kernel shares with Xen */
 void xen_init(void), xen_start(void), xen_interrupt(void), xen_timer(u64 nanoseconds);
+/* The map that the domain's builder gave to Xen: how many ranges, 0 when there is none. */
+enum { XEN_MEMORY_RANGES = 16 };
+u32 xen_memory_map(struct memory_range map[XEN_MEMORY_RANGES]);
 u64 xen_exit_cost(void); /* of a call of Xen's and what it leaves cold, in nanoseconds */
 void xen_console_put(char c), xen_console_signal(void), xen_console_flush(void);
 bool xen_console_get(char *c);

@@ -32,6 +32,16 @@ void xen_init(void) {
 	xen_console_attach();
 }
 
+u32 xen_memory_map(struct memory_range map[XEN_MEMORY_RANGES]) {
+	struct xen_memory_range ranges[XEN_MEMORY_RANGES];
+	struct xen_memory_map known = {XEN_MEMORY_RANGES, (u64)ranges};
+	if (!xen_guest || hypercall(CALL_MEMORY, MEMORY_MAP, &known, 0)) return 0;
+	for (u32 i = 0; i < known.count; i++)
+		map[i] = (struct memory_range){
+			.address = ranges[i].address, .size = ranges[i].size, .type = ranges[i].type};
+	return known.count;
+}
+
 static bool add_page(u32 space, u64 index, u64 address) {
 	struct xen_add_to_physmap add = {
 		.domain = DOMAIN_SELF, .space = space, .index = index, .frame = address / PAGE};

@@ -12,7 +12,9 @@ enum {
 };
 enum { DOMAIN_SELF = 0x7ff0 };
 
-enum { MEMORY_ADD_TO_PHYSMAP = 7, SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
+enum { MEMORY_ADD_TO_PHYSMAP = 7, MEMORY_MAP = 9, SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
+struct xen_memory_map { u32 count; u64 ranges; };
+struct xen_memory_range { u64 address, size; u32 type; } __attribute__((packed));
 struct xen_add_to_physmap { u16 domain, size; u32 space; u64 index, frame; };
 
 enum { HVM_SET_PARAM = 0, HVM_GET_PARAM = 1 };
