@@ -51,10 +51,20 @@ export class Denial {
       this.#before(zone, key, key.labels);
       if (wildcard.wildcardOf(key, labels)) this.#before(zone, wildcard, labels + 1);
     } else if (zone.nsec3 !== undefined) {
-      this.#matching(zone, zone.nsec3, key, labels);
-      this.#covering(zone, zone.nsec3, key, labels + 1);
-      if (wildcard.wildcardOf(key, labels)) this.#covering(zone, zone.nsec3, wildcard, labels + 1);
+      const closest = this.#provable(zone, zone.nsec3, key, labels);
+      this.#covering(zone, zone.nsec3, key, closest + 1);
+      if (wildcard.wildcardOf(key, closest)) this.#covering(zone, zone.nsec3, wildcard, closest + 1);
     }
+  }
+
+  /**
+   * Adds the NSEC3 record of the closest encloser that has one: names that are there only because of delegations that
+   * are left out (RFC 5155 §6) have none. Its labels.
+   */
+  #provable(zone: Zone, nsec3: Nsec3Parameters, key: NameKey, labels: number): number {
+    let level = labels;
+    while (!this.#matching(zone, nsec3, key, level) && level > zone.apexKey.labels) level--;
+    return level;
   }
 
   /** There is such a name, but no record of the type. */
@@ -80,8 +90,8 @@ export class Denial {
       if ((zone.names.flags(wildcard) & nodeFlag.nsec) !== 0) this.#add(zone, wildcard, 0);
       else if (this.#key.wildcardOf(key, labels)) this.#before(zone, this.#key, labels + 1);
     } else if (zone.nsec3 !== undefined) {
-      this.#matching(zone, zone.nsec3, key, labels);
-      this.#covering(zone, zone.nsec3, key, labels + 1);
+      const closest = this.#provable(zone, zone.nsec3, key, labels);
+      this.#covering(zone, zone.nsec3, key, closest + 1);
       if (this.#key.wildcardOf(key, labels)) this.#matching(zone, zone.nsec3, this.#key, labels + 1);
     }
   }
