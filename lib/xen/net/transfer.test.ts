@@ -45,7 +45,7 @@ interface Guest {
 async function createGuest(world: World, driver: SimulatedDomain, options: NetfrontOptions = {}): Promise<Guest> {
   const domain = await world.machine.createDomain();
   const device = await world.toolstack.attach(vifNodes(domain, driver));
-  const netif = await createNetfront(domain, device.frontPath, options);
+  const netif = await createNetfront(domain, "device/vif/0", options);
   const address4 = Prefix.parse(`10.0.0.${String(domain.id)}/24`);
   const address6 = Prefix.parse(`fd00::${String(domain.id)}/64`);
   const stack = await createStack({
@@ -208,6 +208,32 @@ describe("two stacks over front ends, back ends and a bridge", () => {
       for (const { domain, device } of [a, b]) await world.toolstack.destroy(domain, [device]);
       await world.pause(5000);
       expect(world.machine.audit).toEqual(before);
+    }));
+
+  test("a guest is saved in the middle, and restored with another number: connections go on", () =>
+    withMachine(async (world) => {
+      const { machine, toolstack } = world;
+      const driver = await machine.createDomain();
+      const ends = bridgeBackEnds(driver);
+      const a = await createGuest(world, driver);
+      const b = await createGuest(world, driver);
+      const { id } = a.domain;
+      const before = machine.audit;
+      const mac = a.netif.mac.toString();
+      const restore = async (): Promise<void> => {
+        await world.pause(25);
+        await toolstack.saveAndRestore(a.domain, [a.device], 3000, async () => {
+          a.device = await toolstack.attach(vifNodes(a.domain, driver, { mac }));
+        });
+        await world.pause(1000);
+      };
+      await exchange(world, a, b.address4, b.stack, 1, restore);
+      expect(a.domain.id).not.toBe(id);
+      expect(a.netif.isConnected).toBe(true);
+      await world.pause(100_000);
+      expect(machine.audit).toEqual(before);
+      await close(a, b);
+      await ends.close();
     }));
 
   test("guests die in the middle, one after the other: the driver domain keeps nothing of them", () =>

@@ -26,8 +26,8 @@ export interface Vif {
 
 /** Gives a guest a network interface, whose other end another domain has. */
 export async function connectVif(options: VifOptions): Promise<Vif> {
-  const { toolstack, guest, driver, mtu } = options;
-  const device = await toolstack.attach(vifNodes(guest, driver, mtu));
+  const { toolstack, guest, driver } = options;
+  const device = await toolstack.attach(vifNodes(guest, driver, options));
   let server: BackEnd | undefined;
   const connected = new Promise<Netif>((onConnect) => {
     server = serveNetback(driver, device.backPath, { ...options.back, onConnect });
@@ -38,13 +38,18 @@ export async function connectVif(options: VifOptions): Promise<Vif> {
   return { device, front, back, server };
 }
 
-/** What a toolstack writes for a guest's first interface. */
+/**
+ * What a toolstack writes for a guest's first interface.
+ *
+ * @param given `mac`: default by the guest's number
+ */
 export function vifNodes(
   front: SimulatedDomain,
   back: SimulatedDomain,
-  mtu?: number,
+  given: { readonly mtu?: number; readonly mac?: string } = {},
 ): Parameters<Toolstack["attach"]>[0] {
-  const nodes: Record<string, string> = { mac: macOf(front.id), ...(mtu === undefined ? {} : { mtu: String(mtu) }) };
+  const { mac = macOf(front.id), mtu } = given;
+  const nodes: Record<string, string> = { mac, ...(mtu === undefined ? {} : { mtu: String(mtu) }) };
   return { kind: "vif", number: 0, front, back, frontNodes: nodes, backNodes: nodes };
 }
 
