@@ -1,13 +1,12 @@
 import type { Timers } from "@tesserae/device/clock";
 import type { Random } from "@tesserae/device/random";
 import type { XenDomain } from "@tesserae/xen/domain";
-import type { EventChannel } from "@tesserae/xen/event-channel";
 import { pageSize, type SharedPages } from "@tesserae/xen/grant";
 import { XenError } from "@tesserae/xen/xen-error";
 import type { XenstoreClient } from "@tesserae/xenstore/client";
 import { GuestLink } from "@tesserae/xenstore/domain-link";
 import type { Window } from "../window/window.ts";
-import { WindowEventChannels } from "./event-channels.ts";
+import { WindowEventChannels, type WindowChannel } from "./event-channels.ts";
 import { WindowForeignPages } from "./foreign-pages.ts";
 import { WindowGrantTable } from "./grant-table.ts";
 import { WindowPages } from "./shared-pages.ts";
@@ -38,7 +37,8 @@ export class WindowDomain implements XenDomain {
   readonly #report: (error: unknown) => void;
   readonly #resumed = new Set<() => void>();
   readonly #link: GuestLink | undefined;
-  #storeChannel: EventChannel | undefined;
+  #storeChannel: WindowChannel | undefined;
+  #isWaiting = true;
   #id: number;
 
   private constructor(file: XenFile, { window, timers, random, report }: WindowDomainOptions) {
@@ -145,10 +145,19 @@ export class WindowDomain implements XenDomain {
     });
   }
 
-  /** Xenstore's answers do not keep the event loop alive by themselves. */
   #openStore(port: number): void {
     this.#storeChannel = this.events.open({ kind: "given", port }, () => this.#link?.signalled());
-    this.#storeChannel.unref();
+    if (!this.#isWaiting) this.#storeChannel.unref();
+  }
+
+  /**
+   * Whether what xenstore may say keeps the event loop alive: at first it does. While an image runs it must not, for its
+   * watches are always there.
+   */
+  set isWaiting(isWaiting: boolean) {
+    this.#isWaiting = isWaiting;
+    if (isWaiting) this.#storeChannel?.ref();
+    else this.#storeChannel?.unref();
   }
 
   /** No call comes any more. */

@@ -35,7 +35,7 @@ export class WindowEventChannels implements EventChannels {
   }
 
   /** Any event channel that Xen has. @throws XenError */
-  open(source: PortSource, onEvent: () => void): EventChannel {
+  open(source: PortSource, onEvent: () => void): WindowChannel {
     try {
       const file = this.#open(source, () => {
         try {
@@ -59,7 +59,8 @@ export class WindowEventChannels implements EventChannels {
   }
 }
 
-class WindowChannel implements EventChannel {
+/** One of them. */
+export class WindowChannel implements EventChannel {
   readonly port: number;
   readonly #file: PortFile;
   readonly #closed: () => void;
@@ -80,6 +81,11 @@ class WindowChannel implements EventChannel {
     this.#isOpen = false;
     this.#file.close();
     this.#closed();
+  }
+
+  /** Takes {@link WindowChannel.unref} back. */
+  ref(): void {
+    if (this.#isOpen) this.#file.ref();
   }
 
   unref(): void {

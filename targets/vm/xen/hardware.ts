@@ -55,6 +55,7 @@ export async function startXen(
     void block.over.then((reason) => end(reason));
     blocks.push(block);
   }
+  domain.isWaiting = false;
   return {
     netifs,
     blocks,
@@ -66,6 +67,7 @@ export async function startXen(
       };
     },
     close: async () => {
+      domain.isWaiting = true;
       for (const device of [...netifs, ...blocks]) await device.close();
       await unwatch().catch(() => undefined);
       domain.close();

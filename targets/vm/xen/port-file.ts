@@ -20,6 +20,7 @@ export type PortSource =
 export interface PortFile {
   readonly port: number;
   signal(): void;
+  ref(): void;
   unref(): void;
   close(): void;
 }
@@ -30,6 +31,7 @@ export function openPort(source: PortSource, callback: () => void): PortFile {
   return {
     port: file.readMessage().data,
     signal: () => file.repeat(),
+    ref: () => file.ref(),
     unref: () => file.unref(),
     close: () => file.close(),
   };
