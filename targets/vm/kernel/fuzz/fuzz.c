@@ -234,6 +234,7 @@ static u64 any_path(struct worker *w) {
 		"/dev/window/info",
 		"/dev/window",
 		"/dev/window/interrupt",
+		"/dev/window/xen",
 		"/boot/../../../boot/./argv",
 		"/bin/fuzz/below/a/file",
 	};
