@@ -1,10 +1,13 @@
+import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { machineTypes } from "@tesserae/qemu/arguments";
+import { unavailable } from "../namespace/namespace.ts";
 import { buildForVm, patience, TestMachine, vmUnavailable, type TestMachineOptions } from "./test-machine.ts";
 
 const reason = vmUnavailable();
+const withoutDig = unavailable("dig");
 let machine: TestMachine | undefined;
 afterEach(() => machine?.kill());
 
@@ -50,6 +53,26 @@ describe.skipIf(reason !== undefined)(`the examples in a machine${reason === und
       const page = await fetch(`http://127.0.0.1:${String(www.port(80))}/api/hello/you`);
       expect([page.status, await page.text()]).toEqual([200, '{"hello":"you"}']);
       expect(await www.powerOff(), www.output).toBe(0);
+    },
+    patience,
+  );
+
+  test.skipIf(withoutDig !== undefined)(
+    `nameserver answers dig over UDP and TCP${withoutDig === undefined ? "" : ` (${withoutDig})`}`,
+    async () => {
+      const server = await start("nameserver", { machine: "microvm", forward: [5300] });
+      await server.waitFor("answering");
+      const dig = (...words: string[]): string =>
+        execFileSync("dig", ["@127.0.0.1", "-p", String(server.port(5300)), "+timeout=20", "+tries=2", ...words], {
+          encoding: "utf8",
+        });
+      expect(dig("+short", "ftp.example.org").split("\n")).toEqual(["www.example.org.", "192.0.2.80", ""]);
+      expect(dig("+short", "+tcp", "host77.example.org")).toBe("10.0.0.77\n");
+      const missing = dig("nobody.example.org");
+      expect(missing).toMatch(/status: NXDOMAIN[^]*flags: qr aa[^]*\bSOA\b/);
+      expect(dig("+noall", "+answer", "+tcp", "example.org", "AXFR")).toContain("Transfer failed");
+      expect(await server.powerOff(), server.output).toBe(0);
+      expect(server.output).toContain("answered");
     },
     patience,
   );
