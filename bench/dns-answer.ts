@@ -8,7 +8,7 @@ import { Zones } from "@tesserae/dns/authoritative/zones";
 import { emitMessage, parseMessage } from "@tesserae/dns/message";
 import { recordType } from "@tesserae/dns/wire";
 import { madeQuery, madeZone } from "./dns/made-zone.ts";
-import { hostName } from "./dns/zone.ts";
+import { hostName } from "./dns/zone-text.ts";
 import { sink } from "./harness/loop.ts";
 import { main } from "./harness/main.ts";
 import type { Contender, Race } from "./harness/race.ts";

@@ -12,7 +12,8 @@ import { contenders, type DnsContender } from "./dns/contenders.ts";
 import { compileGenerator, wrongWith, type Load } from "./dns/generator.ts";
 import { memoryOf, Place, serverAddress, serverFolder, watchCores, type CoreUse } from "./dns/place.ts";
 import { chart } from "./dns/chart.ts";
-import { apex, queryFile, signedZoneFile, zoneFile, type QueryMix } from "./dns/zone.ts";
+import { queryFile, signedZoneFile, zoneFile, type QueryMix } from "./dns/zone.ts";
+import { apex } from "./dns/zone-text.ts";
 import { median, runRace, type Figure } from "./harness/race.ts";
 import { formatMarkdown, formatTable } from "./harness/report.ts";
 

@@ -77,6 +77,14 @@ const chapters = [
     args: ["--svg", path.join(root, "docs/tcp-goodput.svg")],
   },
   {
+    name: "flame-graph",
+    title: "Where the time goes",
+    text:
+      "Processor profiles of the name server and of the web server on a tap device under full load, as flame graphs: " +
+      "opened by itself, a picture tells the file and share of what is pointed at. " +
+      "![The name server](flame-dns-tap.svg) ![The web server](flame-http-tap.svg)",
+  },
+  {
     name: "vm-boot",
     title: "Booting the vm target",
     text:
@@ -88,6 +96,13 @@ const chapters = [
     name: "vm-net",
     title: "Serving from the vm target",
     text: "The same two guests on q35 over a tap device, load from the host: `wrk` with 32 connections, and datagrams, 32 in flight.",
+  },
+  {
+    name: "vm-dns",
+    title: "A name server in a virtual machine",
+    text:
+      "The same zone, as an image of ours and as NSD (one server process) on Debian's cloud kernel, both on q35 over a tap " +
+      "device, under the same emulation (TCG) on one core; the generator on the host, 32 queries outstanding.",
   },
   {
     name: "tcp-memory",

@@ -4,7 +4,7 @@ import type { WireRecord } from "@tesserae/dns/wire-record";
 import type { Zone } from "@tesserae/dns/authoritative/zone";
 import { ZoneBuilder } from "@tesserae/dns/authoritative/zone-builder";
 import { recordType } from "@tesserae/dns/wire";
-import { apex, hostName } from "./zone.ts";
+import { apex, hostName } from "./zone-text.ts";
 
 const name = nameFromText;
 const ttl = 3600;

@@ -2,19 +2,13 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
-
-export const apex = "bench.test.";
+import { apex, hostName, zoneText } from "./zone-text.ts";
 
 /** Letters of the first label that the load generator changes where it is told to. */
 const nonceLength = 7;
 
 const typeA = 1;
 const optType = 41;
-
-/** The name of the `index`th host: eight characters before the apex. */
-export function hostName(index: number): string {
-  return `r${String(index).padStart(7, "0")}.${apex}`;
-}
 
 /** Writes the zone's master file into the folder unless it is there. @returns its path */
 export function zoneFile(folder: string, names: number): string {
@@ -23,26 +17,7 @@ export function zoneFile(folder: string, names: number): string {
   mkdirSync(folder, { recursive: true });
   const partial = `${file}.partial`;
   const output = openSync(partial, "w");
-  writeSync(
-    output,
-    `$ORIGIN ${apex}
-$TTL 3600
-@ SOA ns1 hostmaster 2026010101 7200 3600 1209600 300
-@ NS ns1
-@ NS ns2
-ns1 A 192.0.2.1
-ns2 A 192.0.2.2
-`,
-  );
-  let text = "";
-  for (let index = 0; index < names; index++) {
-    text += `${hostName(index)} A 10.${(index >>> 16) & 255}.${(index >>> 8) & 255}.${index & 255}\n`;
-    if (text.length > 1 << 16) {
-      writeSync(output, text);
-      text = "";
-    }
-  }
-  writeSync(output, text);
+  for (const text of zoneText(names)) writeSync(output, text);
   closeSync(output);
   renameSync(partial, file);
   return file;

@@ -110,6 +110,11 @@ export class Path {
     ]);
   }
 
+  /** Sends the application's process a signal. */
+  signal(signal: NodeJS.Signals): void {
+    this.#server.kill(signal);
+  }
+
   close(): void {
     this.#server.kill("SIGKILL");
     this.#application?.destroy();

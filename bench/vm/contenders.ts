@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:f
 import path from "node:path";
 import { fileContent } from "@tesserae/vm-image/content";
 import { readImage } from "@tesserae/vm-image/image-reader";
-import { debianCommandLine, debianGuestPrograms, makeDebianGuest } from "./debian-kernel.ts";
+import { type DebianGuest, debianCommandLine, debianGuestPrograms, makeDebianGuest } from "./debian-kernel.ts";
 import { guestAddress, hostAddress, type GuestPlan } from "./guest.ts";
 
 export interface Contenders {
@@ -18,39 +18,44 @@ export const programs = ["qemu-system-x86_64", "taskset", "wrk", ...debianGuestP
 const folder = path.resolve("node_modules/.cache/bench/vm");
 const application = path.resolve("bench/vm/application");
 
+/** Builds an application of `bench/vm` for a target. @returns the folder that has the outcome */
+export function buildApplication(application: string, target: "vm" | "node"): string {
+  execFileSync(process.execPath, [path.resolve("tool/cli/bin/tesserae.js"), "build", "--target", target], {
+    cwd: application,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return path.join(application, ".tesserae", target);
+}
+
+/** What QEMU is to start for an image that was built. */
+export function imagePlan(built: string): GuestPlan & { readonly size: number } {
+  const kernel = path.join(built, "image/kernel.elf");
+  const image = path.join(built, "image/image.bin");
+  return {
+    name: "our image",
+    kernel,
+    initrd: image,
+    mapped: true,
+    commandLine: `ipv4=${guestAddress}/24 gateway=${hostAddress}`,
+    size: statSync(kernel).size + statSync(image).size,
+  };
+}
+
+/** What QEMU is to start for a guest with Debian's kernel. */
+export function debianPlan(debian: DebianGuest, name = "Debian's cloud kernel"): GuestPlan & { readonly size: number } {
+  const { kernel, initramfs, disk, size } = debian;
+  return { name, kernel, initrd: initramfs, commandLine: debianCommandLine, disk, size };
+}
+
 /** Builds both from one application. */
 export function makeContenders(): Contenders {
-  for (const target of ["vm", "node"]) {
-    execFileSync(process.execPath, [path.resolve("tool/cli/bin/tesserae.js"), "build", "--target", target], {
-      cwd: application,
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-  }
-  const kernel = path.join(application, ".tesserae/vm/image/kernel.elf");
-  const image = path.join(application, ".tesserae/vm/image/image.bin");
+  const ours = imagePlan(buildApplication(application, "vm"));
   const root = path.join(folder, "root");
-  unpack(image, root);
-  const main = path.join(application, ".tesserae/node/bench-guest.mjs");
+  unpack(ours.initrd, root);
+  const main = path.join(buildApplication(application, "node"), "bench-guest.mjs");
   writeFileSync(path.join(root, "app/main.mjs"), readFileSync(main));
   const debian = makeDebianGuest(path.join(folder, "debian"), root, `${guestAddress}/24`);
-  return {
-    ours: {
-      name: "our image",
-      kernel,
-      initrd: image,
-      mapped: true,
-      commandLine: `ipv4=${guestAddress}/24 gateway=${hostAddress}`,
-      size: statSync(kernel).size + statSync(image).size,
-    },
-    debian: {
-      name: "Debian's cloud kernel",
-      kernel: debian.kernel,
-      initrd: debian.initramfs,
-      commandLine: debianCommandLine,
-      disk: debian.disk,
-      size: debian.size,
-    },
-  };
+  return { ours, debian: debianPlan(debian) };
 }
 
 const typeMask = 0o170000;

@@ -29,8 +29,14 @@ const modules = [
  *
  * @param root a folder with the file system that Node.js runs in: `/usr/bin/node`, its libraries, `/app/main.mjs`
  * @param address of the guest, as `10.7.0.2/24`
+ * @param command run in it, with `/tmp` to write to. Default: Node.js with the application
  */
-export function makeDebianGuest(folder: string, root: string, address: string): DebianGuest {
+export function makeDebianGuest(
+  folder: string,
+  root: string,
+  address: string,
+  command = "/usr/bin/node /app/main.mjs",
+): DebianGuest {
   mkdirSync(folder, { recursive: true });
   const kernel = path.join(folder, "vmlinux");
   const unpacked = path.join(folder, "package");
@@ -46,7 +52,7 @@ export function makeDebianGuest(folder: string, root: string, address: string): 
     renameSync(`${kernel}.part`, kernel);
   }
   const initramfs = path.join(folder, "initramfs.cpio");
-  makeInitramfs(initramfs, unpacked, address);
+  makeInitramfs(initramfs, unpacked, address, command);
   const disk = path.join(folder, "root.ext4");
   const files = mkdtempSync(path.join(tmpdir(), "tesserae-bench-"));
   try {
@@ -99,7 +105,7 @@ function lz4(input: Buffer): Buffer {
   }
 }
 
-function makeInitramfs(to: string, unpacked: string, address: string): void {
+function makeInitramfs(to: string, unpacked: string, address: string, command: string): void {
   const release = readdirSync(path.join(unpacked, "lib/modules"))[0] ?? "";
   const folder = mkdtempSync(path.join(tmpdir(), "tesserae-bench-"));
   try {
@@ -123,7 +129,9 @@ function makeInitramfs(to: string, unpacked: string, address: string): void {
         "busybox ip link set lo up",
         `busybox ip address add ${address} dev eth0`,
         "busybox ip link set eth0 up",
-        "exec busybox chroot /root /usr/bin/node /app/main.mjs",
+        "busybox mount -t tmpfs none /root/tmp",
+        "busybox mount -t devtmpfs none /root/dev",
+        `exec busybox chroot /root ${command}`,
         "",
       ].join("\n"),
     );
