@@ -3,21 +3,7 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-
-export const root = path.resolve(import.meta.dirname, "..");
-
-/** @satisfies {import("esbuild").BuildOptions} */
-const common = /** @type {const} */ ({
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  sourcemap: "inline",
-  packages: "bundle",
-  logLevel: "warning",
-  conditions: ["tesserae-source"],
-  external: ["koffi", "esbuild", "typescript"],
-});
+import { fromSources, root } from "./source-bundle.mjs";
 
 /**
  * Builds the program, and gives the URL of what was built. What it imports is relative to the root.
@@ -31,7 +17,7 @@ export async function bundleWithTargets(name, program, options = {}) {
   mkdirSync(cache, { recursive: true });
   const list = path.join(cache, `${name}-targets.mjs`);
   await build({
-    ...common,
+    ...fromSources,
     entryPoints: [path.join(root, "test/fuzz/targets.ts")],
     outfile: list,
     // What `import.meta.dirname` was in the sources.
@@ -43,7 +29,7 @@ export async function bundleWithTargets(name, program, options = {}) {
   const names = imports.map((_, index) => `target${index}`);
   const outfile = path.join(cache, `${name}.mjs`);
   await build({
-    ...common,
+    ...fromSources,
     ...options,
     stdin: {
       contents: [...imports, ...program(`[${names.join(", ")}]`)].join("\n"),

@@ -4,31 +4,18 @@ import type { RecordParser } from "../record-parser.ts";
 import type { RecordWriter } from "../record-writer.ts";
 import { base64Text } from "./encoding.ts";
 import { FieldKind } from "./format.ts";
+import { RestField } from "./rest-field.ts";
 import type { RecordScanner } from "./scanner.ts";
 
 /** Bytes to the end of the data, in base 64 or 16. */
-class RestField extends FieldKind<Uint8Array> {
+class DigitsField extends RestField {
   readonly #base: 16 | 64;
-  readonly #least: number;
+  readonly #fewest: number;
 
   constructor(base: 16 | 64, least: number) {
-    super();
+    super(least);
     this.#base = base;
-    this.#least = least;
-  }
-
-  measure(_data: Uint8Array, at: number, end: number): number {
-    return end - at >= this.#least ? end : -1;
-  }
-
-  read(parser: RecordParser, field: string): Uint8Array {
-    if (parser.rest < this.#least) parser.fail("truncated", field, "the message ends too early");
-    return parser.bytes(parser.rest, field);
-  }
-
-  write(writer: RecordWriter, value: Uint8Array): void {
-    if (value.length < this.#least) throw new RangeError(`${value.length} bytes, where ${this.#least} are needed`);
-    writer.bytes(value);
+    this.#fewest = least;
   }
 
   print(parser: RecordParser): string {
@@ -38,10 +25,10 @@ class RestField extends FieldKind<Uint8Array> {
 
   scan(scanner: RecordScanner, field: string): void {
     const before = scanner.length;
-    if (this.#least === 0 && !scanner.hasMore) return;
+    if (this.#fewest === 0 && !scanner.hasMore) return;
     if (this.#base === 16) scanner.hex(field);
     else scanner.base64(field);
-    if (scanner.length - before < this.#least) scanner.fail(`${field} is empty`);
+    if (scanner.length - before < this.#fewest) scanner.fail(`${field} is empty`);
   }
 }
 
@@ -176,10 +163,10 @@ class SizedField extends FieldKind<Uint8Array> {
   }
 }
 
-export const base64: FieldKind<Uint8Array> = new RestField(64, 1);
-export const optionalBase64: FieldKind<Uint8Array> = new RestField(64, 0);
-export const hex: FieldKind<Uint8Array> = new RestField(16, 1);
-export const optionalHex: FieldKind<Uint8Array> = new RestField(16, 0);
+export const base64: FieldKind<Uint8Array> = new DigitsField(64, 1);
+export const optionalBase64: FieldKind<Uint8Array> = new DigitsField(64, 0);
+export const hex: FieldKind<Uint8Array> = new DigitsField(16, 1);
+export const optionalHex: FieldKind<Uint8Array> = new DigitsField(16, 0);
 export const eui48: FieldKind<Uint8Array> = new FixedField(6, 1, "-");
 export const eui64: FieldKind<Uint8Array> = new FixedField(8, 1, "-");
 /** 64 bits as four groups of hexadecimal digits (RFC 6742 §2.1.2). */

@@ -1,22 +1,10 @@
 import type { RecordParser } from "../record-parser.ts";
-import type { RecordWriter } from "../record-writer.ts";
-import { FieldKind, RecordFormat } from "./format.ts";
+import { type FieldKind, RecordFormat } from "./format.ts";
 import { printGeneric } from "./generic.ts";
+import { RestField } from "./rest-field.ts";
 import type { RecordScanner } from "./scanner.ts";
 
-class AnythingField extends FieldKind<Uint8Array> {
-  measure(_data: Uint8Array, _at: number, end: number): number {
-    return end;
-  }
-
-  read(parser: RecordParser, field: string): Uint8Array {
-    return parser.bytes(parser.rest, field);
-  }
-
-  write(writer: RecordWriter, value: Uint8Array): void {
-    writer.bytes(value);
-  }
-
+class AnythingField extends RestField {
   print(parser: RecordParser): string {
     return printGeneric(parser.bytes(parser.rest, ""));
   }
@@ -27,5 +15,6 @@ class AnythingField extends FieldKind<Uint8Array> {
   }
 }
 
+const anything: FieldKind<Uint8Array> = new AnythingField();
 /** Anything (RFC 1035 §3.3.10). */
-export const nullData = new RecordFormat("NULL", { data: new AnythingField() });
+export const nullData = new RecordFormat("NULL", { data: anything });

@@ -1,8 +1,8 @@
 import type { RecordParser } from "../record-parser.ts";
-import { latin1 } from "../latin1.ts";
+import { latin1, latin1Bytes } from "../latin1.ts";
 import type { RecordWriter } from "../record-writer.ts";
-import { latin1Bytes } from "../latin1.ts";
 import { FieldKind } from "./format.ts";
+import { RestField } from "./rest-field.ts";
 import type { RecordScanner } from "./scanner.ts";
 
 /** A character string (RFC 1035 §3.3): up to 255 bytes, with their number in front; its characters are the bytes. */
@@ -90,19 +90,7 @@ class StringsField extends FieldKind<readonly Uint8Array[]> {
 }
 
 /** Text to the end of the data, without a length, in quotes. */
-class TextField extends FieldKind<Uint8Array> {
-  measure(_data: Uint8Array, _at: number, end: number): number {
-    return end;
-  }
-
-  read(parser: RecordParser, field: string): Uint8Array {
-    return parser.bytes(parser.rest, field);
-  }
-
-  write(writer: RecordWriter, value: Uint8Array): void {
-    writer.bytes(value);
-  }
-
+class TextField extends RestField {
   print(parser: RecordParser): string {
     return quoted(parser.bytes(parser.rest, ""));
   }
