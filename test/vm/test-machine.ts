@@ -49,15 +49,20 @@ const built = new Map<string, Promise<BuiltMachine>>();
  *
  * @param folder of the application, relative to the root: `examples/www`
  * @param image build-time keys: `["--limit", "5"]`
+ * @param target the other one of which a machine is made
  */
-export function buildForVm(folder: string, image: readonly string[] = []): Promise<BuiltMachine> {
-  const key = JSON.stringify([folder, image]);
+export function buildForVm(
+  folder: string,
+  image: readonly string[] = [],
+  target: "vm" | "xen" = "vm",
+): Promise<BuiltMachine> {
+  const key = JSON.stringify([folder, image, target]);
   let build = built.get(key);
   if (build === undefined) {
     build = underLock(folder, async () => {
       const { name, machine } = await buildImage({
         project: openProject(path.join(root, folder)),
-        target: "vm",
+        target,
         release: false,
         check: false,
         image,
