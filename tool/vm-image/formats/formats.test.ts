@@ -22,6 +22,8 @@ beforeEach(() => {
     output,
     commandLine: `ipv4=10.0.0.2/24 note="a & b <c>"`,
     memory: 192,
+    interfaces: 1,
+    disks: 0,
   };
   writeFileSync(input.kernel, "a kernel");
   writeFileSync(input.image, Buffer.alloc(5000, 7));
