@@ -17,9 +17,6 @@ import { TraceMapper } from "./trace-mapper.ts";
 import { readXenFlags } from "./xen-flags.ts";
 import { xenGuest, xenWords } from "./xen-guest-config.ts";
 
-/** Where the kernel of a Xen host says what this domain may do. */
-const capabilities = "/proc/xen/capabilities";
-
 /**
  * Creates the image as a guest of this machine's Xen, with its console on standard output and input; with `--emulate` of
  * a Xen in QEMU.
@@ -37,7 +34,7 @@ export async function startXen(built: Built, terminal: Terminal): Promise<Runnin
       const { startEmulated } = await import("./xen-emulate.ts");
       return await startEmulated(built, { machine, flags, words, disks }, terminal);
     }
-    const xl = xlProgram();
+    const xl = findXl();
     // Another guest may have the application's name.
     const name = `${built.name}-${String(process.pid)}`;
     const config = xenGuest(name, graph, machine, { flags, words, files: machine, disks });
@@ -57,19 +54,27 @@ export async function startXen(built: Built, terminal: Terminal): Promise<Runnin
  */
 export function checkXen(image: readonly string[]): boolean {
   const { emulate } = readXenFlags(image).flags;
-  if (!emulate) xlProgram();
+  if (!emulate) findXl();
   return emulate;
 }
 
-/** The toolstack's program. @throws Failure where there is no Xen, or this is a guest of one. */
-function xlProgram(): string {
+/**
+ * The toolstack's program.
+ *
+ * @param capabilities the kernel's file that says what this domain may do
+ * @throws Failure where there is no Xen, or this is a guest of one.
+ */
+export function findXl(
+  capabilities = "/proc/xen/capabilities",
+  folders = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`,
+): string {
   const emulate = "--emulate runs a whole Xen in QEMU";
-  const said = capabilitiesHere();
+  const said = textOf(capabilities);
   if (said === undefined) throw failure("this machine does not run on Xen", emulate);
   if (!said.split(/\s+/).includes("control_d")) {
     throw failure("this is a guest of Xen's, and only its host can start others", `run it there; or here: ${emulate}`);
   }
-  for (const folder of `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":")) {
+  for (const folder of folders.split(":")) {
     try {
       const file = path.join(folder, "xl");
       accessSync(file, constants.X_OK);
@@ -81,17 +86,17 @@ function xlProgram(): string {
   throw failure('there is a Xen here, and no "xl" to ask it', "run: apt-get install xen-utils; or give --emulate");
 }
 
-function capabilitiesHere(): string | undefined {
+function textOf(file: string): string | undefined {
   try {
-    return readFileSync(capabilities, "utf8");
+    return readFileSync(file, "utf8");
   } catch {
     // No Xen, or its file system is not mounted.
     return undefined;
   }
 }
 
-/** A guest whose console xl is attached to. */
-class RunningGuest implements RunningImage {
+/** A guest that xl creates and whose console it is attached to. */
+export class RunningGuest implements RunningImage {
   readonly ended: Promise<number>;
   readonly apart = true;
   readonly #xl: string;

@@ -41,6 +41,7 @@ export interface HostAssets {
 
 /** Hosts kept at most, of 90 MB each. */
 const mostKept = 4;
+const abandoned = 3_600_000;
 
 /** What dom0 runs. */
 const programs = [
@@ -122,6 +123,12 @@ function removeOld(cache: string): void {
   const used = hosts.map((name) => ({ name, used: statSync(path.join(cache, name)).mtimeMs }));
   used.sort((a, b) => b.used - a.used);
   for (const { name } of used.slice(mostKept - 1)) rmSync(path.join(cache, name), { recursive: true, force: true });
+  for (const name of readdirSync(cache).filter((each) => /^host-.{6}$/.test(each))) {
+    const at = path.join(cache, name);
+    // What was being made when its process was killed. It may just have been finished.
+    const made = statSync(at, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - made > abandoned) rmSync(at, { recursive: true, force: true });
+  }
 }
 
 function writeAssets(root: string, folder: string): void {
