@@ -8,7 +8,7 @@ import { ackDelay } from "./delayed-ack.ts";
 import { DemuxEntry, kindConnection } from "./demux.ts";
 import { capable, congestionExperienced, Ecn, isSetupSyn, isSetupSynAck, notCapable } from "./ecn.ts";
 import { TcpFlow } from "./flow.ts";
-import type { HalfOpen } from "./half-open.ts";
+import { type HalfOpen, maxSynAckRetransmits, synAckTimeout } from "./half-open.ts";
 import { KeepAlive } from "./keepalive.ts";
 import type { TcpListenerState } from "./listener.ts";
 import type { ConnectionOptions } from "./options.ts";
@@ -16,15 +16,29 @@ import { Path } from "./path.ts";
 import { Receiver } from "./receive.ts";
 import type { Segment } from "./segment.ts";
 import { Sender } from "./send.ts";
-import { add, isAfter, isAtLeast, isAtMost, isBefore } from "./sequence.ts";
+import { add, isAfter, isAtLeast, isAtMost, isBefore, later } from "./sequence.ts";
 import type { ConnectionStatistics } from "./statistics.ts";
+import { sendSynAck } from "./syn-ack.ts";
 import * as states from "./state.ts";
 import type { State } from "./state.ts";
 import { decodeUserTimeout, encodeUserTimeout, UserTimeout } from "./user-timeout.ts";
-import { flagAck, flagCwr, flagEce, flagFin, flagRst, flagSyn, maxSackSize } from "./wire.ts";
+import {
+  fastOpenSize,
+  flagAck,
+  flagCwr,
+  flagEce,
+  flagFin,
+  flagRst,
+  flagSyn,
+  maxOptions,
+  maxSackSize,
+  synOptionsSize,
+  userTimeoutSize,
+} from "./wire.ts";
 
 /** Echoes that tell a longer round trip are not believed, milliseconds. */
 const longestRoundTrip = 300_000;
+const noCookie = new Uint8Array(0);
 
 /** One connection: the state machine of RFC 9293 §3.10, over a {@link Sender} and a {@link Receiver}. */
 export class Connection extends DemuxEntry {
@@ -63,6 +77,12 @@ export class Connection extends DemuxEntry {
   #handshakeDeadline = Infinity;
   /** A soft ICMP error (RFC 1122 §4.2.3.9): told when the connection times out. */
   #softError: FlowErrorKind | undefined = undefined;
+  /** The data of the peer's SYN was taken, and our answer to it is not acknowledged (RFC 7413 §4.2.2). */
+  #early: HalfOpen | null = null;
+  /** Whether our SYN is to ask for a Fast Open cookie, or to carry data with one; and what the first has done. */
+  #wantsFastOpen = false;
+  #asksCookie = false;
+  #carriesData = false;
 
   constructor(
     context: TcpContext,
@@ -92,19 +112,86 @@ export class Connection extends DemuxEntry {
 
   // ---- opening
 
-  /** Active open: sends the SYN. `deadline`: when to give up, milliseconds. */
-  open(deadline: number): void {
+  /**
+   * Active open: sends the SYN. `deadline`: when to give up, milliseconds. `first`: what is to be sent first, with the
+   * SYN if that may be (RFC 7413).
+   */
+  open(deadline: number, first?: Uint8Array): void {
     this.state = states.synSent;
     this.#handshakeDeadline = deadline;
     this.receiver.timestamps = this.#context.limits.timestamps;
     this.receiver.selective = this.#context.limits.sack;
     this.receiver.shift = windowShiftFor(this.#context.limits.maxReceiveBuffer);
     this.#offersEcn = this.#context.limits.ecn === "offer";
+    if (first !== undefined) {
+      this.#wantsFastOpen = true;
+      // What becomes of the connection its flow tells, too.
+      this.flow.write(first).catch(() => undefined);
+    }
     this.#sendSyn();
   }
 
   /** Passive open: the handshake that `half` stood for is complete. The segment that completed it comes next. */
   accept(half: HalfOpen, segment: Segment): void {
+    const { sender } = this;
+    this.#begin(half);
+    if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
+    sender.initWindow(segment, half.peerShift);
+    this.#establish(half.retransmits > 0);
+  }
+
+  /**
+   * Passive open by a SYN with data and a good cookie (RFC 7413 §4.2.2): the application gets the connection at once, and
+   * may answer; it counts as established, but for the SYN-ACK, which is sent again until it is acknowledged.
+   */
+  acceptEarly(half: HalfOpen, segment: Segment): void {
+    const { sender, receiver } = this;
+    this.#begin(half);
+    sender.initWindow(segment, 0);
+    this.traffic.received(segment.length, segment.time);
+    segment.sequence = add(segment.sequence, 1);
+    segment.flags &= ~flagSyn;
+    receiver.take(segment, false);
+    half.sentAt = segment.time;
+    this.#early = half;
+    this.#sendSynAck(half);
+    receiver.acked();
+    this.#establish(false);
+    this.#armSynAck(half);
+    this.#context.schedule(this);
+  }
+
+  #armSynAck(half: HalfOpen): void {
+    // Unless the application has aborted it meanwhile.
+    if (this.#early !== null) this.sender.armSynAck(this.#context.timers.now() + synAckTimeout(half.retransmits));
+  }
+
+  #sendSynAck(half: HalfOpen): void {
+    const { receiver } = this;
+    sendSynAck(this.#context, half, receiver.nxt, Math.min(65_535, receiver.window));
+  }
+
+  /** The SYN-ACK of an early connection was not acknowledged in time. @returns false when that is hopeless. */
+  repeatSynAck(): boolean {
+    const half = this.#early;
+    if (half === null) return true;
+    if (half.retransmits === maxSynAckRetransmits) return false;
+    half.retransmits++;
+    this.#sendSynAck(half);
+    this.#armSynAck(half);
+    return true;
+  }
+
+  /** The peer has our SYN-ACK: nobody else has used its address. */
+  #completed(half: HalfOpen, now: number): void {
+    this.#early = null;
+    half.listener.fastOpen?.free();
+    this.sender.armSynAck(Infinity);
+    if (half.retransmits === 0 && half.sentAt >= 0) this.sender.rtt.sample(now - half.sentAt);
+  }
+
+  /** What the handshake that `half` stands for has settled. */
+  #begin(half: HalfOpen): void {
     const { sender, receiver } = this;
     this.state = states.synReceived;
     this.traffic.handshake(half.retransmits);
@@ -115,11 +202,8 @@ export class Connection extends DemuxEntry {
     receiver.selective = half.sack;
     const segmentation = this.#context.ip.segmentation(this.remote);
     sender.setPeer(this.path.start(half.mss), half.peerShift, segmentation, half.sack);
-    if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
-    sender.initWindow(segment, half.peerShift);
     this.userTimeout.received(decodeUserTimeout(half.userTimeout));
     if (half.ecn) this.ecn = new Ecn(half.iss);
-    this.#establish(half.retransmits > 0);
   }
 
   #sendSyn(): void {
@@ -128,8 +212,9 @@ export class Connection extends DemuxEntry {
     // A peer whose SYN had no window scale gets none, and no timestamps either (RFC 7323 §2.5, §3.2).
     const shift = isReply && sender.shift < 0 ? -1 : receiver.shift;
     sender.armHandshake(this.#handshakeDeadline);
-    sender.max = add(sender.iss, 1);
-    this.traffic.sent(0, 1);
+    const early = !isReply && this.#wantsFastOpen ? this.#prepareFastOpen() : 0;
+    sender.max = later(sender.max, add(sender.iss, 1 + early));
+    this.traffic.sent(early, 1);
     this.#tellUserTimeout();
     let flags = isReply ? flagSyn | flagAck : flagSyn;
     if (isReply && this.ecn !== null) flags |= flagEce;
@@ -146,8 +231,53 @@ export class Connection extends DemuxEntry {
       receiver.timestamps,
       this.#timestamp(),
       isReply ? receiver.recentTimestamp : 0,
+      early > 0 ? sender.buffer : null,
+      early,
     );
     if (isReply) receiver.acked();
+  }
+
+  /**
+   * RFC 7413 §4.2.1: the first SYN asks for a cookie, or has one and data behind it; those sent again are as without
+   * Fast Open, in case that was why it got lost.
+   *
+   * @returns how many bytes go with this SYN.
+   */
+  #prepareFastOpen(): number {
+    const { transmitter, fastOpenPeers, timers } = this.#context;
+    const { sender, receiver } = this;
+    if (sender.retransmission.count > 0) return 0;
+    const known = fastOpenPeers.get(this.remote, timers.now());
+    const options = synOptionsSize(receiver.shift, receiver.selective, receiver.timestamps);
+    // The user timeout goes, where there is no room for both.
+    const cookie = known?.cookie ?? noCookie;
+    if (options + fastOpenSize(cookie.length) + userTimeoutSize > maxOptions) transmitter.userTimeout = 0;
+    if (options + fastOpenSize(cookie.length) > maxOptions) return 0;
+    if (known === undefined) {
+      this.#asksCookie = true;
+      transmitter.fastOpen = 0;
+      return 0;
+    }
+    const early = Math.min(sender.buffer.length, Math.min(known.mss, this.ownMss) - maxOptions);
+    if (cookie.length === 0 || early <= 0) return 0;
+    this.#carriesData = true;
+    transmitter.fastOpen = cookie.length;
+    transmitter.fastOpenCookie.set(cookie);
+    return early;
+  }
+
+  /** What the answer to our SYN says of Fast Open (RFC 7413 §4.1.3, §4.2.1), the connection being established. */
+  #settleFastOpen(segment: Segment, retransmitted: boolean): void {
+    const { fastOpenPeers, counters } = this.#context;
+    const taken = this.sender.takenEarly(segment.acknowledgement);
+    if (taken > 0) counters.fastOpenActive++;
+    else if (this.#carriesData) counters.fastOpenActiveFails++;
+    if (!this.#asksCookie && !this.#carriesData) return;
+    const { fastOpen, fastOpenCookie, mss } = segment.options;
+    if (fastOpen > 0)
+      fastOpenPeers.learn(this.remote, fastOpenCookie, fastOpen, mss > 0 ? mss : defaultMss(this.remote));
+    // Nothing was given, or the SYN got through only without it.
+    else if (this.#asksCookie || (taken === 0 && retransmitted)) fastOpenPeers.refuse(this.remote, segment.time);
   }
 
   /** The window of a SYN: never scaled. */
@@ -209,6 +339,7 @@ export class Connection extends DemuxEntry {
     if (!retransmitted) sender.rtt.sample(segment.time - sender.retransmission.progressAt);
     this.#useShifts();
     this.#establish(retransmitted);
+    if (this.#wantsFastOpen) this.#settleFastOpen(segment, retransmitted);
     receiver.ackNow = true;
     // Data and FIN with the SYN: the text is behind it. We leave it to be sent again, unless it is a FIN at once.
   }
@@ -240,7 +371,16 @@ export class Connection extends DemuxEntry {
       this.state === states.synReceived &&
       (flags & ~flagEce) === (flagSyn | flagAck) &&
       sequence === add(receiver.nxt, -1) &&
-      acknowledgement === sender.max;
+      isAfter(acknowledgement, sender.una) &&
+      isAtMost(acknowledgement, sender.max);
+    const early = this.#early;
+    if (early !== null && (flags & (flagSyn | flagAck | flagRst)) === flagSyn && sequence === early.irs) {
+      // Our answer was lost, or is late.
+      if (!this.#context.responses.take(segment.time)) return;
+      early.answerAgain(segment);
+      this.#sendSynAck(early);
+      return;
+    }
     if (isCrossing) {
       receiver.ackNow = true;
       if ((flags & flagEce) === 0) this.ecn = null;
@@ -270,7 +410,9 @@ export class Connection extends DemuxEntry {
       }
       this.#useShifts();
       sender.initWindow(segment, sender.shift);
-      this.#establish(sender.retransmission.count > 0);
+      const retransmitted = sender.retransmission.count > 0;
+      this.#establish(retransmitted);
+      if (this.#wantsFastOpen) this.#settleFastOpen(segment, retransmitted);
     } else if (isAfter(acknowledgement, sender.highest)) {
       // RFC 9293: an ACK of what was never sent is answered and dropped; RFC 5961 §5 bounds the other end.
       this.#challenge(segment.time);
@@ -279,6 +421,7 @@ export class Connection extends DemuxEntry {
       this.#challenge(segment.time);
       return;
     }
+    if (early !== null && isAtLeast(acknowledgement, sender.una)) this.#completed(early, segment.time);
     this.#heardAt = segment.time;
     this.#softError = undefined;
     this.#keepAlive.heard();
@@ -365,6 +508,10 @@ export class Connection extends DemuxEntry {
 
   /** The peer's RST is believed. */
   #reset(): void {
+    if (this.#early !== null) {
+      this.#early.listener.fastOpen?.reset(this.#context.timers.now());
+      this.#early = null;
+    }
     if (this.state === states.synReceived) this.#fail("refused", "the peer refused the connection");
     else this.#fail("reset", "the peer reset the connection");
   }
@@ -654,6 +801,8 @@ export class Connection extends DemuxEntry {
     const isOpen = this.state !== states.closed;
     this.state = states.closed;
     if (!isOpen) return;
+    this.#early?.listener.fastOpen?.free();
+    this.#early = null;
     this.sender.stop();
     this.#ackTimer?.cancel();
     this.#lifeTimer?.cancel();

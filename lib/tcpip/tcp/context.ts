@@ -6,6 +6,7 @@ import type { ChallengeBudget, ResponseLimiter } from "./challenge-ack.ts";
 import type { CongestionName } from "./congestion-choice.ts";
 import type { Connection } from "./connection.ts";
 import type { EcnMode } from "./ecn.ts";
+import type { FastOpenCookies, FastOpenPeers } from "./fast-open.ts";
 import type { InitialNumbers } from "./isn.ts";
 import type { SackReader } from "./sack.ts";
 import type { SegmentRecordPool } from "./segment-records.ts";
@@ -92,6 +93,8 @@ export interface TcpContext {
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;
   readonly narrowPaths: NarrowPaths;
+  readonly fastOpenCookies: FastOpenCookies;
+  readonly fastOpenPeers: FastOpenPeers;
 
   /** Calls `connection.flush` once the present batch of segments is through. Idempotent. */
   schedule(connection: Connection): void;

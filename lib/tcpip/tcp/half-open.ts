@@ -6,8 +6,13 @@ import type { TcpListenerState } from "./listener.ts";
 import type { Segment } from "./segment.ts";
 
 /** SYN-ACKs are sent again after 1, 2, 4, 8 and 16 s, and given up 32 s after the last, as Linux does. */
-const maxRetransmits = 5;
+export const maxSynAckRetransmits = 5;
 const firstTimeout = 1000;
+
+/** How long a SYN-ACK that was sent again `retransmits` times waits for its acknowledgement, milliseconds. */
+export function synAckTimeout(retransmits: number): number {
+  return firstTimeout * 2 ** retransmits;
+}
 
 /** A SYN that was answered: all there is of a connection until the peer proves that its address is its own. */
 export class HalfOpen extends DemuxEntry {
@@ -31,6 +36,8 @@ export class HalfOpen extends DemuxEntry {
   /** The window that our SYN-ACK offers, and its MSS option. */
   readonly offered: number;
   readonly ownMss: number;
+  /** Whether the SYN-ACK has a Fast Open cookie (RFC 7413 §4.1.2). */
+  readonly givesCookie: boolean;
   /** Whether all its SYNs asked for ECN, and we do it. */
   ecn: boolean;
   retransmits = 0;
@@ -61,6 +68,7 @@ export class HalfOpen extends DemuxEntry {
       readonly ownMss: number;
       readonly ecn: boolean;
       readonly userTimeout: number;
+      readonly givesCookie: boolean;
     },
   ) {
     super(local, localPort, remote, remotePort);
@@ -78,6 +86,7 @@ export class HalfOpen extends DemuxEntry {
     this.ownMss = fields.ownMss;
     this.ecn = fields.ecn;
     this.userTimeout = fields.userTimeout;
+    this.givesCookie = fields.givesCookie;
   }
 
   /** A SYN that is to be answered once more: nobody can tell which answer the peer's ACK will be for. */
@@ -104,8 +113,8 @@ export class HalfOpenQueue {
   readonly #timer: Timer;
   readonly #demux: Demux;
   readonly #sendSynAck: (half: HalfOpen) => void;
-  readonly #heads: (HalfOpen | null)[] = new Array<HalfOpen | null>(maxRetransmits + 1).fill(null);
-  readonly #tails: (HalfOpen | null)[] = new Array<HalfOpen | null>(maxRetransmits + 1).fill(null);
+  readonly #heads: (HalfOpen | null)[] = new Array<HalfOpen | null>(maxSynAckRetransmits + 1).fill(null);
+  readonly #tails: (HalfOpen | null)[] = new Array<HalfOpen | null>(maxSynAckRetransmits + 1).fill(null);
   #size = 0;
 
   constructor(capacity: number, timers: Timers, demux: Demux, sendSynAck: (half: HalfOpen) => void) {
@@ -164,7 +173,7 @@ export class HalfOpenQueue {
 
   #append(half: HalfOpen): void {
     const list = half.retransmits;
-    half.deadline = this.#timers.now() + firstTimeout * 2 ** list;
+    half.deadline = this.#timers.now() + synAckTimeout(list);
     const tail = this.#tails[list] ?? null;
     half.previous = tail;
     half.next = null;
@@ -185,10 +194,10 @@ export class HalfOpenQueue {
 
   #expire(): void {
     const now = this.#timers.now();
-    for (let list = maxRetransmits; list >= 0; list--) {
+    for (let list = maxSynAckRetransmits; list >= 0; list--) {
       for (let half = this.#heads[list] ?? null; half !== null && half.deadline <= now;) {
         const next: HalfOpen | null = half.next;
-        if (list === maxRetransmits) {
+        if (list === maxSynAckRetransmits) {
           half.listener.failed();
           this.remove(half);
         } else {

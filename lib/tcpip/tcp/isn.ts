@@ -41,6 +41,13 @@ export class InitialNumbers {
     return this.#hash.finish();
   }
 
+  /** Half 0 or 1 of a Fast Open cookie: depends on the two addresses and on the time, `hour`. */
+  fastOpen(local: IpAddress, remote: IpAddress, hour: number, half: number): number {
+    this.#start(local, 0, remote, 0, 3 + half);
+    this.#hash.word(hour);
+    return this.#hash.finish();
+  }
+
   /** Keyed hash of two endpoints and a purpose, 32 bits. */
   #endpoints(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number, purpose: number): number {
     this.#start(local, localPort, remote, remotePort, purpose);

@@ -1,5 +1,6 @@
 import type { IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
+import type { FastOpenPlaces } from "./fast-open.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Counters } from "./statistics.ts";
 
@@ -12,6 +13,8 @@ export class TcpListenerState {
   /** What its connections are opened with. */
   readonly options: ConnectionOptions;
   readonly accept: (flow: Flow) => void | Promise<void>;
+  /** For connections that are opened by data in a SYN; `null` where none are. */
+  readonly fastOpen: FastOpenPlaces | null;
   readonly #counters: Counters;
   /** Half-open connections now. */
   halfOpen = 0;
@@ -25,6 +28,7 @@ export class TcpListenerState {
     options: ConnectionOptions,
     accept: (flow: Flow) => void | Promise<void>,
     counters: Counters,
+    fastOpen: FastOpenPlaces | null = null,
   ) {
     this.port = port;
     this.address = address;
@@ -32,6 +36,7 @@ export class TcpListenerState {
     this.options = options;
     this.accept = accept;
     this.#counters = counters;
+    this.fastOpen = fastOpen;
   }
 
   /** A handshake came to nothing. */

@@ -20,8 +20,20 @@ export interface OwnConnectOptions extends TcpConnectOptions, OwnTcpOptions {
    * link-local address is (RFC 4007 §6).
    */
   readonly interface?: number;
+  /**
+   * What is to be sent first (RFC 7413): with the SYN, as far as it fits, where the peer has given us a cookie earlier;
+   * else as soon as the connection is there, and the peer is asked for a cookie. The peer's application may get it
+   * twice, if the network doubles the SYN: for requests that may be repeated. Default: no Fast Open.
+   */
+  readonly fastOpen?: Uint8Array;
 }
-export interface OwnListenOptions extends TcpListenOptions, OwnTcpOptions {}
+export interface OwnListenOptions extends TcpListenOptions, OwnTcpOptions {
+  /**
+   * How many connections may be accepted by the data of their SYN, before their handshake is complete, at a time
+   * (RFC 7413): their peers have shown a cookie of ours, and what they send may come twice. 0 to 65,535. Default 0: none.
+   */
+  readonly fastOpen?: number;
+}
 
 /** What a connection is opened with, by either side: all choices made. */
 export interface ConnectionOptions {

@@ -3,13 +3,14 @@ import { Connection } from "./connection.ts";
 import { defaultMss, mssFor, smallestMss, type TcpContext, windowShiftFor } from "./context.ts";
 import { type Demux, EndpointPair } from "./demux.ts";
 import { isSetupSyn } from "./ecn.ts";
+import type { FastOpenPlaces } from "./fast-open.ts";
 import { HalfOpen, HalfOpenQueue } from "./half-open.ts";
 import type { TcpListenerState } from "./listener.ts";
 import type { Segment } from "./segment.ts";
 import { add, isAtLeast, isBefore, later } from "./sequence.ts";
+import { sendSynAck } from "./syn-ack.ts";
 import { checkCookie, cookieTick, makeCookie } from "./syn-cookie.ts";
-import { encodeUserTimeout } from "./user-timeout.ts";
-import { flagAck, flagEce, flagRst, flagSyn } from "./wire.ts";
+import { flagAck, flagRst, flagSyn } from "./wire.ts";
 
 /** Connections that peers open: from LISTEN over SYN-RECEIVED to ESTABLISHED (RFC 9293 §3.10.7.2 and §3.10.7.4). */
 export class PassiveOpen {
@@ -30,7 +31,8 @@ export class PassiveOpen {
     const { limits, numbers, counters, ip } = this.#context;
     const { options, sourcePort, destinationPort } = segment;
     const mss = Math.max(smallestMss, options.mss > 0 ? options.mss : defaultMss(remote));
-    if (!this.halfOpen.hasRoom(listener)) {
+    const isEarly = listener.fastOpen !== null && this.#mayBeEarly(listener.fastOpen, segment, local, remote);
+    if (!isEarly && !this.halfOpen.hasRoom(listener)) {
       counters.synOverflows++;
       if (this.#demux.isFull) {
         counters.connectionOverflows++;
@@ -55,8 +57,34 @@ export class PassiveOpen {
       ownMss: mssFor(remote, ip.mtu(remote)),
       ecn: limits.ecn !== "off" && isSetupSyn(segment.flags),
       userTimeout: options.userTimeout,
+      // Also in place of one that is too old, or somebody else's.
+      givesCookie: listener.fastOpen !== null && options.fastOpen >= 0 && !isEarly,
     });
-    this.halfOpen.insert(half);
+    if (isEarly) this.#acceptEarly(half, segment);
+    else this.halfOpen.insert(half);
+  }
+
+  /** Whether the SYN's data may be taken before the handshake is complete (RFC 7413 §4.2.2). Takes a place for it. */
+  #mayBeEarly(places: FastOpenPlaces, segment: Segment, local: IpAddress, remote: IpAddress): boolean {
+    const { counters, fastOpenCookies } = this.#context;
+    const { fastOpen, fastOpenCookie } = segment.options;
+    if (fastOpen <= 0 || segment.length === 0 || this.#demux.isFull) return false;
+    if (!fastOpenCookies.isGood(local, remote, segment.time, fastOpenCookie, fastOpen)) {
+      counters.fastOpenPassiveFails++;
+      return false;
+    }
+    if (places.take(segment.time)) return true;
+    counters.fastOpenOverflows++;
+    return false;
+  }
+
+  #acceptEarly(half: HalfOpen, segment: Segment): void {
+    const connection = this.#make(half);
+    this.#demux.insert(connection);
+    this.#context.counters.passiveOpens++;
+    this.#context.counters.fastOpenPassive++;
+    connection.listener = half.listener;
+    connection.acceptEarly(half, segment);
   }
 
   /** A segment for a half-open connection. */
@@ -134,6 +162,7 @@ export class PassiveOpen {
       // The cookie has no room for it: the SYN-ACK did not say that we do it.
       ecn: false,
       userTimeout: 0,
+      givesCookie: false,
     });
     const connection = this.#make(half);
     if (!this.#demux.insert(connection)) {
@@ -168,25 +197,7 @@ export class PassiveOpen {
   }
 
   #sendSynAck(half: HalfOpen): void {
-    const { transmitter, numbers, timers, limits } = this.#context;
-    const offset = half.timestamps ? numbers.timestampOffset(half.local, half.remote) : 0;
-    const { userTimeout } = half.listener.options;
-    if (limits.userTimeoutOption && userTimeout !== undefined) {
-      transmitter.userTimeout = encodeUserTimeout(userTimeout);
-    }
-    transmitter.syn(
-      half,
-      half.ecn ? flagSyn | flagAck | flagEce : flagSyn | flagAck,
-      half.iss,
-      add(half.irs, 1),
-      half.offered,
-      half.ownMss,
-      half.scaled ? half.ownShift : -1,
-      half.sack,
-      half.timestamps,
-      (Math.floor(timers.now()) + offset) | 0,
-      half.recentTimestamp,
-    );
+    sendSynAck(this.#context, half, add(half.irs, 1), half.offered);
   }
 
   #sendCookie(listener: TcpListenerState, segment: Segment, local: IpAddress, remote: IpAddress, mss: number): void {

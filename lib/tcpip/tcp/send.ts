@@ -83,6 +83,8 @@ export class Sender {
   #probeAt = Infinity;
   #forceAt = Infinity;
   #paceAt = Infinity;
+  /** The SYN-ACK of a connection that was opened early is not acknowledged (RFC 7413 §4.2.2). */
+  #synAckAt = Infinity;
   /** SND.MAX at the last measurement of the round trip: one in each. */
   #timedEnd: number;
   /** Behind the highest number sent more than once, and when that was done last. */
@@ -148,6 +150,26 @@ export class Sender {
     this.advancedAt = now;
     this.sentAt = now;
     this.#stopTimers();
+  }
+
+  /** The SYN-ACK tells that the peer has taken what came with our SYN, up to `ack`. @returns how many bytes. */
+  takenEarly(ack: number): number {
+    const bytes = Math.min(distance(ack, this.una), this.buffer.length);
+    if (bytes <= 0) return 0;
+    this.buffer.acknowledged(bytes);
+    this.bytesSent += bytes;
+    this.bytesAcknowledged += bytes;
+    this.una = add(this.una, bytes);
+    this.max = this.una;
+    this.#timedEnd = this.una;
+    this.recovery.start(this.una);
+    return bytes;
+  }
+
+  /** The SYN-ACK is to be sent again at `time`, milliseconds; `Infinity`: it is acknowledged. */
+  armSynAck(time: number): void {
+    this.#synAckAt = time;
+    this.#setTimer();
   }
 
   /** Whether something will be sent, or tried, in some time. */
@@ -587,7 +609,7 @@ export class Sender {
 
   /** When something is to be done that is not pacing. */
   get #next(): number {
-    return Math.min(this.#retransmitAt, this.#probeAt, this.recovery.reorderAt, this.#forceAt);
+    return Math.min(this.#retransmitAt, this.#probeAt, this.recovery.reorderAt, this.#forceAt, this.#synAckAt);
   }
 
   #stopTimers(): void {
@@ -595,6 +617,7 @@ export class Sender {
     this.#retransmitAt = Infinity;
     this.#probeAt = Infinity;
     this.#forceAt = Infinity;
+    this.#synAckAt = Infinity;
     this.recovery.reorderAt = Infinity;
     this.#timer.cancel();
   }
@@ -621,6 +644,10 @@ export class Sender {
   timerExpired(): boolean {
     const now = this.#context.timers.now();
     const { recovery } = this;
+    if (this.#synAckAt <= now) {
+      if (!this.#connection.repeatSynAck()) return false;
+      if (Math.min(this.#paceAt, this.#next) > now) return true;
+    }
     if (this.#paceAt <= now) {
       const isAll = this.#next > now;
       this.output(false);

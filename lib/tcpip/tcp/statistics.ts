@@ -40,6 +40,13 @@ export interface TcpStatistics {
   readonly cookiesSent: number;
   /** Connections made from a returned cookie. */
   readonly cookiesAccepted: number;
+  /** Data of our SYNs that the peer took, and that it did not (RFC 7413). */
+  readonly fastOpenActive: number;
+  readonly fastOpenActiveFails: number;
+  /** Connections accepted by the data of their SYN; such SYNs with a bad cookie, and those for which there was no place. */
+  readonly fastOpenPassive: number;
+  readonly fastOpenPassiveFails: number;
+  readonly fastOpenOverflows: number;
   /** Connections refused because there were as many as allowed. */
   readonly connectionOverflows: number;
   /** TIME-WAIT entries given up early because the table was full. */
@@ -89,6 +96,11 @@ export class Counters {
   synOverflows = 0;
   cookiesSent = 0;
   cookiesAccepted = 0;
+  fastOpenActive = 0;
+  fastOpenActiveFails = 0;
+  fastOpenPassive = 0;
+  fastOpenPassiveFails = 0;
+  fastOpenOverflows = 0;
   connectionOverflows = 0;
   timeWaitEvictions = 0;
   zeroWindowProbes = 0;

@@ -17,6 +17,7 @@ import { defaultLimits, type TcpContext, type TcpLimits } from "./context.ts";
 import { Demux, EndpointPair } from "./demux.ts";
 import { congestionNames } from "./congestion-choice.ts";
 import { ecnModes, notCapable } from "./ecn.ts";
+import { FastOpenCookies, FastOpenPeers, FastOpenPlaces } from "./fast-open.ts";
 import { HalfOpen } from "./half-open.ts";
 import { InitialNumbers } from "./isn.ts";
 import { ListenerTable, TcpListenerState } from "./listener.ts";
@@ -100,6 +101,8 @@ class OwnTcp implements TcpHost, TcpContext {
   readonly responses: ResponseLimiter;
   readonly transmitter: Transmitter;
   readonly narrowPaths: NarrowPaths = new NarrowPaths();
+  readonly fastOpenCookies: FastOpenCookies;
+  readonly fastOpenPeers: FastOpenPeers = new FastOpenPeers();
   readonly #random: Random;
   readonly #share: PortShare;
   readonly #report: (error: unknown) => void;
@@ -131,6 +134,7 @@ class OwnTcp implements TcpHost, TcpContext {
         log?.error("accept failed", { error: String(error) });
       });
     this.numbers = new InitialNumbers(needs.random);
+    this.fastOpenCookies = new FastOpenCookies(this.numbers);
     this.responses = new ResponseLimiter(needs.random);
     this.transmitter = new Transmitter(needs.ip, this.counters, IpAddress.any4);
     this.#demux = new Demux(needs.random, this.limits.maxConnections);
@@ -179,7 +183,7 @@ class OwnTcp implements TcpHost, TcpContext {
       return await new Promise<Flow>((resolve, reject) => {
         connection.waiting = { resolve, reject };
         signal?.addEventListener("abort", abort, { once: true });
-        connection.open(now + (options.timeout ?? this.limits.connectTimeout));
+        connection.open(now + (options.timeout ?? this.limits.connectTimeout), options.fastOpen);
       });
     } finally {
       signal?.removeEventListener("abort", abort);
@@ -197,6 +201,10 @@ class OwnTcp implements TcpHost, TcpContext {
     if (!Number.isInteger(backlog) || backlog < 1 || backlog > 65_535) {
       throw new RangeError(`backlog ${String(backlog)} is not an integer from 1 to 65535`);
     }
+    const { fastOpen = 0 } = options;
+    if (!Number.isInteger(fastOpen) || fastOpen < 0 || fastOpen > 65_535) {
+      throw new RangeError(`fastOpen ${String(fastOpen)} is not an integer from 0 to 65535`);
+    }
     const choices = connectionOptions(options, this.limits);
     if (this.#isClosed) throw new FlowError("closed", "TCP is closed");
     const address = options.address === undefined || options.address.isUnspecified ? undefined : options.address;
@@ -207,7 +215,8 @@ class OwnTcp implements TcpHost, TcpContext {
     if (this.#listeners.clashes(port, address)) {
       throw new FlowError("address-in-use", `port ${String(port)} is taken`);
     }
-    const listener = new TcpListenerState(port, address, backlog, choices, accept, this.counters);
+    const places = fastOpen === 0 ? null : new FastOpenPlaces(fastOpen);
+    const listener = new TcpListenerState(port, address, backlog, choices, accept, this.counters, places);
     this.#listeners.add(listener);
     return {
       local: { address: address ?? options.address ?? IpAddress.any4, port },

@@ -7,13 +7,16 @@ import { notCapable } from "./ecn.ts";
 import type { SendBuffer } from "./send-buffer.ts";
 import type { Counters } from "./statistics.ts";
 import {
+  fastOpenSize,
   flagRst,
   headerSize,
+  maxFastOpenCookie,
   SackBlocks,
   sackSize,
   synOptionsSize,
   timestampSize,
   userTimeoutSize,
+  writeFastOpen,
   writeHeader,
   writeSack,
   writeSynOptions,
@@ -57,6 +60,9 @@ export class Transmitter {
   readonly sack: SackBlocks = new SackBlocks();
   /** Goes with the next segment or SYN, as the sixteen bits of RFC 5482; 0 is none. */
   userTimeout = 0;
+  /** Goes with the next SYN: a Fast Open cookie of so many bytes, 0 for a request of one; −1 is none. */
+  fastOpen = -1;
+  readonly fastOpenCookie: Uint8Array = new Uint8Array(maxFastOpenCookie);
   readonly #ip: Ip;
   readonly #counters: Counters;
   readonly #choices: SendChoices;
@@ -135,7 +141,10 @@ export class Transmitter {
     return false;
   }
 
-  /** Sends a SYN or SYN-ACK. `windowShift` −1, `sackPermitted` and `timestamp` false leave their options out. */
+  /**
+   * Sends a SYN or SYN-ACK. `windowShift` −1, `sackPermitted` and `timestamp` false leave their options out. A SYN may
+   * carry the first `length` bytes of `payload`.
+   */
   syn(
     pair: EndpointPair,
     flags: number,
@@ -148,9 +157,12 @@ export class Transmitter {
     timestamp: boolean,
     timestampValue: number,
     timestampEcho: number,
+    payload: SendBuffer | null = null,
+    length = 0,
   ): boolean {
-    const { userTimeout } = this;
+    const { userTimeout, fastOpen } = this;
     this.userTimeout = 0;
+    this.fastOpen = -1;
     const page = this.#ip.allocate(undefined, pair.remote);
     if (page === undefined) {
       this.#counters.transmitStalls++;
@@ -158,11 +170,25 @@ export class Transmitter {
     }
     const bytes = page.bytes;
     const optionsLength = synOptionsSize(windowShift, sackPermitted, timestamp);
-    const total = headerSize + optionsLength + (userTimeout > 0 ? userTimeoutSize : 0);
-    writeHeader(bytes, headroom, pair.localPort, pair.remotePort, sequence, acknowledgement, total, flags, window);
+    const cookieAt = headerSize + optionsLength + (userTimeout > 0 ? userTimeoutSize : 0);
+    const headerLength = cookieAt + fastOpenSize(fastOpen);
+    const total = headerLength + length;
+    writeHeader(
+      bytes,
+      headroom,
+      pair.localPort,
+      pair.remotePort,
+      sequence,
+      acknowledgement,
+      headerLength,
+      flags,
+      window,
+    );
     const at = headroom + headerSize;
     writeSynOptions(bytes, at, mss, windowShift, sackPermitted, timestamp, timestampValue, timestampEcho);
     if (userTimeout > 0) writeUserTimeout(bytes, at + optionsLength, userTimeout);
+    if (fastOpen >= 0) writeFastOpen(bytes, headroom + cookieAt, this.fastOpenCookie, fastOpen);
+    if (payload !== null) payload.copyTo(0, length, bytes, headroom + headerLength);
     leaveChecksum(page, pair, total);
     this.#choices.source = pair.local;
     this.#choices.dontFragment = true;

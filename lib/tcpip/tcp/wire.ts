@@ -44,6 +44,11 @@ const kindSackPermitted = 4;
 const kindSack = 5;
 const kindTimestamp = 8;
 const kindUserTimeout = 28;
+const kindFastOpen = 34;
+
+/** Bytes of a Fast Open cookie, at least and at most (RFC 7413 §4.1.1). */
+export const minFastOpenCookie = 4;
+export const maxFastOpenCookie = 16;
 
 /** RFC 7323 §2.3: a larger shift counts as this. */
 export const maxWindowShift = 14;
@@ -61,6 +66,9 @@ export class SegmentOptions {
   timestampEcho = 0;
   /** The user timeout (RFC 5482), as its sixteen bits; 0 when absent, or to be ignored. */
   userTimeout = 0;
+  /** How long the Fast Open cookie is (RFC 7413 §4.1.1): 4 to 16 bytes, 0 for a request of one, −1 when absent. */
+  fastOpen = -1;
+  readonly fastOpenCookie: Uint8Array = new Uint8Array(maxFastOpenCookie);
   /** How many SACK blocks, 0 to 4. Block i is edges 2i (left) and 2i + 1 (right). */
   sackBlocks = 0;
   readonly sackEdges: Int32Array = new Int32Array(8);
@@ -74,6 +82,7 @@ export class SegmentOptions {
     this.timestampEcho = 0;
     this.sackBlocks = 0;
     this.userTimeout = 0;
+    this.fastOpen = -1;
   }
 }
 
@@ -114,6 +123,9 @@ export function readOptions(bytes: Uint8Array, offset: number, end: number, into
       into.timestampEcho = readInt32(bytes, at + 6);
     } else if (kind === kindUserTimeout && length === 4) {
       into.userTimeout = ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+    } else if (kind === kindFastOpen && isFastOpenLength(length - 2)) {
+      into.fastOpen = length - 2;
+      for (let index = 0; index < into.fastOpen; index++) into.fastOpenCookie[index] = bytes[at + 2 + index] ?? 0;
     } else if (kind === kindSack && length >= 10 && (length - 2) % 8 === 0) {
       into.sackBlocks = (length - 2) / 8;
       for (let edge = 0; edge < into.sackBlocks * 2; edge++) {
@@ -209,6 +221,27 @@ export function writeUserTimeout(bytes: Uint8Array, offset: number, bits: number
   bytes[offset + 3] = bits;
 }
 
+/** Whether a Fast Open option may have that many bytes behind its length: none, or an even number (RFC 7413 §4.1.1). */
+function isFastOpenLength(length: number): boolean {
+  return length === 0 || (length >= minFastOpenCookie && length <= maxFastOpenCookie && length % 2 === 0);
+}
+
+/** Bytes of a Fast Open option with a cookie of `length` bytes, with its padding; −1 is no option. */
+export function fastOpenSize(length: number): number {
+  return length < 0 ? 0 : (length + 5) & ~3;
+}
+
+/** Writes a Fast Open option, padding first, with `cookie[0 … length)`; returns the offset behind it. */
+export function writeFastOpen(bytes: Uint8Array, offset: number, cookie: Uint8Array, length: number): number {
+  const end = offset + fastOpenSize(length);
+  let at = offset;
+  while (end - at > 2 + length) bytes[at++] = kindNop;
+  bytes[at++] = kindFastOpen;
+  bytes[at++] = 2 + length;
+  for (let index = 0; index < length; index++) bytes[at++] = cookie[index] ?? 0;
+  return end;
+}
+
 /** Writes the twelve bytes of an aligned timestamps option; returns the offset behind them. */
 export function writeTimestamp(bytes: Uint8Array, offset: number, value: number, echo: number): number {
   bytes[offset] = kindNop;
@@ -253,6 +286,8 @@ export interface OptionsRecord {
   readonly timestamp?: { readonly value: number; readonly echo: number };
   /** The sixteen bits of RFC 5482 §2: seconds, or with the first one set minutes. */
   readonly userTimeout?: number;
+  /** A Fast Open cookie, 4 to 16 bytes; empty: a request of one. */
+  readonly fastOpen?: Uint8Array;
 }
 
 /** A whole segment, without its checksum verified. */
@@ -297,6 +332,7 @@ export function parseSegment(
         ...(options.sackPermitted ? { sackPermitted: true } : {}),
         ...(sack.length > 0 ? { sack } : {}),
         ...(options.userTimeout > 0 ? { userTimeout: options.userTimeout } : {}),
+        ...(options.fastOpen >= 0 ? { fastOpen: options.fastOpenCookie.slice(0, options.fastOpen) } : {}),
         ...(options.hasTimestamp
           ? { timestamp: { value: options.timestampValue >>> 0, echo: options.timestampEcho >>> 0 } }
           : {}),
@@ -322,6 +358,7 @@ export function emitOptions(options: OptionsRecord): Uint8Array {
   if (options.userTimeout !== undefined) {
     out.push(kindUserTimeout, userTimeoutSize, options.userTimeout >>> 8, options.userTimeout & 255);
   }
+  if (options.fastOpen !== undefined) out.push(kindFastOpen, 2 + options.fastOpen.length, ...options.fastOpen);
   if (options.sack !== undefined && options.sack.length > 0) {
     out.push(kindNop, kindNop, kindSack, 2 + options.sack.length * 8);
     for (const [left, right] of options.sack) {
@@ -336,7 +373,7 @@ export function emitOptions(options: OptionsRecord): Uint8Array {
 /** One line: `tcp 49152 > 80 S seq=1 win=65535 mss=1460`. */
 export function printSegment(segment: SegmentRecord): string {
   const { sourcePort, destinationPort, sequence, acknowledgement, window } = segment.header;
-  const { mss, windowShift, sackPermitted, sack, timestamp, userTimeout } = segment.options;
+  const { mss, windowShift, sackPermitted, sack, timestamp, userTimeout, fastOpen } = segment.options;
   const letters = [
     [flagSyn, "S"],
     [flagFin, "F"],
@@ -358,8 +395,13 @@ export function printSegment(segment: SegmentRecord): string {
     windowShift === undefined ? "" : `wscale=${String(windowShift)}`,
     sackPermitted === true ? "sackOK" : "",
     userTimeout === undefined ? "" : `uto=${String(userTimeout)}`,
+    fastOpen === undefined ? "" : `tfo=${fastOpen.length === 0 ? "?" : hex(fastOpen)}`,
     timestamp === undefined ? "" : `ts=${String(timestamp.value)}/${String(timestamp.echo)}`,
     ...(sack ?? []).map(([left, right]) => `sack=${String(left)}-${String(right)}`),
   ];
   return parts.filter((part) => part !== "").join(" ");
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
