@@ -112,6 +112,17 @@ describe("RFC 8985 §6: RACK", () => {
     expect(info()).toMatchObject({ recovery: "open" });
   });
 
+  test("where a round trip takes no time, a retransmission of this very moment is not lost yet", async () => {
+    const { t, flow, ack } = await open({}, { roundTrip: 0 });
+    void flow.write(new Uint8Array(3000));
+    t.takeAll();
+    expect(ack(1, [1001, 3001])).toEqual(["A 1:1001 ack 1"]);
+    // A duplicate of what was sent before it: nothing new.
+    expect(ack(1, [1001, 2001], [1001, 3001])).toEqual([]);
+    await t.advance(1000);
+    expect(t.takeAll()[0]).toBe("A 1:1001 ack 1");
+  });
+
   test("§6.3: after a timeout, what was sent a moment ago is not lost yet", async () => {
     const { t, flow, ack, info } = await open({}, { win: 65_535 });
     void flow.write(new Uint8Array(1000));

@@ -317,7 +317,9 @@ export class Scoreboard {
     while (this.#repeats.length > 0) {
       const place = this.#repeats.first;
       if (this.#isOnItsWayAgain(place)) {
-        if (!this.#isSentBefore(place, latest, latestEnd)) break;
+        // A copy that left in this very moment cannot be lost yet. Where a path takes no time, as in a simulation, it would
+        // be sent again with every ACK, for ever.
+        if (this.sentAt(place) === now || !this.#isSentBefore(place, latest, latestEnd)) break;
         if (this.sentAt(place) + wait > now) {
           this.waiting = true;
           break;
