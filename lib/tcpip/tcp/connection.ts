@@ -148,7 +148,7 @@ export class Connection extends DemuxEntry {
     const { sender, receiver } = this;
     this.#begin(half);
     sender.initWindow(segment, 0);
-    this.traffic.received(segment.length, segment.time);
+    this.traffic.received(segment);
     segment.sequence = add(segment.sequence, 1);
     segment.flags &= ~flagSyn;
     receiver.take(segment, false);
