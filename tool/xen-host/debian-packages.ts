@@ -45,7 +45,7 @@ export async function obtainPackages(
   mkdirSync(path.dirname(folder), { recursive: true });
   const fresh = mkdtempSync(`${folder}.`);
   try {
-    onProgress("fetching Xen, Linux and their tools (120 MB, once)");
+    onProgress("fetching Xen, Linux and their tools (80 MB, once)");
     const packages = await fetchPackages(fresh);
     writeFileSync(path.join(fresh, listFile), `${JSON.stringify(packages, undefined, 2)}\n`);
     rmSync(folder, { recursive: true, force: true });
