@@ -3,12 +3,15 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LaunchedImage, pause } from "../system/launched-image.ts";
 
 // Xen's own tools, which know nothing of ours, look into the store of examples/xenstored and change it.
 
 const testXenstore = "/usr/lib/xen-4.17/bin/test-xenstore";
+// Debian's wrapper of the same name asks the hypervisor for its version.
+const xenstoreControl = "/usr/lib/xen-4.17/bin/xenstore-control";
 const reason = unavailable();
 
 function unavailable(): string | undefined {
@@ -86,6 +89,34 @@ describe.skipIf(reason !== undefined)(`Xen's tools${reason === undefined ? "" : 
     const names = Array.from({ length: 500 }, (_, index) => `a-rather-long-name-${String(index).padStart(4, "0")}`);
     tool("xenstore-write", ...names.flatMap((name) => [`/big/${name}`, ""]));
     expect(tool("xenstore-list", "/big").text).toBe(`${names.join("\n")}\n`);
+  });
+
+  test("xenstore-control: help, check, quota, print", () => {
+    expect(tool(xenstoreControl, "help").text).toContain("quota\t[set <name> <val>|<domid>]\n");
+    expect(tool(xenstoreControl, "check")).toEqual({ status: 0, text: "OK\n" });
+    expect(tool(xenstoreControl, "print", "hello from outside").status).toBe(0);
+    expect(tool(xenstoreControl, "quota", "set", "nodes", "1234")).toEqual({ status: 0, text: "OK\n" });
+    expect(tool(xenstoreControl, "quota").text).toMatch(/^nodes +: +1234$/m);
+    expect(tool(xenstoreControl, "nothing").text).toContain("Command not supported");
+  });
+
+  test("xenstore-control live-update: newer code takes over, and xenstore-watch goes on", async () => {
+    const file = path.join(folder, "newer.mjs");
+    await build({
+      ...{ entryPoints: [path.resolve("lib/xenstore/server.ts")], outfile: file, bundle: true, format: "esm" },
+      ...{ conditions: ["tesserae-source"], logLevel: "warning" },
+    });
+    const watching = outputOf(environment, "xenstore-watch", "-n", "3", "/updated");
+    await pause(500);
+    tool("xenstore-write", "/updated/a", "1");
+    expect(tool(xenstoreControl, "live-update", file)).toEqual({ status: 0, text: "" });
+    expect(tool("xenstore-read", "/updated/a").text).toBe("1\n");
+    tool("xenstore-write", "/updated/b", "2");
+    expect(await watching).toBe("/updated\n/updated/a\n/updated/b\n");
+    const missing = tool(xenstoreControl, "live-update", "/nothing.mjs");
+    expect(missing.status).toBe(3);
+    expect(missing.text).toContain("Cannot find module");
+    expect(tool("xenstore-read", "/updated/b").text).toBe("2\n");
   });
 
   test("test-xenstore, and ten of its kind at once", async () => {

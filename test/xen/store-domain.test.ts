@@ -1,0 +1,80 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { build } from "esbuild";
+import { XenHost } from "@tesserae/xen-host/host";
+import { createLinuxGuest } from "@tesserae/xen-host/linux-guest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { unavailable } from "../namespace/namespace.ts";
+
+// examples/xenstored as a domain of its own on real Xen: all that dom0's toolstack and kernel and the guests ask of
+// xenstore goes to it, and it is replaced by newer code in the middle.
+
+const reason = unavailable("qemu-system-x86_64", "gcc");
+const minutes = 60_000;
+/** A guest that watches its own node, and says what it hears until it is told to stop. */
+const listener = [
+  "xenstore-watch data/word | while read path; do",
+  'word=$(xenstore-read data/word 2>/dev/null); echo "HEARD $word"; [ "$word" = stop ] && break; done',
+].join("\n");
+
+describe.skipIf(reason !== undefined)(`a xenstore domain${reason === undefined ? "" : ` (${reason})`}`, () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "tesserae-store-domain-"));
+  let host: XenHost;
+
+  beforeAll(async () => {
+    const tool = path.resolve("tool/cli/bin/tesserae.js");
+    const words = [tool, "build", "examples/xenstored", "--target", "vm", "--no-check"];
+    const built = spawnSync(process.execPath, words, { encoding: "utf8", timeout: 5 * minutes });
+    expect(built.status, built.stderr).toBe(0);
+    const image = path.resolve("examples/xenstored/.tesserae/vm/image");
+    const store = { kernel: path.join(image, "kernel.elf"), ramdisk: path.join(image, "image.bin"), memory: 320 };
+    host = await XenHost.start({ memory: 2048, dom0Memory: 640, timeout: 10 * minutes, store });
+  }, 20 * minutes);
+  afterAll(async () => {
+    await host.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  test(
+    "serves dom0 and Linux guests, before and after it is replaced by newer code, and nothing is left of them",
+    async () => {
+      expect(await host.sh("xl list")).toMatch(/^Xenstore +1 /m);
+      expect(await host.sh("xenstore-read /tool/xenstored/domid")).toBe("1\n");
+      const one = await createLinuxGuest(host, { name: "one", interfaces: [{}], script: listener });
+      await one.waitFor("HEARD", 10 * minutes);
+      const word = `/local/domain/${String(one.id)}/data/word`;
+      await host.sh(`xenstore-write ${word} before; xenstore-chmod ${word} n${String(one.id)}`);
+      await one.waitFor("HEARD before");
+
+      const newer = path.join(folder, "newer.mjs");
+      await build({
+        ...{ entryPoints: [path.resolve("lib/xenstore/server.ts")], outfile: newer, bundle: true, format: "esm" },
+        ...{ conditions: ["tesserae-source"], minify: true, logLevel: "warning" },
+      });
+      await host.put(newer, "/root/newer.mjs");
+      const before = await host.sh("xenstore-ls -fp");
+      await host.sh("xenstore-control live-update /root/newer.mjs", { timeout: 5 * minutes });
+      expect(await host.sh("xenstore-ls -fp")).toBe(before);
+      await host.sh(`xenstore-write ${word} after`);
+      await one.waitFor("HEARD after");
+
+      const two = await createLinuxGuest(host, {
+        name: "two",
+        interfaces: [{}],
+        script: "echo NAME $(xenstore-read name)",
+      });
+      await two.waitFor("NAME two", 10 * minutes);
+      await two.ended;
+      await host.sh(`xenstore-write ${word} stop`);
+      await one.ended;
+      expect(await host.sh("sleep 2; xenstore-control check")).toBe("OK\n");
+      const left = await host.sh("xenstore-ls -f | grep -E '/(domain|vif|vm)/(2|3)(/|$)' || true");
+      expect(left).toBe("");
+      expect(await host.sh("xenstore-control memreport")).toMatch(/domains 1, .*transactions 0/);
+    },
+    30 * minutes,
+  );
+});
