@@ -43,6 +43,13 @@ const chapters = [
       "veth pair whose segmentation offload is off.",
   },
   {
+    name: "xenstore",
+    title: "Xenstore in a storm of machines",
+    text:
+      "What xl, hotplug scripts and kernels ask of xenstore while a machine is created, runs and is destroyed, as recorded, " +
+      "for many machines at once. The rival is C xenstored; the client is the same for all.",
+  },
+  {
     name: "http-servers",
     title: "HTTP beside nginx",
     text:
