@@ -102,6 +102,8 @@ bool xen_suspend(void) {
 	window_forget_ports();
 	attach();
 	clock_resume(time);
+	time = wall_clock(); /* what was saved once may be restored twice */
+	random_add(&time, sizeof time);
 	timer_tick();
 	return true;
 }
