@@ -18,9 +18,12 @@ const XDP_FLAGS_DRV_MODE = 4;
 const redirectMap = 51;
 /** More than the part of `union bpf_attr` that is used; the kernel wants what is beyond to be zero. */
 const attributeSize = 128;
+const EAGAIN = 11;
 const EBUSY = 16;
 const EEXIST = 17;
 
+/** How often loading is tried. */
+const mostLoads = 16;
 /** Queues that one program knows, at most. */
 const mostQueues = 64;
 
@@ -124,7 +127,12 @@ export class RedirectProgram {
     attribute.view.setBigUint64(8, BigInt(instructions.address), true);
     attribute.view.setBigUint64(16, BigInt(license.address), true);
     attribute.view.setUint32(68, BPF_XDP, true);
-    return this.#calls.bpf(BPF_PROG_LOAD, attribute.bytes);
+    // The kernel gives up checking a program when a signal is pending, and wants to be asked again.
+    let said = -EAGAIN;
+    for (let attempt = 0; attempt < mostLoads && said === -EAGAIN; attempt++) {
+      said = this.#calls.bpf(BPF_PROG_LOAD, attribute.bytes);
+    }
+    return said;
   }
 
   #bpf(command: number, words: readonly number[]): number {
