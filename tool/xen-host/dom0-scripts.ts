@@ -66,10 +66,15 @@ add)
   file=$(xenstore-read "$XENBUS_PATH/params")
   node=$file
   if [ ! -b "$file" ]; then
-    node=$(losetup -f)
     option=
     [ "$(xenstore-read "$XENBUS_PATH/mode")" = r ] && option=-r
-    losetup $option "$node" "$file" || { xenstore-write "$XENBUS_PATH/hotplug-error" "no loop device for $file"; exit 1; }
+    tries=0
+    # Scripts of several disks run at once, and another may have taken the free device meanwhile.
+    until node=$(losetup -f) && losetup $option "$node" "$file" 2>/dev/null; do
+      tries=$((tries + 1))
+      [ $tries -lt 50 ] || { xenstore-write "$XENBUS_PATH/hotplug-error" "no loop device for $file"; exit 1; }
+      usleep 100000
+    done
   fi
   xenstore-write "$XENBUS_PATH/node" "$node"
   xenstore-write "$XENBUS_PATH/physical-device" "$(stat -L -c %t:%T "$node")"
