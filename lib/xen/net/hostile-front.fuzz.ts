@@ -91,7 +91,8 @@ export const fuzz: FuzzTarget = {
     for (let round = 0; round < 8 && receiver.receive(64) > 0; round++) {
       receiver.publish();
       // It may change its mind at any time.
-      if ((input[3] ?? 0) !== 0) transmit[ringBytes + ((input[3] ?? 0) * 4 + round)] ^= 0xff;
+      const place = ringBytes + (input[3] ?? 0) * 4 + round;
+      if (input[3] !== 0) transmit[place] = (transmit[place] ?? 0) ^ 0xff;
     }
     if (frames !== reception.receivedFrames) throw new Error("frames counted");
     const answered = view.getUint32(8, true);
