@@ -4,12 +4,12 @@ import type { XenDomain } from "@tesserae/xen/domain";
 import { pageSize, type SharedPages } from "@tesserae/xen/grant";
 import { XenError } from "@tesserae/xen/xen-error";
 import type { XenstoreClient } from "@tesserae/xenstore/client";
-import { GuestLink } from "@tesserae/xenstore/domain-link";
 import type { Window } from "../window/window.ts";
-import { WindowEventChannels, type WindowChannel } from "./event-channels.ts";
+import { WindowEventChannels } from "./event-channels.ts";
 import { WindowForeignPages } from "./foreign-pages.ts";
 import { WindowGrantTable } from "./grant-table.ts";
 import { WindowPages } from "./shared-pages.ts";
+import { StoreLink } from "./store-link.ts";
 import { parseStoreStart } from "./store-start.ts";
 import { XenFile } from "./xen-file.ts";
 
@@ -36,9 +36,7 @@ export class WindowDomain implements XenDomain {
   readonly #window: Window;
   readonly #report: (error: unknown) => void;
   readonly #resumed = new Set<() => void>();
-  readonly #link: GuestLink | undefined;
-  #storeChannel: WindowChannel | undefined;
-  #isWaiting = true;
+  readonly #link: StoreLink | undefined;
   #id: number;
 
   private constructor(file: XenFile, { window, timers, random, report }: WindowDomainOptions) {
@@ -59,8 +57,7 @@ export class WindowDomain implements XenDomain {
     });
     this.events = new WindowEventChannels(report);
     if (store === 0 || storePort === 0 || parseStoreStart(window.commandLine) !== undefined) return;
-    this.#link = new GuestLink(window.shared(store, pageSize), () => this.#storeChannel?.notify());
-    this.#openStore(storePort);
+    this.#link = new StoreLink(window.shared(store, pageSize), this.events, storePort);
   }
 
   /**
@@ -120,10 +117,7 @@ export class WindowDomain implements XenDomain {
     this.grants.forget();
     this.events.forget();
     this.foreign.forget();
-    if (this.#link !== undefined) {
-      this.#openStore(storePort);
-      this.#link.resume();
-    }
+    this.#link?.resume(storePort);
     for (const callback of [...this.#resumed]) {
       try {
         callback();
@@ -145,19 +139,9 @@ export class WindowDomain implements XenDomain {
     });
   }
 
-  #openStore(port: number): void {
-    this.#storeChannel = this.events.open({ kind: "given", port }, () => this.#link?.signalled());
-    if (!this.#isWaiting) this.#storeChannel.unref();
-  }
-
-  /**
-   * Whether what xenstore may say keeps the event loop alive: at first it does. While an image runs it must not, for its
-   * watches are always there.
-   */
+  /** Whether the event loop stays alive for what xenstore may say unasked: see {@link StoreLink.isWaiting}. */
   set isWaiting(isWaiting: boolean) {
-    this.#isWaiting = isWaiting;
-    if (isWaiting) this.#storeChannel?.ref();
-    else this.#storeChannel?.unref();
+    if (this.#link !== undefined) this.#link.isWaiting = isWaiting;
   }
 
   /** No call comes any more. */
