@@ -186,7 +186,7 @@ export const catalogue: readonly Implementation[] = [
     targets: ["node", "tap"],
   },
   { name: "kept", kind: "kv", targets: ["sim"], provides: ["persistent"] },
-  { name: "kept", kind: "kv", module: "@tesserae/kv/memory", export: "createMemoryKv", targets: ["vm"] },
+  { name: "kept", kind: "kv", module: "@tesserae/kv/memory", export: "createMemoryKv", targets: ["vm", "xen"] },
   {
     name: "kernel",
     kind: "local",
