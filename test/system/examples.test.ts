@@ -67,7 +67,7 @@ describe("on the node target", () => {
       status: 2,
       stderr: 'nameserver: key "secondary": "example.org" is not ZONE=ADDRESS\n',
     });
-  });
+  }, 120_000);
 
   test("two-hosts", () => {
     const { status, stdout } = LaunchedImage.run(["run", "--no-check", "examples/two-hosts", "--port", "19009"]);

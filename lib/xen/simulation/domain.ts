@@ -104,7 +104,7 @@ export class SimulatedDomain implements XenDomain {
     this.#timers.end();
     this.#resumed.clear();
     this.events.clear(true);
-    this.foreign.clear();
+    this.foreign.end();
     return this.grants.stop();
   }
 

@@ -55,6 +55,7 @@ export class SimulatedForeignPages implements ForeignPages {
   readonly #mappings = new Set<Mapping>();
   readonly #unmapped: () => void;
   #pages = 0;
+  #isOver = false;
 
   /** @param most pages that can be mapped at a time */
   constructor(self: () => number, grantsOf: GrantsOf, most: number, unmapped: () => void) {
@@ -70,6 +71,7 @@ export class SimulatedForeignPages implements ForeignPages {
   }
 
   map(domain: number, references: readonly number[], access: Access): MappedPages {
+    if (this.#isOver) throw new XenError("no-domain", "this domain is destroyed");
     const grants = this.#grantsOf(domain);
     if (grants === undefined) throw new XenError("no-domain", `there is no domain ${domain}`);
     if (this.#pages + references.length > this.#most) {
@@ -99,12 +101,20 @@ export class SimulatedForeignPages implements ForeignPages {
   }
 
   createCopyBatch(capacity: number): CopyBatch {
-    return new SimulatedCopyBatch(capacity, this.#self, this.#grantsOf);
+    return new SimulatedCopyBatch(capacity, this.#self, (domain) =>
+      this.#isOver ? undefined : this.#grantsOf(domain),
+    );
   }
 
-  /** Unmaps all, as a domain that is destroyed. */
+  /** Unmaps all. */
   clear(): void {
     for (const mapping of [...this.#mappings]) mapping.unmap();
+  }
+
+  /** The domain is destroyed: what of its code is still under way here reaches nobody's memory any more. */
+  end(): void {
+    this.#isOver = true;
+    this.clear();
   }
 }
 
