@@ -110,7 +110,9 @@ class Life {
     const isCleanup = open !== undefined && step.type === messageType.directory;
     if (isCleanup && typeof answer !== "string") open.isCleaning = answer.length === 0;
     if (typeof answer === "string" && (step.type === messageType.introduce || step.type === messageType.write))
-      throw new Error(`${this.#server.name}: ${step.who}: ${step.words.join(" ")} of domain ${this.#domain}: ${answer}`);
+      throw new Error(
+        `${this.#server.name}: ${step.who}: ${step.words.join(" ")} of domain ${this.#domain}: ${answer}`,
+      );
   }
 
   async #end(step: Step): Promise<void> {
