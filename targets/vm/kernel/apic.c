@@ -2,7 +2,7 @@
  * Interrupts: the local APIC (Intel SDM volume 3, chapter 11; by memory or, as x2APIC, by MSR), its timer, and the
  * I/O APICs. No table is read: the first I/O APIC is where all PCs have it, the second where QEMU's microvm has one.
  */
-#include "kernel.h"
+#include "xen.h"
 
 enum { APIC_BASE_ENABLE = 1 << 11, APIC_BASE_X2APIC = 1 << 10, X2APIC_MSR = 0x800 };
 /* Registers, as offsets in memory, and what goes into them. */

@@ -2,7 +2,7 @@
  * What the loader handed over: PVH's hvm_start_info (version 1, Xen's public/arch-x86/hvm/start_info.h). The
  * structures may lie in RAM that the map calls free, so all is copied before the first page is allocated.
  */
-#include "kernel.h"
+#include "xen.h"
 
 #define START_INFO_MAGIC 0x336ec578
 #define BOOT_MAPPED      (4 * GIB) /* boot.S maps no more */
@@ -12,9 +12,9 @@ struct start_info {
 	u64 modules, command_line, rsdp, memory_map;
 	u32 memory_map_entries, reserved;
 };
-struct start_module {
-	u64 address, size, command_line, reserved;
-};
+/* clang-format off */
+struct start_module { u64 address, size, command_line, reserved; };
+/* clang-format on */
 
 struct boot_info boot_info;
 const volatile struct embedded_image embedded_image __attribute__((section(".embedded"))) = {"TSEMBED", 0, 0};
@@ -42,14 +42,12 @@ void bootinfo_init(u64 address) {
 		fail(EXIT_PANIC, "[kernel] boot: no PVH start information (magic %x, version %u)", info->magic,
 		     info->version);
 	/* init-xenstore-domain of Xen 4.17 leaves the map to be asked for. */
-	struct memory_range asked[XEN_MEMORY_RANGES];
-	u32 count = info->memory_map_entries, own = count ? 0 : xen_memory_map(asked);
-	if (own) count = own;
+	u32 count = info->memory_map_entries;
+	const struct memory_range *map = count ? NULL : xen_memory_map(&count);
 	if (!count || count > MAX_MEMORY_RANGES)
 		fail(EXIT_PANIC, "[kernel] boot: a memory map of %u ranges, 1 to %u are supported", count,
 		     MAX_MEMORY_RANGES);
-	const struct memory_range *map =
-		own ? asked : loader_data(info->memory_map, count * sizeof *map, "memory map");
+	if (!map) map = loader_data(info->memory_map, count * sizeof *map, "memory map");
 	for (u32 i = 0; i < count; i++) add_range(&map[i]);
 	if (info->command_line) {
 		const char *text = loader_data(info->command_line, sizeof boot_info.command_line, "command line");

@@ -25,10 +25,10 @@ u64 clock_time(void) {
 	u64 time;
 	do {
 		version = rate->version & ~1u; /* odd: never equal below */
-		asm volatile("lfence" ::: "memory");
+		load_fence();
 		u64 ticks = shift(read_tsc() - rate->tsc_timestamp, rate->shift);
 		time = rate->system_time + (u64)((unsigned __int128)ticks * rate->multiplier >> 32);
-		asm volatile("lfence" ::: "memory");
+		load_fence();
 	} while (rate->version != version);
 	return time;
 }
@@ -43,19 +43,6 @@ static bool kvm_init(void) {
 static u64 kvm_date(void) {
 	write_msr(MSR_KVM_WALL_CLOCK, (u64)&kvm_wall_clock - KERNEL_BASE);
 	return kvm_wall_clock.seconds * NANOSECONDS + kvm_wall_clock.nanoseconds + boot_time;
-}
-
-static u64 xen_date(void) {
-	volatile struct xen_shared *at = xen_shared;
-	u32 version;
-	u64 date;
-	do {
-		version = at->wall_version & ~1u;
-		asm volatile("lfence" ::: "memory");
-		date = ((u64)at->wall_seconds_high << 32 | at->wall_seconds) * NANOSECONDS + at->wall_nanoseconds;
-		asm volatile("lfence" ::: "memory");
-	} while (at->wall_version != version);
-	return date + boot_time;
 }
 
 /* The counter's frequency as the hypervisor or the processor states it; 0 when neither does. */
@@ -149,12 +136,12 @@ void clock_init(void) {
 		rate->multiplier = (u32)multiplier;
 	}
 	boot_time = clock_time();
-	boot_date = kvm ? kvm_date() : xen_guest ? xen_date() : cmos_date() * NANOSECONDS;
+	boot_date = kvm ? kvm_date() : xen_guest ? xen_epoch() + boot_time : cmos_date() * NANOSECONDS;
 }
 
 void clock_resume(u64 time) {
 	boot_time = clock_time() - time;
-	boot_date = xen_date();
+	boot_date = xen_epoch() + boot_time;
 }
 
 u64 now(void) {

@@ -3,7 +3,6 @@
  * return made a line feed. There is no echo and no editing of lines, whatever settings the program asks
  * for: what is at the other end is another program as often as a terminal.
  */
-#include "calls.h"
 #include "kernel.h"
 
 #define SLICE 256
@@ -40,14 +39,10 @@ static i64 tty_write(struct file *file, u64 from, size_t n, i64 position) {
 static u32 tty_poll(struct file *file) { return (console_readable() ? EPOLLIN : 0) | EPOLLOUT; }
 
 static i64 tty_control(struct file *file, u32 request, u64 argument) {
-	switch (request) {
-	case TCGETS: return put_user(settings, argument);
-	case TCSETS:
-	case TCSETSW:
-	case TCSETSF: return user_range(argument, sizeof settings) ? 0 : -EFAULT;
-	case TIOCGWINSZ: return put_user(window_size, argument);
-	}
-	return -ENOTTY;
+	if (request == TCGETS) return put_user(settings, argument);
+	if (request == TIOCGWINSZ) return put_user(window_size, argument);
+	if (request != TCSETS && request != TCSETSW && request != TCSETSF) return -ENOTTY;
+	return user_range(argument, sizeof settings) ? 0 : -EFAULT;
 }
 
 const struct file_operations console_operations = {

@@ -2,13 +2,12 @@
  * The console: a 16550 at COM1, or Xen's. Output is polled, a FIFO's worth at a time. Input comes by interrupt into a queue.
  * A machine may have no such device, or a far end that has stopped reading: neither may hold the kernel up.
  */
-#include "kernel.h"
+#include "xen.h"
 
-#define COM1 0x3f8
 enum { DATA, INTERRUPT_ENABLE, FIFO_CONTROL, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, SCRATCH = 7 };
 enum { RECEIVED_DATA = 0x01, TRANSMIT_EMPTY = 0x20, SHIFTED_OUT = 0x40 };
-enum { COM1_LINE = 4, FIFO_BYTES = 16, QUEUE_BYTES = 4096 }; /* the line is the I/O APIC's */
-#define PATIENCE 2000000                                     /* polls, each a microsecond or more */
+/* The line is the I/O APIC's. Patience: so many polls, each of which takes a microsecond or more. */
+enum { COM1 = 0x3f8, COM1_LINE = 4, FIFO_BYTES = 16, QUEUE_BYTES = 4096, PATIENCE = 2000000 };
 
 bool console_line_open; /* the last byte written was no newline */
 static bool present, stalled;

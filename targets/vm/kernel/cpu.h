@@ -1,15 +1,15 @@
 /* The instructions that C has no word for. */
 #pragma once
 #include "types.h"
+/* clang-format off */
 
-enum { MSR_APIC_BASE = 0x1b, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE };
+enum { MSR_APIC_BASE = 0x1b, MSR_FS_BASE = 0xc0000100 };
 enum { MSR_STAR = 0xc0000081, MSR_LSTAR, MSR_FMASK = 0xc0000084 }; /* system calls */
 enum { CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11 };
-enum { CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
+enum { CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
 #define CR0_WP (1UL << 16)
 
-#define RFLAGS_FIXED (1UL << 1)
-enum { RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_DF = 1 << 10, RFLAGS_IOPL = 3 << 12 };
+enum { RFLAGS_FIXED = 1 << 1, RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_DF = 1 << 10, RFLAGS_IOPL = 3 << 12 };
 enum { RFLAGS_NT = 1 << 14, RFLAGS_RF = 1 << 16, RFLAGS_AC = 1 << 18 };
 
 /* Selectors. */
@@ -38,10 +38,10 @@ static inline u64 read_msr(u32 msr) {
 static inline void write_msr(u32 msr, u64 value) {
 	asm volatile("wrmsr" ::"c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
+/* Loads after it are not made before those before it. */
+static inline void load_fence(void) { asm volatile("lfence" ::: "memory"); }
 static inline u64 read_tsc(void) { return __builtin_ia32_rdtsc(); }
-struct cpuid {
-	u32 eax, ebx, ecx, edx;
-};
+struct cpuid { u32 eax, ebx, ecx, edx; };
 static inline struct cpuid cpuid(u32 leaf, u32 subleaf) {
 	struct cpuid r;
 	asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));

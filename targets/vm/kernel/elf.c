@@ -5,8 +5,7 @@
 #include "kernel.h"
 
 enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62, MAX_PROGRAM_HEADERS = 64 };
-enum { PT_LOAD = 1, PT_INTERP = 3 };
-enum { PF_X = 1, PF_W = 2, PF_R = 4 };
+enum { PT_LOAD = 1, PT_INTERP = 3, PF_X = 1, PF_W = 2, PF_R = 4 };
 
 struct elf_header {
 	u8 identity[16];

@@ -9,16 +9,19 @@
 \name:
 	.endm
 
-/* In the order of struct trap_frame, from its end. */
-	.macro SAVE_REGISTERS
-	.irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	.macro PUSH registers:vararg
+	.irp register, \registers
 	pushq %\register
 	.endr
 	.endm
-	.macro RESTORE_REGISTERS
-	.irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	.macro POP registers:vararg
+	.irp register, \registers
 	popq %\register
 	.endr
+	.endm
+/* In the order of struct trap_frame, from its end. */
+	.macro SAVE_REGISTERS
+	PUSH rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
 	.endm
 
 /* stac and clac are invalid where the processor has no SMAP. cpu_features.smap is the first byte. */
@@ -56,19 +59,15 @@
 1:	movq %rsp, %rdi
 	call trap_dispatch
 	FUNCTION trap_return
-	RESTORE_REGISTERS
+	POP r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
 	addq $16, %rsp
 	iretq
 
 	FUNCTION switch_context
-	.irp register, rbx, rbp, r12, r13, r14, r15
-	pushq %\register
-	.endr
+	PUSH rbx, rbp, r12, r13, r14, r15
 	movq %rsp, (%rdi)
 	movq %rsi, %rsp
-	.irp register, r15, r14, r13, r12, rbp, rbx
-	popq %\register
-	.endr
+	POP r15, r14, r13, r12, rbp, rbx
 	ret
 
 /* i64 copy_user(void *to, const void *from, size_t n) */

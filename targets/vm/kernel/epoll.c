@@ -6,7 +6,6 @@
  *
  * The signal masks of epoll_pwait are not heeded: libuv gives one only to be interrupted less often.
  */
-#include "calls.h"
 #include "kernel.h"
 
 enum { MAX_ITEMS = 4 * MAX_FILES, ALWAYS = EPOLLERR | EPOLLHUP, EVENT_BITS = 0xffff };

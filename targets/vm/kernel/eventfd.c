@@ -1,5 +1,4 @@
 /* eventfd: a counter that threads add to and wait for. It is how libuv wakes a loop. */
-#include "calls.h"
 #include "kernel.h"
 
 #define COUNT_MAX (~0UL - 1)

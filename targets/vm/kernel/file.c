@@ -4,7 +4,6 @@
  * A file is counted: one reference for each descriptor, one for each call that may sleep in it, so that another thread
  * can close the descriptor meanwhile. What a file does is its operations' business (image-file.c, pipe.c, …).
  */
-#include "calls.h"
 #include "kernel.h"
 
 #define TRANSFER_MAX 0x7ffff000UL /* Linux's, a page less than 2 GiB */
@@ -20,9 +19,7 @@ struct file *file_new(const struct file_operations *operations, u32 flags, size_
 	return file;
 }
 
-struct file *file_get(int fd) {
-	return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL;
-}
+struct file *file_get(int fd) { return fd >= 0 && fd < MAX_FILES ? descriptors[fd] : NULL; }
 
 i64 file_install(struct file *file) {
 	int fd = 0;
@@ -72,7 +69,7 @@ enum { READ = 0, WRITE = 1, VECTOR = 2, POSITION = 4 };
  * sleep for more; having failed after a success, it reports the success.
  */
 static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 position) {
-	i64 (*move)(struct file *, u64, size_t, i64) = kind & WRITE ? file->operations->write : file->operations->read;
+	i64 (*move)(struct file *, u64, size_t, i64);
 	struct iovec part = {a[1], a[2]};
 	u64 count = kind & VECTOR ? a[2] : 1;
 	i64 total = 0;
@@ -81,6 +78,8 @@ static i64 transfer_parts(struct file *file, const u64 *a, u32 kind, i64 positio
 		if (result == 0 && kind & VECTOR && !part.length) continue;
 		if (total && !(kind & WRITE) && !(file_poll(file) & EPOLLIN)) break;
 		part.length = MIN(part.length, TRANSFER_MAX);
+		/* Looked up for each part: a write may give the file other operations, see window.c. */
+		move = kind & WRITE ? file->operations->write : file->operations->read;
 		if (result == 0) result = move(file, part.base, part.length, position);
 		if (result < 0) return total ? total : result;
 		total += result;
@@ -121,26 +120,19 @@ i64 sys_fcntl(const u64 *a) {
 	const u32 changeable = O_NONBLOCK | O_APPEND;
 	struct file *file = file_get(a[0]);
 	if (!file) return -EBADF;
-	switch ((u32)a[1]) {
-	case F_GETFD:
-	case F_SETFD: return 0;
-	case F_GETFL: return file->flags;
-	case F_SETFL: file->flags = (file->flags & ~changeable) | (a[2] & changeable); return 0;
-	}
-	return -EINVAL;
+	u32 command = a[1];
+	if (command == F_GETFL) return file->flags;
+	if (command == F_SETFL) file->flags = (file->flags & ~changeable) | (a[2] & changeable);
+	return command == F_SETFL || command == F_GETFD || command == F_SETFD ? 0 : -EINVAL;
 }
 
 i64 sys_ioctl(const u64 *a) {
 	struct file *file = file_get(a[0]);
-	i32 on;
+	u32 request = a[1], on;
 	if (!file) return -EBADF;
-	switch ((u32)a[1]) {
-	case FIOCLEX:
-	case FIONCLEX: return 0;
-	case FIONBIO:
-		if (get_user(on, a[2]) < 0) return -EFAULT;
-		file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK;
-		return 0;
-	}
-	return file->operations->control ? file->operations->control(file, a[1], a[2]) : -ENOTTY;
+	if (request == FIOCLEX || request == FIONCLEX) return 0;
+	if (request != FIONBIO) return file->operations->control ? file->operations->control(file, request, a[2]) : -ENOTTY;
+	if (get_user(on, a[2]) < 0) return -EFAULT;
+	file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK;
+	return 0;
 }

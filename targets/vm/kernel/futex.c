@@ -5,7 +5,6 @@
  * A waiter's `futex` becomes 0 when it is woken, which tells a wake-up from a timeout or a signal that came in
  * the same moment. Waiters are not told apart by bits, nor moved to other words: no C library of today asks for that.
  */
-#include "calls.h"
 #include "kernel.h"
 
 /* Who has waited longest: it left the processor first. */

@@ -1,5 +1,4 @@
 /* Regular files and directories of the image, opened. Both are read-only. */
-#include "calls.h"
 #include "kernel.h"
 
 static i64 image_file_read(struct file *file, u64 to, size_t n, i64 position) {

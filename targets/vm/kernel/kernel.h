@@ -7,7 +7,7 @@
 #pragma once
 #include "types.h"
 #include "cpu.h"
-#include "linux.h"
+#include "calls.h"
 /* clang-format off */
 
 #define NORETURN __attribute__((noreturn))
@@ -157,23 +157,7 @@ void random_stir(void), wipe(void *secret, size_t n);
 u64 random_u64(void);
 extern const char *random_seed_source;
 
-/*
- * xen*.c: as a guest of Xen's, PVH. Init: whether we are one; from then on there is a console. Start: when all page
- * tables are there. The interrupt is for all event channels; the timer is as the APIC's.
- */
-extern bool xen_guest;
-extern u64 xen_base; /* of the page that the kernel shares with Xen */
-void xen_init(void), xen_start(void), xen_interrupt(void), xen_timer(u64 nanoseconds);
-/* The map that the domain's builder gave to Xen: how many ranges, 0 when there is none. */
-enum { XEN_MEMORY_RANGES = 16 };
-u32 xen_memory_map(struct memory_range map[XEN_MEMORY_RANGES]);
-u64 xen_exit_cost(void); /* of a call of Xen's and what it leaves cold, in nanoseconds */
-void xen_console_put(char c), xen_console_signal(void), xen_console_flush(void);
-bool xen_console_get(char *c);
-/* What the toolstack hears when the program ends well; all else is XEN_CRASH. */
-enum { XEN_POWEROFF, XEN_REBOOT, XEN_SUSPEND, XEN_CRASH };
-extern u32 xen_end_reason;
-void xen_shutdown(u32 reason);
+extern bool xen_guest; /* xen.c: the machine is a guest of Xen's, PVH. What else Xen's files offer is in xen.h */
 
 /* power.c */
 struct window_power;
@@ -405,8 +389,6 @@ bool special_exists(const char *path, u32 *mode);
 extern const struct file_operations window_memory_operations, window_port_operations, window_dma_operations;
 extern const struct file_operations window_interrupt_operations, window_power_operations, window_xen_operations;
 size_t window_info(char *to, size_t size);
-/* A vector, or Xen's event channel and WINDOW_FIRST_PORT. Forget: there are no channels any more. */
-enum { XEN_PORTS = 1024, WINDOW_FIRST_PORT = 256 };
-void window_interrupt(u32 number), window_forget_ports(void), port_out(u16 port, size_t n, u32 value); /* 1, 2 or 4 bytes */
+void window_interrupt(u8 vector), port_out(u16 port, size_t n, u32 value); /* 1, 2 or 4 bytes */
 /* One access of the width asked for where that is natural; else byte by byte. */
 void device_move(volatile void *to, const volatile void *from, size_t n, bool natural);

@@ -1,5 +1,5 @@
 /* The order in which the machine comes up, and the faults that a test can ask for. */
-#include "kernel.h"
+#include "xen.h"
 
 extern u64 __stack_chk_guard;
 

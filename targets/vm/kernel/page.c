@@ -16,8 +16,7 @@ enum { OTHER = 0, DEVICE = 0x20, USED = 0x40, FREE = 0x80 };
 /* Rings of free blocks, by the index of a block's first page. Those of the lowest pages, never free, are the heads. */
 #define LOWEST_FREE (16 * PAGE)
 static struct link { u32 next, previous; } * links;
-_Static_assert(LOWEST_FREE / PAGE > MAX_ORDER && RAM_LIMIT / PAGE <= 1UL << 32,
-	       "a head for each order, an index a page");
+_Static_assert(LOWEST_FREE / PAGE > MAX_ORDER && RAM_LIMIT / PAGE <= 1UL << 32, "a head an order, an index a page");
 
 u64 pages_total, pages_usable, pages_free, pages_lowest;
 static u8 *state;

@@ -72,9 +72,8 @@ void tlb_flush(u64 start, u64 end) {
 }
 
 void pte_protect(u64 start, u64 end, u32 protection) {
-	for (u64 at = start, *pte; (pte = pte_next(&at, end)); at += PAGE) {
+	for (u64 at = start, *pte; (pte = pte_next(&at, end)); at += PAGE)
 		if (*pte) pte_set(pte, *pte & PTE_ADDRESS, *pte & PTE_KIND, protection);
-	}
 	tlb_flush(start, end);
 }
 
@@ -90,14 +89,8 @@ static void table_unmap(u64 *table, u32 shift, u64 start, u64 end) {
 		u64 *below = direct(*entry & PTE_ADDRESS);
 		next = MIN(ALIGN_DOWN(start, 1UL << shift) + (1UL << shift), end);
 		if (!*entry) continue;
-		if (shift == PAGE_SHIFT) {
-			pte_clear(entry);
-			continue;
-		}
-		table_unmap(below, shift - LEVEL_BITS, start, next);
-		if (memcmp(below, zero_page, PAGE)) continue;
-		*entry = 0;
-		page_free(below, 0);
+		if (shift > PAGE_SHIFT) table_unmap(below, shift - LEVEL_BITS, start, next);
+		if (shift == PAGE_SHIFT || memcmp(below, zero_page, PAGE) == 0) pte_clear(entry);
 	}
 }
 

@@ -40,9 +40,7 @@ void print_registers(const struct trap_frame *f) {
 }
 
 static void __attribute__((noreturn)) end_at(u64 frame_pointer) {
-	if (current)
-		print("[kernel]   thread %d (%s), last system call %u\n", current->id, current->name,
-		      current->last_call);
+	print("[kernel]   thread %d (%s), last system call %u\n", current->id, current->name, current->last_call);
 	backtrace(frame_pointer);
 	power_off(EXIT_PANIC);
 }

@@ -2,7 +2,6 @@
  * Paths: what a name stands for, and the calls that ask or open by name. "." and ".." are resolved in the text of the
  * path, before links are followed. Nothing can be created, so a missing file that was to be made is EROFS.
  */
-#include "calls.h"
 #include "kernel.h"
 
 static const char *working_path = "/";

@@ -1,5 +1,4 @@
 /* Pipes: a ring of 64 KiB between two files. A pipe has one file at each end, however many descriptors these have. */
-#include "calls.h"
 #include "kernel.h"
 
 enum { PIPE_SIZE = 64 * KIB, PIPE_ATOMIC = 4096 }; /* PIPE_BUF: writes up to this are not split */

@@ -5,10 +5,8 @@
  */
 #include "kernel.h"
 
-#define TABLE_HEADER          36
-#define RSDP_XSDT             24
-#define SYSTEM_PHYSICAL_RANGE 0 /* structure type */
-#define MAX_TABLES            64
+/* Bytes of each table's header; where the RSDP has the addresses of the roots; a type of the NFIT's structures. */
+enum { TABLE_HEADER = 36, RSDP_RSDT = 16, RSDP_XSDT = 24, SYSTEM_PHYSICAL_RANGE = 0, MAX_TABLES = 64 };
 
 struct physical_range {
 	u16 type, length, index, flags;
@@ -50,7 +48,7 @@ void pmem_init(void) {
 	if (!boot_info.rsdp || boot_info.rsdp > 4 * GIB - MIB) return;
 	const u8 *rsdp = direct(boot_info.rsdp);
 	entry_size = rsdp[15] >= 2 ? 8 : 4; /* revision: XSDT or RSDT */
-	memcpy(&address, rsdp + (entry_size == 8 ? RSDP_XSDT : 16), entry_size);
+	memcpy(&address, rsdp + (entry_size == 8 ? RSDP_XSDT : RSDP_RSDT), entry_size);
 	const u8 *root = table_at(address, entry_size == 8 ? "XSDT" : "RSDT", &length);
 	u32 count = root ? MIN((length - TABLE_HEADER) / entry_size, MAX_TABLES) : 0;
 	for (u32 i = 0; i < count; i++) {

@@ -3,7 +3,7 @@
  * driver found in the ACPI tables and registered through the device window; ports of common virtual machines; a reset,
  * which small machine monitors (Firecracker) take for the end.
  */
-#include "kernel.h"
+#include "xen.h"
 #include "window.h"
 
 enum { DEBUG_EXIT_PORT = 0xf4, KEYBOARD_CONTROLLER = 0x64, KEYBOARD_RESET = 0xfe, RESET_CONTROL = 0xcf9 };
@@ -15,10 +15,7 @@ static struct registered {
 static bool ending;
 
 i64 power_configure(const struct window_power *how) {
-	if (how->space == 2 && xen_guest && how->action == 0 && how->value <= XEN_REBOOT) {
-		xen_end_reason = how->value;
-		return 0;
-	}
+	if (how->space == 2 && xen_guest) return xen_power_configure(how);
 	bool port = how->space == 0;
 	if (how->action >= LENGTH(registered) || how->space > 1) return -EINVAL;
 	if (how->width != 1 && how->width != 2 && how->width != 4) return -EINVAL;
@@ -48,7 +45,7 @@ static void write_registered(const struct registered *r) {
 void power_reset(void) {
 	interrupts_off();
 	console_flush();
-	if (xen_guest) xen_shutdown(XEN_REBOOT);
+	if (xen_guest) xen_reset();
 	write_registered(&registered[1]);
 	out8(KEYBOARD_CONTROLLER, KEYBOARD_RESET);
 	out8(RESET_CONTROL, 0x06);
@@ -65,7 +62,7 @@ void power_off(int code) {
 		ending = true;
 		print("[kernel] exit %d\n", code);
 		console_flush();
-		if (xen_guest) xen_shutdown(code ? XEN_CRASH : xen_end_reason);
+		if (xen_guest) xen_power_off(code);
 		out8(DEBUG_EXIT_PORT, (u8)(code & 0x7f));
 		write_registered(&registered[0]);
 	}

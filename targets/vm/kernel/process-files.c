@@ -2,7 +2,6 @@
  * Files that are not in the image: devices, the device window, and what /proc tells about the process and the machine.
  * The contents of a text file are made when it is opened.
  */
-#include "calls.h"
 #include "kernel.h"
 
 /*

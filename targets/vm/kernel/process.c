@@ -2,7 +2,6 @@
  * System calls about memory (the checks before mmap.c), threads, the process and the machine. There is one
  * process, number 1, of user 0, on one processor.
  */
-#include "calls.h"
 #include "kernel.h"
 
 #define RELEASE "6.1.0-tesserae" /* glibc refuses to run on kernels that look too old */

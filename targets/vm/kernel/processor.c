@@ -50,9 +50,8 @@ static void load_tables(void) {
 
 	for (u32 vector = 0; vector < LENGTH(idt); vector++) {
 		u64 stub = (u64)trap_stubs + vector * 16;
-		u64 stack = vector == TRAP_DOUBLE_FAULT                          ? 1
-			    : vector == TRAP_NMI || vector == TRAP_MACHINE_CHECK ? 2
-										 : 0;
+		u64 stack = vector == TRAP_DOUBLE_FAULT ? 1 : 0; /* 0: the current one, or the thread's */
+		if (vector == TRAP_NMI || vector == TRAP_MACHINE_CHECK) stack = 2;
 		u64 type = vector == TRAP_BREAKPOINT ? PROGRAM_GATE : INTERRUPT_GATE;
 		idt[vector][0] =
 			(stub & 0xffff) | KERNEL_CODE << 16 | stack << 32 | type << 40 | (stub >> 16 & 0xffff) << 48;

@@ -124,11 +124,10 @@ void program_start(void) {
 	/* The words end at a multiple of 16 below the strings, and argc's address must be one. */
 	pointer = ALIGN_DOWN(pointer, 16) - (word_count & 1) * 8;
 	push(words, word_count * sizeof words[0]);
-	*thread_frame(thread) = (struct trap_frame){.rip = interpreter.entry ? interpreter.entry : program.entry,
-						    .cs = USER_CODE,
-						    .rsp = pointer,
-						    .ss = USER_DATA,
-						    .rflags = RFLAGS_IF | RFLAGS_FIXED};
+	struct trap_frame *frame = thread_frame(thread);
+	*frame = (struct trap_frame){.cs = USER_CODE, .ss = USER_DATA, .rflags = RFLAGS_IF | RFLAGS_FIXED};
+	frame->rip = interpreter.entry ? interpreter.entry : program.entry;
+	frame->rsp = pointer;
 	program_node = image_lookup(argv, true);
 	kfree(argv, MAX_TEXT);
 	kfree(environ, MAX_TEXT);

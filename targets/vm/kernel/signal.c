@@ -7,7 +7,6 @@
  *
  * The default action is to end the machine with EXIT_SIGNAL + number; there is nobody to stop or continue.
  */
-#include "calls.h"
 #include "kernel.h"
 
 /* The red zone below the stack pointer belongs to the interrupted function. All but the call's number in bytes. */

@@ -1,5 +1,4 @@
 /* What can be known about a file: stat in its several forms. */
-#include "calls.h"
 #include "kernel.h"
 
 enum { DEVICE = 1, SECTOR = 512 };

@@ -2,7 +2,6 @@
  * System calls: the table made of calls.h, the way in, and the counts and traces for `kernel.trace=`:
  * 1 prints at exit how often each call was made, 2 prints every call as it returns.
  */
-#include "calls.h"
 #include "kernel.h"
 
 struct system_call {

@@ -8,7 +8,7 @@
  * A thread is ready (in the run queue), running (`current`), blocked, or dead (on `zombies` until the next
  * thread has left its stack). The processor idles on the stack of whoever blocked last.
  */
-#include "kernel.h"
+#include "xen.h"
 
 /*
  * Nanoseconds; the slice is short while a thread waits that an event has woken. An interrupt may cost its tenth at most:
@@ -53,9 +53,7 @@ void extended_state_reset(void *area) {
 
 static u64 stack_top(const struct thread *thread) { return thread->kernel_stack + KERNEL_STACK_PAGES * PAGE; }
 
-struct trap_frame *thread_frame(struct thread *thread) {
-	return (struct trap_frame *)stack_top(thread) - 1;
-}
+struct trap_frame *thread_frame(struct thread *thread) { return (struct trap_frame *)stack_top(thread) - 1; }
 
 struct thread *thread_find(i32 id) {
 	struct thread *thread = threads;

@@ -1,5 +1,4 @@
 /* System calls about time: clocks and sleeps. */
-#include "calls.h"
 #include "kernel.h"
 
 #define LATEST (FOREVER - 1) /* nanoseconds; some 584 years */

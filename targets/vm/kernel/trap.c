@@ -1,7 +1,5 @@
 /* Exceptions and interrupts: which of them the kernel mends, which become signals, and which end the machine. */
-#include "kernel.h"
-
-#define SI_KERNEL 0x80
+#include "xen.h"
 
 /* How an exception of the program's looks to it (POSIX <signal.h>, as on Linux for x86-64). */
 /* clang-format off */
@@ -56,8 +54,8 @@ static bool mend_copy(struct trap_frame *frame) {
 	if (frame->rip < (u64)copy_user_start || frame->rip >= (u64)copy_user_end) return false;
 	if (frame->vector != TRAP_PAGE_FAULT && frame->vector != TRAP_PROTECTION) return false;
 	u64 address = frame->vector == TRAP_PAGE_FAULT ? read_cr2() : USER_TOP;
-	if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER))
-		return true; /* with the saved flags, which allow the access again */
+	/* Mended, it goes on with the saved flags, which allow the access again. */
+	if (address < USER_TOP && page_fault(address, frame->error | FAULT_USER)) return true;
 	frame->rip = (u64)copy_user_fault;
 	return true;
 }

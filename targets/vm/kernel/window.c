@@ -2,7 +2,6 @@
  * The device window (window.h): all that a driver written in the program's language needs. The program is trusted with
  * the devices, which can write to any memory as it is, but no call of its own reaches the kernel's memory from here.
  */
-#include "calls.h"
 #include "xen.h"
 #include "window.h"
 
@@ -26,14 +25,12 @@ size_t window_info(char *to, size_t size) {
 }
 
 void device_move(volatile void *to, const volatile void *from, size_t n, bool natural) {
-	if (natural && n == 8)
-		*(volatile u64 *)to = *(const volatile u64 *)from;
-	else if (natural && n == 4)
-		*(volatile u32 *)to = *(const volatile u32 *)from;
-	else if (natural && n == 2)
-		*(volatile u16 *)to = *(const volatile u16 *)from;
-	else
-		for (size_t i = 0; i < n; i++) ((volatile u8 *)to)[i] = ((const volatile u8 *)from)[i];
+	switch (natural ? n : 1) {
+	case 8: *(volatile u64 *)to = *(const volatile u64 *)from; return;
+	case 4: *(volatile u32 *)to = *(const volatile u32 *)from; return;
+	case 2: *(volatile u16 *)to = *(const volatile u16 *)from; return;
+	}
+	for (size_t i = 0; i < n; i++) ((volatile u8 *)to)[i] = ((const volatile u8 *)from)[i];
 }
 
 /*
@@ -41,9 +38,8 @@ void device_move(volatile void *to, const volatile void *from, size_t n, bool na
  * what the kernel shares with Xen.
  */
 static bool is_kernels(u64 address, u64 n) {
-	const struct {
-		u64 start, end;
-	} kept[] = {{0xfec00000, 0xfed00000}, {0xfee00000, 0xfef00000}, {xen_base, xen_base + (xen_guest ? PAGE : 0)}};
+	const struct span xens = {xen_base, xen_base + (xen_guest ? PAGE : 0)};
+	const struct span kept[] = {{0xfec00000, 0xfed00000}, {0xfee00000, 0xfef00000}, xens};
 	for (u32 i = 0; i < LENGTH(kept); i++)
 		if (address < kept[i].end && address + n > kept[i].start) return true;
 	return bootinfo_is_ram(address, n) && !dma_owns(address, n);
@@ -120,40 +116,22 @@ static i64 power_write(struct file *file, u64 from, size_t n, i64 at) {
 struct interrupt {
 	u64 count; /* since the last read */
 	struct window_interrupt_request request;
-	u32 number; /* the vector, or WINDOW_FIRST_PORT and the port; 0: a port that is no more */
+	u8 vector;
 };
-static struct file *owners[WINDOW_FIRST_PORT + XEN_PORTS]; /* by number */
-
-static bool is_port_file(const struct interrupt *interrupt) {
-	return WINDOW_PORT_KIND(interrupt->request.flags) != WINDOW_PORT_NONE;
-}
+static struct file *owners[VECTOR_SPURIOUS + 1]; /* by vector; the last has none */
 
 static bool route(const struct interrupt *interrupt, bool masked) {
-	u32 flags = interrupt->request.flags;
-	if (is_port_file(interrupt)) {
-		if (interrupt->number) xen_mask(interrupt->number - WINDOW_FIRST_PORT, masked);
-		return true;
-	}
-	if (interrupt->request.line < 0) return true;
-	return ioapic_route(interrupt->request.line, interrupt->number, flags & WINDOW_INTERRUPT_LEVEL,
-			    flags & WINDOW_INTERRUPT_ACTIVE_LOW, masked);
+	const struct window_interrupt_request *request = &interrupt->request;
+	return request->line < 0 || ioapic_route(request->line, interrupt->vector, request->flags & WINDOW_INTERRUPT_LEVEL,
+						 request->flags & WINDOW_INTERRUPT_ACTIVE_LOW, masked);
 }
 
-void window_interrupt(u32 number) {
-	struct file *file = number != VECTOR_SPURIOUS ? owners[number] : NULL;
+void window_interrupt(u8 vector) {
+	struct file *file = owners[vector];
 	if (!file) return;
 	struct interrupt *interrupt = file->state;
-	bool level = interrupt->request.flags & WINDOW_INTERRUPT_LEVEL;
-	if (level || is_port_file(interrupt) || interrupt->count == STORM) route(interrupt, true);
+	if (interrupt->request.flags & WINDOW_INTERRUPT_LEVEL || interrupt->count == STORM) route(interrupt, true);
 	if (interrupt->count++ == 0) file_event(file);
-}
-
-void window_forget_ports(void) {
-	for (u32 number = WINDOW_FIRST_PORT; number < LENGTH(owners); number++) {
-		if (!owners[number]) continue;
-		((struct interrupt *)owners[number]->state)->number = 0;
-		owners[number] = NULL;
-	}
 }
 
 /* The vector of the line, a free one for -1, 0 when there is none or the line has an owner. */
@@ -168,54 +146,48 @@ static u8 find_vector(i32 line) {
 	return free;
 }
 
-/* A port that the toolstack gave has one owner, as any. */
-static i64 find_port(const struct window_interrupt_request *request) {
-	i64 port = xen_event_open(WINDOW_PORT_KIND(request->flags), WINDOW_PORT_DOMAIN(request->flags), request->line);
-	return port < 0 ? port : owners[WINDOW_FIRST_PORT + port] ? -EBUSY : WINDOW_FIRST_PORT + port;
-}
-
 static i64 interrupt_claim(struct file *file, const struct window_interrupt_request *request) {
+	u8 vector = find_vector(request->line);
+	if (!vector) return -EBUSY;
 	struct interrupt *interrupt = kmalloc(sizeof *interrupt);
 	if (!interrupt) return -ENOMEM;
-	*interrupt = (struct interrupt){.request = *request};
-	i64 number = is_port_file(interrupt) ? find_port(request) : find_vector(request->line);
-	if (number > 0) interrupt->number = number;
-	if (number <= 0 || !route(interrupt, false)) {
+	*interrupt = (struct interrupt){.request = *request, .vector = vector};
+	if (!route(interrupt, false)) {
 		kfree(interrupt, sizeof *interrupt);
-		return number < 0 ? number : number ? -ENODEV : -EBUSY;
+		return -ENODEV;
 	}
 	file->state = interrupt;
-	owners[number] = file;
+	owners[vector] = file;
 	return 0;
 }
 
 static bool is_request(const struct window_interrupt_request *request) {
-	if (WINDOW_PORT_KIND(request->flags) != WINDOW_PORT_NONE)
-		return WINDOW_PORT_KIND(request->flags) <= WINDOW_PORT_GIVEN &&
-		       (request->flags & 0xffff) == WINDOW_PORT_KIND(request->flags) && request->line >= 0;
 	return request->line >= -1 && !(request->flags & ~(WINDOW_INTERRUPT_LEVEL | WINDOW_INTERRUPT_ACTIVE_LOW)) &&
 	       (request->line >= 0 || !request->flags);
 }
 
+/* The first request says what the file is: for an event channel it has other operations from then on. */
 static i64 interrupt_write(struct file *file, u64 from, size_t n, i64 at) {
 	struct interrupt *interrupt = file->state;
 	struct window_interrupt_request request;
+	i64 result = 0;
 	if (n < sizeof request) return -EINVAL;
 	if (get_user(request, from) < 0) return -EFAULT;
-	if (!is_request(&request)) return -EINVAL;
 	if (interrupt && memcmp(&request, &interrupt->request, sizeof request) != 0) return -EINVAL;
-	if (interrupt && !is_port_file(interrupt)) route(interrupt, false);
-	if (interrupt && is_port_file(interrupt) && interrupt->number)
-		xen_event_send(interrupt->number - WINDOW_FIRST_PORT);
-	i64 result = interrupt ? 0 : interrupt_claim(file, &request);
+	if (interrupt)
+		route(interrupt, false);
+	else if (WINDOW_PORT_KIND(request.flags) != WINDOW_PORT_NONE)
+		result = xen_port_claim(file, &request);
+	else
+		result = is_request(&request) ? interrupt_claim(file, &request) : -EINVAL;
 	return result < 0 ? result : (i64)sizeof request;
 }
 
 static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 at) {
 	struct interrupt *interrupt = file->state;
 	if (!interrupt || at > 0 || n < sizeof interrupt->count) return -EINVAL;
-	u32 number = is_port_file(interrupt) ? interrupt->number - WINDOW_FIRST_PORT : interrupt->number;
-	const struct window_interrupt_message message = {MESSAGE_BASE | apic_id() << 12, number, number};
+	const struct window_interrupt_message message = {MESSAGE_BASE | apic_id() << 12, interrupt->vector,
+							 interrupt->vector};
 	if (at == 0 && n < sizeof message) return -EINVAL;
 	if (at == 0) return put_user(message, to) < 0 ? -EFAULT : (i64)sizeof message;
 	i64 result = 0;
@@ -224,7 +196,7 @@ static i64 interrupt_read(struct file *file, u64 to, size_t n, i64 at) {
 	if (put_user(interrupt->count, to) < 0) return -EFAULT;
 	bool stormed = !(interrupt->request.flags & WINDOW_INTERRUPT_LEVEL) && interrupt->count > STORM;
 	interrupt->count = 0;
-	if (stormed || is_port_file(interrupt)) route(interrupt, false);
+	if (stormed) route(interrupt, false);
 	return sizeof interrupt->count;
 }
 
@@ -238,9 +210,7 @@ static void interrupt_close(struct file *file) {
 	struct interrupt *interrupt = file->state;
 	if (!interrupt) return;
 	route(interrupt, true);
-	owners[interrupt->number] = NULL;
-	if (is_port_file(interrupt) && interrupt->number)
-		xen_event_close(WINDOW_PORT_KIND(interrupt->request.flags), interrupt->number - WINDOW_FIRST_PORT);
+	owners[interrupt->vector] = NULL;
 	kfree(interrupt, sizeof *interrupt);
 }
 

@@ -44,7 +44,7 @@ static void deliver(u32 port) {
 	else if (port == xen_console_port)
 		console_interrupt();
 	else
-		window_interrupt(WINDOW_FIRST_PORT + port);
+		xen_port_event(port);
 }
 
 void xen_interrupt(void) {

@@ -8,13 +8,11 @@
 enum { BATCH = 32, DOMAIN_LEAF = 0x40000004 }; /* of CPUID: Xen's public/arch-x86/cpuid.h */
 
 static i64 information(u64 to, size_t n) {
-	const struct window_xen xen = {xen_grants,
-				       xen_grant_frames,
-				       xen_foreign,
-				       XEN_FOREIGN_PAGES,
-				       xen_parameter(PARAM_STORE_FRAME) * PAGE,
-				       xen_parameter(PARAM_STORE_PORT),
-				       cpuid(DOMAIN_LEAF, 0).ecx};
+	struct window_xen xen = {.grants = xen_grants, .foreign = xen_foreign, .foreign_pages = XEN_FOREIGN_PAGES};
+	xen.grant_pages = xen_grant_frames;
+	xen.store = xen_parameter(PARAM_STORE_FRAME) * PAGE;
+	xen.store_port = xen_parameter(PARAM_STORE_PORT);
+	xen.domain = cpuid(DOMAIN_LEAF, 0).ecx;
 	if (n < sizeof xen) return -EINVAL;
 	return put_user(xen, to) < 0 ? -EFAULT : (i64)sizeof xen;
 }

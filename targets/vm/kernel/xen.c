@@ -4,14 +4,15 @@
  * begin again after a suspension, and how the machine ends. The rest of Xen is the program's, through the window.
  */
 #include "xen.h"
+#include "window.h"
 
 enum { CPUID_BASE = 0x40000000, PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc };
-enum { GAP_ALIGNMENT = 2 * MIB, GAP_END = 0xfe000000 };
+enum { GAP_ALIGNMENT = 2 * MIB, MEMORY_RANGES = 16 };
 
 bool xen_guest;
 volatile struct xen_shared *xen_shared;
 u64 xen_base, xen_grants, xen_grant_frames, xen_foreign;
-u32 xen_end_reason;
+static u32 end_reason = XEN_POWEROFF;
 
 u64 xen_parameter(u32 index) {
 	struct xen_hvm_param parameter = {.domain = DOMAIN_SELF, .index = index};
@@ -32,14 +33,16 @@ void xen_init(void) {
 	xen_console_attach();
 }
 
-u32 xen_memory_map(struct memory_range map[XEN_MEMORY_RANGES]) {
-	struct xen_memory_range ranges[XEN_MEMORY_RANGES];
-	struct xen_memory_map known = {XEN_MEMORY_RANGES, (u64)ranges};
-	if (!xen_guest || hypercall(CALL_MEMORY, MEMORY_MAP, &known, 0)) return 0;
+const struct memory_range *xen_memory_map(u32 *count) {
+	static struct memory_range map[MEMORY_RANGES];
+	struct xen_memory_range ranges[MEMORY_RANGES];
+	struct xen_memory_map known = {MEMORY_RANGES, (u64)ranges};
+	if (!xen_guest || hypercall(CALL_MEMORY, MEMORY_MAP, &known, 0)) return NULL;
 	for (u32 i = 0; i < known.count; i++)
 		map[i] = (struct memory_range){
 			.address = ranges[i].address, .size = ranges[i].size, .type = ranges[i].type};
-	return known.count;
+	*count = known.count;
+	return map;
 }
 
 static bool add_page(u32 space, u64 index, u64 address) {
@@ -92,14 +95,36 @@ u64 xen_exit_cost(void) {
 	return 2 * least;
 }
 
-void xen_shutdown(u32 reason) { hypercall(CALL_SCHED, SCHED_SHUTDOWN, &reason, 0); }
+u64 xen_epoch(void) {
+	const volatile struct xen_shared *at = xen_shared;
+	u32 version;
+	u64 date;
+	do {
+		version = at->wall_version & ~1u; /* odd while Xen writes */
+		load_fence();
+		date = ((u64)at->wall_seconds_high << 32 | at->wall_seconds) * NANOSECONDS + at->wall_nanoseconds;
+		load_fence();
+	} while (at->wall_version != version);
+	return date;
+}
+
+static i64 shut_down(u32 reason) { return hypercall(CALL_SCHED, SCHED_SHUTDOWN, &reason, 0); }
+
+void xen_reset(void) { shut_down(XEN_REBOOT); }
+
+void xen_power_off(int code) { shut_down(code ? XEN_CRASH : end_reason); }
+
+i64 xen_power_configure(const struct window_power *how) {
+	if (how->action != 0 || how->value > XEN_REBOOT) return -EINVAL;
+	end_reason = how->value;
+	return 0;
+}
 
 bool xen_suspend(void) {
-	const u32 reason = XEN_SUSPEND;
 	u64 time = now();
-	if (hypercall(CALL_SCHED, SCHED_SHUTDOWN, &reason, 0)) return false;
+	if (shut_down(XEN_SUSPEND)) return false;
 	fill_hypercall_page();
-	window_forget_ports();
+	xen_ports_forget();
 	attach();
 	clock_resume(time);
 	time = wall_clock(); /* what was saved once may be restored twice */

@@ -23,6 +23,7 @@ enum { PARAM_CALLBACK = 0, PARAM_STORE_FRAME, PARAM_STORE_PORT, PARAM_CONSOLE_FR
 struct xen_hvm_param { u16 domain, padding; u32 index; u64 value; };
 
 enum { SCHED_SHUTDOWN = 2, SCHED_POLL = 3 };
+enum { XEN_POWEROFF, XEN_REBOOT, XEN_SUSPEND, XEN_CRASH }; /* what the toolstack hears */
 struct xen_poll { const u32 *ports; u32 count; u64 timeout; }; /* system time, nanoseconds */
 
 enum { VCPU_SET_SINGLESHOT_TIMER = 8, VIRQ_TIMER = 0 };
@@ -68,12 +69,34 @@ static inline i64 hypercall(u32 call, u64 operation, const void *argument, u64 c
 }
 
 /*
+ * What all files may ask for when xen_guest is true. xen_init() finds out whether it is; from then on there is a
+ * console. Start: when all page tables are there. The interrupt is for all event channels; the timer is as the APIC's.
+ */
+void xen_init(void), xen_start(void), xen_interrupt(void), xen_timer(u64 nanoseconds);
+/* The map that the domain's builder gave to Xen, and how many ranges it has. NULL: there is none. */
+const struct memory_range *xen_memory_map(u32 *count);
+u64 xen_exit_cost(void); /* of a call of Xen's and what it leaves cold, in nanoseconds */
+u64 xen_epoch(void);     /* clock_time() 0 in nanoseconds since 1970 */
+void xen_console_put(char c), xen_console_signal(void), xen_console_flush(void);
+bool xen_console_get(char *c);
+/* Configure: what the toolstack hears when the program ends well. */
+void xen_reset(void), xen_power_off(int code);
+i64 xen_power_configure(const struct window_power *how);
+/*
+ * xen-port.c. Makes a file of the window's for interrupts one for the event channel that it asks for. Event: a port has
+ * one. Forget: there are no channels any more.
+ */
+struct window_interrupt_request;
+i64 xen_port_claim(struct file *file, const struct window_interrupt_request *request);
+void xen_port_event(u32 number), xen_ports_forget(void);
+
+/*
  * xen.c. Guest-physical addresses beside RAM where Xen puts its pages: the shared information, which is the kernel's, the
  * grant table, and what other domains gave.
  */
-enum { XEN_GRANT_FRAMES = 32, XEN_FOREIGN_PAGES = 16 * 1024 };
+enum { XEN_GRANT_FRAMES = 32, XEN_FOREIGN_PAGES = 16 * 1024, XEN_PORTS = 1024 };
 extern volatile struct xen_shared *xen_shared;
-extern u64 xen_grants, xen_grant_frames, xen_foreign; /* addresses, and how many frames there are */
+extern u64 xen_base, xen_grants, xen_grant_frames, xen_foreign; /* addresses, and how many frames there are */
 u64 xen_parameter(u32 index);
 /* Ends this life of the domain. True: it goes on in another, where nothing is left of what Xen kept for it. */
 bool xen_suspend(void);
