@@ -98,6 +98,15 @@ export interface CopyBatch {
   status(index: number): number;
 }
 
+/** @throws RangeError as {@link CopyBatch.addFrom} says of this side. */
+export function checkCopy(batch: CopyBatch, own: SharedPages, ownOffset: number, length: number): void {
+  if (batch.length >= batch.capacity) throw new RangeError(`the batch holds ${batch.capacity} copies already`);
+  if (!(ownOffset >= 0 && length >= 0 && ownOffset + length <= own.bytes.length)) {
+    throw new RangeError(`${length} bytes at ${ownOffset} are outside of the memory`);
+  }
+  if ((ownOffset % pageSize) + length > pageSize) throw new RangeError(`${length} bytes at ${ownOffset} cross a page`);
+}
+
 /** What other domains have given to this one: for back ends. */
 export interface ForeignPages {
   /**

@@ -33,6 +33,17 @@ const linkFlags = {
   corrupt: "SHARE",
 } as const;
 
+/** What the targets have alike that our boot kernel runs on. */
+const machine = {
+  package: "@tesserae/vm",
+  boot: "@tesserae/vm/boot",
+  several: ["netif", "block"],
+  nodeModules: true,
+  nodeApi: true,
+  external: [],
+} as const;
+const machineFlags = { dhcp: "", gateway: "ADDRESS", log: "LEVEL", memory: "SIZE" } as const;
+
 export const targets: readonly Target[] = [
   {
     name: "node",
@@ -96,18 +107,10 @@ export const targets: readonly Target[] = [
   {
     name: "vm",
     doc: "a virtual machine with no operating system in it but ours",
-    package: "@tesserae/vm",
-    boot: "@tesserae/vm/boot",
+    ...machine,
     base: ["timers", "random", "console"],
-    several: ["netif", "block"],
-    nodeModules: true,
-    nodeApi: true,
-    external: [],
     flags: {
-      dhcp: "",
-      gateway: "ADDRESS",
-      log: "LEVEL",
-      memory: "SIZE",
+      ...machineFlags,
       "image-in": "memory|nvdimm",
       cpus: "1",
       machine: "TYPE",
@@ -123,18 +126,10 @@ export const targets: readonly Target[] = [
   {
     name: "xen",
     doc: "a guest of Xen's, with no operating system in it but ours",
-    package: "@tesserae/vm",
-    boot: "@tesserae/vm/boot",
+    ...machine,
     base: ["timers", "random", "console", "xen"],
-    several: ["netif", "block"],
-    nodeModules: true,
-    nodeApi: true,
-    external: [],
     flags: {
-      dhcp: "",
-      gateway: "ADDRESS",
-      log: "LEVEL",
-      memory: "SIZE",
+      ...machineFlags,
       block: "FILE",
       bridge: "NAME",
       emulate: "",

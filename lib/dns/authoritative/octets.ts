@@ -63,3 +63,9 @@ export function copyOctets(from: Uint8Array, at: number, length: number, into: U
   }
   for (; index < length; index++) into[to + index] = from[at + index] as number; // as: in bounds
 }
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}

@@ -1,3 +1,4 @@
+import { equalBytes } from "../authoritative/octets.ts";
 import type { Crypto } from "@tesserae/device/crypto";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import type { WritableKv } from "@tesserae/device/kv";
@@ -10,7 +11,7 @@ import { base64Text } from "../record/encoding.ts";
 import { type AnchorState, isSameKey, type ManagedKey, nextLook, observe } from "./managed-anchor.ts";
 import { bytesOfKey, keyOf, keyText } from "./name-key.ts";
 import type { Lookups } from "./recursive.ts";
-import { equalBytes, type Rrset, typeCode, u16, u32 } from "./rrset.ts";
+import { type Rrset, typeCode, u16, u32 } from "./rrset.ts";
 import { parseTrustAnchor, type TrustAnchor, type TrustAnchors } from "./trust-anchor.ts";
 import { Work } from "./work.ts";
 

@@ -1,3 +1,4 @@
+import { equalBytes } from "../authoritative/octets.ts";
 /** Proofs that a name, or a type at it, is not there: RFC 4035 §5.4, RFC 5155 §8, RFC 6840 §4, RFC 9276. */
 
 import type { Crypto } from "@tesserae/device/crypto";
@@ -16,7 +17,7 @@ import {
   parentKey,
   wildcardKey,
 } from "./name-key.ts";
-import { equalBytes, type Rrset, typeCode } from "./rrset.ts";
+import { type Rrset, typeCode } from "./rrset.ts";
 import type { Work } from "./work.ts";
 
 /**

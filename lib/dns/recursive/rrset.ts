@@ -1,3 +1,4 @@
+import { equalBytes } from "../authoritative/octets.ts";
 import type { WireRecord } from "../wire-record.ts";
 import { classIn } from "../wire.ts";
 import { bytesOfKey, keyOf } from "./name-key.ts";
@@ -68,12 +69,6 @@ export function u16(bytes: Uint8Array, at: number): number {
 
 export function u32(bytes: Uint8Array, at: number): number {
   return u16(bytes, at) * 65_536 + u16(bytes, at + 2);
-}
-
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
-  return true;
 }
 
 /** For how long an SOA record lets a negative answer be kept (RFC 2308 §5), seconds; 0 without one. */

@@ -1,3 +1,4 @@
+import { equalBytes } from "../authoritative/octets.ts";
 import { type Endpoint, IpAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Random } from "@tesserae/device/random";
@@ -5,7 +6,6 @@ import { parseWireMessage, type WireMessage } from "../wire-message.ts";
 import { WireMessageWriter } from "../wire-message-writer.ts";
 import { classIn, ednsOption, messageFlag, rcode } from "../wire.ts";
 import { bytesOfKey, keyOf } from "./name-key.ts";
-import { equalBytes } from "./rrset.ts";
 import type { ServerState } from "./server-table.ts";
 import type { Work } from "./work.ts";
 

@@ -1,3 +1,4 @@
+import { equalBytes } from "../authoritative/octets.ts";
 import type { Crypto } from "@tesserae/device/crypto";
 import { digestAlgorithm, keyDigest, keyTag, signatureAlgorithm } from "../dnssec/key.ts";
 import { isZoneKey, type SignatureFault, verifyRrset } from "../dnssec/signature.ts";
@@ -5,7 +6,7 @@ import { type Denial, denyCloser, denyName, denyType, type Proof } from "./denia
 import { type Failure, type Kept, type Security } from "./kept.ts";
 import { bytesOfKey, isWithin, keyFromText, keyOf, keyText, labelsOfKey, lastLabels, parentKey } from "./name-key.ts";
 import type { Lookups, Validator } from "./recursive.ts";
-import { equalBytes, type Rrset, typeCode, u16, u32 } from "./rrset.ts";
+import { type Rrset, typeCode, u16, u32 } from "./rrset.ts";
 import { parseTrustAnchor, type TrustAnchor, type TrustAnchors } from "./trust-anchor.ts";
 import type { Work } from "./work.ts";
 import { extendedErrorCode } from "../edns/extended-error.ts";

@@ -8,6 +8,7 @@ import { changesOf, condense, type Difference, serialsOf } from "./difference.ts
 import { decodeRecords, encodeRecords, folderOf } from "./kept-records.ts";
 import type { Journal } from "./journal.ts";
 import { isNewer } from "./serial.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 /** Differences kept one by one; above it they become one. */
 const mostKept = 64;
@@ -29,21 +30,17 @@ export class JournalStore {
   readonly #kv: WritableKv;
   readonly #log: Log | undefined;
   readonly #unwatch: () => void;
-  /** What is being written, one after the other. */
-  #writing: Promise<void> = Promise.resolve();
-  #failure: Error | undefined = undefined;
+  readonly #writes = new WriteQueue();
 
   constructor(options: JournalStoreOptions) {
     this.#kv = options.kv;
     this.#log = options.log;
     this.#unwatch = options.journal.onDifference((zone, difference) => {
       if (options.keeps?.(zone.apex) === false) return;
-      this.#writing = this.#writing
-        .then(() => this.#write(zone.apex, difference))
-        .catch((error: unknown) => {
-          this.#failure = error instanceof Error ? error : new Error(String(error));
-          this.#log?.error("a change was not kept", { zone: nameToText(zone.apex), why: String(error) });
-        });
+      const write = (): Promise<void> => this.#write(zone.apex, difference);
+      this.#writes.add(write, (error) => {
+        this.#log?.error("a change was not kept", { zone: nameToText(zone.apex), why: String(error) });
+      });
     });
   }
 
@@ -72,17 +69,13 @@ export class JournalStore {
 
   /** Resolves when everything so far is kept. @throws what the store said (rejects), when something is not. */
   async flush(): Promise<void> {
-    await this.#writing;
-    if (this.#failure === undefined) return;
-    const failure = this.#failure;
-    this.#failure = undefined;
-    throw failure;
+    await this.#writes.flush();
   }
 
   /** Keeps nothing more. */
   async close(): Promise<void> {
     this.#unwatch();
-    await this.#writing;
+    await this.#writes.idle();
   }
 
   async #write(apex: Uint8Array, difference: Difference): Promise<void> {

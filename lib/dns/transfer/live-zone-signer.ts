@@ -4,8 +4,9 @@ import type { Log } from "@tesserae/device/log";
 import type { Zone, ZoneChange } from "../authoritative/zone.ts";
 import type { Zones } from "../authoritative/zones.ts";
 import { lowerName, nameToText } from "../name-bytes.ts";
+import { CurrentKeys } from "../signing/current-keys.ts";
 import { keyChanges, OwnKeys } from "../signing/key-records.ts";
-import { keysAt, type KeySet, type ScheduledKey } from "../signing/key-schedule.ts";
+import type { ScheduledKey } from "../signing/key-schedule.ts";
 import { LiveSigner, type LiveSignerOptions } from "../signing/live-signer.ts";
 import { type ChangeSigner, madeBySigner } from "../signing/signers.ts";
 import { soaOf } from "./difference.ts";
@@ -39,8 +40,7 @@ export class LiveZoneSigner implements ChangeSigner {
   readonly #signer: LiveSigner;
   readonly #own = new OwnKeys();
   readonly #timer: Timer;
-  #keys: readonly ScheduledKey[];
-  #current: KeySet;
+  readonly #keys: CurrentKeys;
   /** When signatures are made anew, seconds since 1970. */
   #due = 0;
 
@@ -51,8 +51,7 @@ export class LiveZoneSigner implements ChangeSigner {
     this.#options = options;
     this.#apex = lowerName(options.apex);
     this.#signer = new LiveSigner(options);
-    this.#keys = options.keys;
-    this.#current = this.#keysNow(options.keys);
+    this.#keys = new CurrentKeys(this.#apex, options.keys, this.#seconds());
     this.#timer = timers.timer(() => {
       if (this.#seconds() >= this.#due) this.#renew();
       else this.#wait();
@@ -68,7 +67,7 @@ export class LiveZoneSigner implements ChangeSigner {
   publish(zone: Zone): void {
     this.#renew();
     const { zones, crypto } = this.#options;
-    const changes = keyChanges(crypto, zone, this.#apex, this.#current, this.#own, soaOf(zone).ttl);
+    const changes = keyChanges(crypto, zone, this.#apex, this.#keys.set, this.#own, soaOf(zone).ttl);
     zones.replace(zone.update(changes).signedBy(this.#signer));
   }
 
@@ -85,8 +84,7 @@ export class LiveZoneSigner implements ChangeSigner {
 
   /** These are the keys from now on. @throws RangeError when none of them signs now. */
   setKeys(keys: readonly ScheduledKey[]): void {
-    this.#current = this.#keysNow(keys);
-    this.#keys = keys;
+    this.#keys.replace(keys, this.#seconds());
     this.#renew();
   }
 
@@ -94,30 +92,21 @@ export class LiveZoneSigner implements ChangeSigner {
     this.#timer.cancel();
   }
 
-  #keysNow(keys: readonly ScheduledKey[]): KeySet {
-    const set = keysAt(keys, this.#seconds());
-    if (set.signing.length === 0) throw new RangeError(`${nameToText(this.#apex)}: no key signs now`);
-    return set;
-  }
-
   /** Takes what the keys are by now, and lets signatures be made anew when their time has come. */
   #renew(): void {
     const { zones, crypto, validity = usualValidity, log } = this.#options;
     const now = this.#seconds();
-    const before = this.#current;
-    const after = keysAt(this.#keys, now);
-    // Better a signature by a key whose time is over than none.
-    this.#current = after.signing.length > 0 ? after : { ...before, until: after.until };
-    this.#signer.renew(this.#current.signing, { inception: now - skew, expiration: now + validity });
+    this.#keys.advance(now);
+    this.#signer.renew(this.#keys.set.signing, { inception: now - skew, expiration: now + validity });
     const zone = zones.get(this.#apex);
     if (zone?.signer === this.#signer) {
-      const changes = keyChanges(crypto, zone, this.#apex, this.#current, this.#own, soaOf(zone).ttl);
+      const changes = keyChanges(crypto, zone, this.#apex, this.#keys.set, this.#own, soaOf(zone).ttl);
       if (changes.length > 0) zones.replace(zone.update(changes));
-      log?.info("signatures are made anew", { zone: nameToText(this.#apex), keys: this.#current.signing.length });
+      log?.info("signatures are made anew", { zone: nameToText(this.#apex), keys: this.#keys.set.signing.length });
     }
     // What was answered has signatures of before.
     zones.refresh();
-    this.#due = Math.min(now + Math.floor(validity / 4), this.#current.until ?? Number.POSITIVE_INFINITY);
+    this.#due = Math.min(now + Math.floor(validity / 4), this.#keys.set.until ?? Number.POSITIVE_INFINITY);
     this.#wait();
   }
 

@@ -2,15 +2,17 @@ import type { Crypto } from "@tesserae/device/crypto";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import type { Log } from "@tesserae/device/log";
 import type { Random } from "@tesserae/device/random";
+import { equalBytes } from "../authoritative/octets.ts";
 import type { Zone, ZoneChange } from "../authoritative/zone.ts";
 import { ZoneBuilder } from "../authoritative/zone-builder.ts";
 import type { Zones } from "../authoritative/zones.ts";
 import { signZone, type SignZoneOptions } from "../dnssec/sign-zone.ts";
 import { lowerName, nameToText } from "../name-bytes.ts";
 import { childKeyRecords } from "../signing/child-keys.ts";
+import { CurrentKeys } from "../signing/current-keys.ts";
 import { DueSignatures } from "../signing/due-signatures.ts";
 import { keyChanges, OwnKeys } from "../signing/key-records.ts";
-import { keysAt, type KeySet, type ScheduledKey } from "../signing/key-schedule.ts";
+import type { KeySet, ScheduledKey } from "../signing/key-schedule.ts";
 import { type ChangeSigner, madeBySigner } from "../signing/signers.ts";
 import type { SigningTerms } from "../signing/set-signatures.ts";
 import { signedChanges, type SigningTask } from "../signing/zone-changes.ts";
@@ -59,8 +61,7 @@ export class ZoneSigner implements ChangeSigner {
   readonly #options: ZoneSignerOptions;
   readonly #apex: Uint8Array;
   readonly #timer: Timer;
-  #keys: readonly ScheduledKey[];
-  #current: KeySet;
+  readonly #keys: CurrentKeys;
   /** Every key that there was: others in the DNSKEY set are not ours to take away. */
   readonly #own = new OwnKeys();
   #due: DueSignatures | undefined;
@@ -71,8 +72,7 @@ export class ZoneSigner implements ChangeSigner {
     if (!(validity > 2 * skew)) throw new RangeError(`validity is ${validity} s, not above ${2 * skew}`);
     this.#options = options;
     this.#apex = lowerName(options.apex);
-    this.#keys = options.keys;
-    this.#current = this.#keysNow(options.keys);
+    this.#keys = new CurrentKeys(this.#apex, options.keys, this.#seconds());
     this.#timer = timers.timer(() => this.#wake());
   }
 
@@ -104,7 +104,7 @@ export class ZoneSigner implements ChangeSigner {
     this.#options.zones.replace(zone);
     this.#due = new DueSignatures();
     for (const { data } of zone.recordsOf(this.#apex, recordType.DNSKEY)) {
-      if (this.#keys.some(({ key }) => sameBytes(key.data, data))) this.#own.add(data);
+      if (this.#keys.all.some(({ key }) => equalBytes(key.data, data))) this.#own.add(data);
     }
     this.#changeKeys(true);
     this.#plan();
@@ -118,12 +118,10 @@ export class ZoneSigner implements ChangeSigner {
 
   /** These are the keys from now on. @throws RangeError when none of them signs now. */
   setKeys(keys: readonly ScheduledKey[]): void {
-    const current = this.#keysNow(keys);
-    this.#keys = keys;
-    const before = this.#current;
-    this.#current = current;
+    const before = this.#keys.set;
+    this.#keys.replace(keys, this.#seconds());
     if (this.#due === undefined) return;
-    this.#changeKeys(leavesSome(before, current));
+    this.#changeKeys(leavesSome(before, this.#keys.set));
     this.#plan();
   }
 
@@ -131,18 +129,12 @@ export class ZoneSigner implements ChangeSigner {
     this.#timer.cancel();
   }
 
-  #keysNow(keys: readonly ScheduledKey[]): KeySet {
-    const set = keysAt(keys, this.#seconds());
-    if (set.signing.length === 0) throw new RangeError(`${nameToText(this.#apex)}: no key signs now`);
-    return set;
-  }
-
   #terms(): SigningTerms {
     const { crypto, validity = usualValidity, random } = this.#options;
     const now = this.#seconds();
     const spread = Math.floor(validity / 16);
     return {
-      ...{ crypto, apex: this.#apex, keys: this.#current, now, inception: now - skew },
+      ...{ crypto, apex: this.#apex, keys: this.#keys.set, now, inception: now - skew },
       expiration: () => now + validity - (random === undefined ? 0 : random.uint32() % spread),
       renewBefore: now + Math.floor(validity / 2) + (random === undefined ? 0 : spread),
     };
@@ -171,7 +163,7 @@ export class ZoneSigner implements ChangeSigner {
   #signAll(zone: Zone, soa: WireRecord): Zone {
     const { zones, crypto, nsec3, zonemd, log } = this.#options;
     const terms = this.#terms();
-    const { signing, published } = this.#current;
+    const { signing, published } = this.#keys.set;
     const records = [soa, ...this.#announced(soa.ttl)];
     for (const record of this.#plain(zone).records()) if (record.type !== recordType.SOA) records.push(record);
     const signed = signZone(crypto, records, this.#apex, {
@@ -188,7 +180,7 @@ export class ZoneSigner implements ChangeSigner {
   }
 
   #announced(ttl: number): WireRecord[] {
-    return childKeyRecords(this.#options.crypto, this.#apex, this.#current.announced, ttl);
+    return childKeyRecords(this.#options.crypto, this.#apex, this.#keys.set.announced, ttl);
   }
 
   /** The zone without what signing makes. DNSKEY records of others stay. */
@@ -205,11 +197,11 @@ export class ZoneSigner implements ChangeSigner {
     const zone = this.#options.zones.get(this.#apex);
     if (zone === undefined) return;
     const { crypto } = this.#options;
-    const plain = keyChanges(crypto, zone, this.#apex, this.#current, this.#own, soaOf(zone).ttl);
+    const plain = keyChanges(crypto, zone, this.#apex, this.#keys.set, this.#own, soaOf(zone).ttl);
     const due = all ? DueSignatures.everything(zone) : undefined;
     if (plain.length > 0 || (due !== undefined && due.isNeeded(this.#terms(), zone))) {
       this.#next({ plain, owners: due?.owners ?? [], hashed: due?.hashed ?? [] });
-      this.#options.log?.info("keys changed", { zone: nameToText(this.#apex), tags: tagsOf(this.#current) });
+      this.#options.log?.info("keys changed", { zone: nameToText(this.#apex), tags: tagsOf(this.#keys.set) });
     }
   }
 
@@ -217,13 +209,11 @@ export class ZoneSigner implements ChangeSigner {
     const { zones } = this.#options;
     const zone = zones.get(this.#apex);
     if (this.#due === undefined || zone === undefined) return;
-    const { until } = this.#current;
+    const { until } = this.#keys.set;
     if (until !== undefined && this.#seconds() >= until) {
-      const before = this.#current;
-      const after = keysAt(this.#keys, this.#seconds());
-      // Better a signature by a key whose time is over than none.
-      this.#current = after.signing.length > 0 ? after : { ...before, until: after.until };
-      this.#changeKeys(leavesSome(before, this.#current));
+      const before = this.#keys.set;
+      this.#keys.advance(this.#seconds());
+      this.#changeKeys(leavesSome(before, this.#keys.set));
     } else {
       const terms = this.#terms();
       const found = this.#due.slice(terms, zone);
@@ -234,7 +224,7 @@ export class ZoneSigner implements ChangeSigner {
 
   #plan(): void {
     const { timers, validity = usualValidity } = this.#options;
-    const { until } = this.#current;
+    const { until } = this.#keys.set;
     const wall = timers.wall() / 1000;
     let wait = this.#due?.isScanning === false ? Number.POSITIVE_INFINITY : 0;
     const end = this.#due?.earliest;
@@ -268,8 +258,4 @@ function built(apex: Uint8Array, records: Iterable<WireRecord>): Zone {
   const result = builder.finish();
   if (!result.ok) throw new RangeError(result.message);
   return result.zone;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

@@ -9,6 +9,7 @@ import { changesOf, type Difference, differenceSize, serialsOf } from "./differe
 import { decodeRecords, encodedLength, encodeRecords, folderOf } from "./kept-records.ts";
 import { decodeDifference, encodeDifference } from "./journal-store.ts";
 import { isNewer } from "./serial.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 const folder = "dns-zone";
 /** Bytes in one entry: a store, and what reads it, need not hold a whole zone in one piece. */
@@ -54,8 +55,7 @@ export class ZoneStore {
   readonly #crypto: Pick<Crypto, "hash">;
   readonly #log: Log | undefined;
   readonly #kept = new Map<string, Kept>();
-  #writing: Promise<void> = Promise.resolve();
-  #failure: Error | undefined = undefined;
+  readonly #writes = new WriteQueue();
 
   constructor(options: ZoneStoreOptions) {
     this.#kv = options.kv;
@@ -139,23 +139,18 @@ export class ZoneStore {
 
   /** Resolves when everything so far is kept. @throws what the store said (rejects), when something is not. */
   async flush(): Promise<void> {
-    await this.#writing;
-    if (this.#failure === undefined) return;
-    const failure = this.#failure;
-    this.#failure = undefined;
-    throw failure;
+    await this.#writes.flush();
   }
 
   /** Resolves when nothing is being written any more. */
   async close(): Promise<void> {
-    await this.#writing;
+    await this.#writes.idle();
   }
 
   #enqueue(apex: Uint8Array, write: () => Promise<void>): void {
-    this.#writing = this.#writing.then(write).catch((error: unknown) => {
+    this.#writes.add(write, (error) => {
       // The next version is written as a whole.
       this.#kept.delete(folderOf(folder, apex));
-      this.#failure = error instanceof Error ? error : new Error(String(error));
       this.#log?.error("a zone was not kept", { zone: nameToText(apex), why: String(error) });
     });
   }

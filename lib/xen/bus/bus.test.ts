@@ -1,16 +1,12 @@
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
-import { Scheduler } from "@tesserae/time/scheduler";
-import { sleep } from "@tesserae/time/sleep";
-import { runVirtual } from "@tesserae/time/virtual-run";
-import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { describe, expect, test } from "vitest";
 import type { XenDomain } from "../domain.ts";
 import type { EventChannel } from "../event-channel.ts";
 import type { MappedPages, SharedPages } from "../grant.ts";
 import { Reclaimer } from "../reclaim.ts";
 import type { SimulatedDomain } from "../simulation/domain.ts";
-import { SimulatedMachine } from "../simulation/machine.ts";
-import { type Device, Toolstack } from "../simulation/toolstack.ts";
+import type { Device } from "../simulation/toolstack.ts";
+import { inWorld as inAnyWorld, type World as AnyWorld } from "../simulation/world.ts";
 import { type BackDriver, BackEnd } from "./back-end.ts";
 import { type FrontDriver, FrontEnd } from "./front-end.ts";
 import type { DeviceNodes, OtherEnd } from "./other-end.ts";
@@ -88,33 +84,25 @@ class PageBack implements BackDriver {
   }
 }
 
-interface World {
-  readonly machine: SimulatedMachine;
-  readonly tools: Toolstack;
+interface World extends AnyWorld {
   readonly front: SimulatedDomain;
   readonly back: SimulatedDomain;
   attach(back?: SimulatedDomain): Promise<Device>;
   state(path: string): Promise<string | undefined>;
-  wait(ms?: number): Promise<void>;
 }
 
 function inWorld(body: (world: World) => Promise<void>, seed = 1): Promise<void> {
-  const clock = new VirtualClock();
-  const scheduler = new Scheduler(clock);
-  const random = new SeededRandom(seed);
-  const machine = new SimulatedMachine({ timers: scheduler, random, latency: () => random.uint32() / 2 ** 32 });
-  const tools = new Toolstack(machine);
-  const all = async (): Promise<void> => {
+  const turn = (): Promise<void> => new Promise(setImmediate);
+  return inAnyWorld(new SeededRandom(seed), turn, async (world) => {
+    const { machine, tools } = world;
     const front = await machine.createDomain();
     const back = await machine.createDomain();
     await body({
-      ...{ machine, tools, front, back },
+      ...{ ...world, front, back },
       attach: (other = back) => tools.attach({ kind: "page", number: 0, front, back: other }),
       state: (path) => machine.control.xenstore.readIfThere(`${path}/state`),
-      wait: (ms = 100) => sleep(scheduler, ms),
     });
-  };
-  return runVirtual({ clock, schedulers: [scheduler], turn: () => new Promise(setImmediate) }, all());
+  });
 }
 
 function makeEnds({ front, back }: World, device: Device, published: 3 | 4 = xenbusState.initialised) {

@@ -1,7 +1,7 @@
 import type { Page } from "@tesserae/device/page";
-import type { EventChannel } from "../event-channel.ts";
 import type { BackReceiver } from "./back-receiver.ts";
 import type { BackSender } from "./back-sender.ts";
+import type { ChannelPair } from "./channel-pair.ts";
 import type { RingQueue } from "./ring-queue.ts";
 
 /** The back end of a pair of rings. */
@@ -9,26 +9,14 @@ export class BackQueue implements RingQueue {
   readonly refused: number = 0;
   readonly #sender: BackSender;
   readonly #receiver: BackReceiver;
-  readonly #transmitChannel: EventChannel;
-  readonly #receiveChannel: EventChannel;
+  readonly #channels: ChannelPair;
   readonly #unmap: () => void;
 
-  /**
-   * @param transmitChannel for the ring that the guest transmits on
-   * @param receiveChannel the same where they are not split
-   * @param unmap gives the rings' memory back
-   */
-  constructor(
-    sender: BackSender,
-    receiver: BackReceiver,
-    transmitChannel: EventChannel,
-    receiveChannel: EventChannel,
-    unmap: () => void,
-  ) {
+  /** @param unmap gives the rings' memory back */
+  constructor(sender: BackSender, receiver: BackReceiver, channels: ChannelPair, unmap: () => void) {
     this.#sender = sender;
     this.#receiver = receiver;
-    this.#transmitChannel = transmitChannel;
-    this.#receiveChannel = receiveChannel;
+    this.#channels = channels;
     this.#unmap = unmap;
   }
 
@@ -48,10 +36,7 @@ export class BackQueue implements RingQueue {
   flush(): void {
     const isReceiveWanted = this.#sender.copy();
     const isTransmitWanted = this.#receiver.publish();
-    if (isReceiveWanted) this.#receiveChannel.notify();
-    if (isTransmitWanted && !(isReceiveWanted && this.#receiveChannel === this.#transmitChannel)) {
-      this.#transmitChannel.notify();
-    }
+    this.#channels.notify(isTransmitWanted, isReceiveWanted);
   }
 
   reap(): void {
@@ -63,10 +48,7 @@ export class BackQueue implements RingQueue {
   }
 
   close(isVoid: boolean): void {
-    if (!isVoid) {
-      this.#transmitChannel.close();
-      this.#receiveChannel.close();
-    }
+    if (!isVoid) this.#channels.close();
     this.#sender.abandon();
     if (!isVoid) this.#unmap();
   }

@@ -4,6 +4,7 @@ import type { EventChannel } from "../event-channel.ts";
 import type { CopyBatch, MappedPages, SharedPages } from "../grant.ts";
 import { BackRing } from "../ring.ts";
 import { BackQueue } from "./back-queue.ts";
+import { ChannelPair } from "./channel-pair.ts";
 import { BackReceiver } from "./back-receiver.ts";
 import { BackSender } from "./back-sender.ts";
 import { queuePath } from "./features.ts";
@@ -102,7 +103,7 @@ function open(options: BackRingsOptions, nodes: QueueNodes): BackQueue {
     const receiveChannel = isSplit ? bind(nodes.receivePort) : transmitChannel;
     const receiver = new BackReceiver(transmitRing, frontend, receiveBatch, landing, reception);
     const sender = new BackSender(receiveRing, frontend, sendBatch, pages, offloads);
-    return new BackQueue(sender, receiver, transmitChannel, receiveChannel, unmap);
+    return new BackQueue(sender, receiver, new ChannelPair(transmitChannel, receiveChannel), unmap);
   } catch (error) {
     for (const channel of channels) channel.close();
     unmap();

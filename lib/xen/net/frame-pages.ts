@@ -2,11 +2,13 @@ import { headroom, type Page, PagePool } from "@tesserae/device/page";
 import type { XenDomain } from "../domain.ts";
 import { pageSize, type SharedPages } from "../grant.ts";
 import { XenError } from "../xen-error.ts";
+import { ethernetHeader } from "./mtu.ts";
 import { longestFrame } from "./wire.ts";
 
-const ethernetHeader = 14;
 /** TCP payload in one frame to be cut: with the longest headers, still a frame. */
 export const longestPayload: number = longestFrame - ethernetHeader - 80;
+/** Pages for frames to be cut, at a device that cuts. Where they do not suffice the stack sends what it cuts itself. */
+export const longPages = 16;
 /** Pages of memory in which a long frame lies. */
 const longPageSize = Math.ceil((headroom + longestFrame) / pageSize) * pageSize;
 

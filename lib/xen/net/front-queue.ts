@@ -1,5 +1,5 @@
 import type { Page } from "@tesserae/device/page";
-import type { EventChannel } from "../event-channel.ts";
+import type { ChannelPair } from "./channel-pair.ts";
 import type { FrontReceiver } from "./front-receiver.ts";
 import type { FrontSender } from "./front-sender.ts";
 import type { RingQueue } from "./ring-queue.ts";
@@ -11,20 +11,12 @@ const reapFrom = 64;
 export class FrontQueue implements RingQueue {
   readonly #sender: FrontSender;
   readonly #receiver: FrontReceiver;
-  readonly #transmitChannel: EventChannel;
-  readonly #receiveChannel: EventChannel;
+  readonly #channels: ChannelPair;
 
-  /** @param receiveChannel the same as `transmitChannel` where they are not split */
-  constructor(
-    sender: FrontSender,
-    receiver: FrontReceiver,
-    transmitChannel: EventChannel,
-    receiveChannel: EventChannel,
-  ) {
+  constructor(sender: FrontSender, receiver: FrontReceiver, channels: ChannelPair) {
     this.#sender = sender;
     this.#receiver = receiver;
-    this.#transmitChannel = transmitChannel;
-    this.#receiveChannel = receiveChannel;
+    this.#channels = channels;
   }
 
   get violation(): string | undefined {
@@ -46,10 +38,7 @@ export class FrontQueue implements RingQueue {
   flush(): void {
     const isSendWanted = this.#sender.publish();
     const isReceiveWanted = this.#receiver.publish();
-    if (isSendWanted) this.#transmitChannel.notify();
-    if (isReceiveWanted && !(isSendWanted && this.#receiveChannel === this.#transmitChannel)) {
-      this.#receiveChannel.notify();
-    }
+    this.#channels.notify(isSendWanted, isReceiveWanted);
     if (this.#sender.inFlight >= reapFrom) this.#sender.reap();
   }
 
@@ -62,10 +51,7 @@ export class FrontQueue implements RingQueue {
   }
 
   close(isVoid: boolean): void {
-    if (!isVoid) {
-      this.#transmitChannel.close();
-      this.#receiveChannel.close();
-    }
+    if (!isVoid) this.#channels.close();
     this.#sender.abandon();
   }
 }

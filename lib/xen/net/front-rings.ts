@@ -4,6 +4,7 @@ import { type Access, pageSize, type SharedPages } from "../grant.ts";
 import type { Reclaimer } from "../reclaim.ts";
 import { FrontRing } from "../ring.ts";
 import type { FramePages } from "./frame-pages.ts";
+import { ChannelPair } from "./channel-pair.ts";
 import { FrontQueue } from "./front-queue.ts";
 import { FrontReceiver, type Reception } from "./front-receiver.ts";
 import { FrontSender, type FrameGrants, type SendOffloads } from "./front-sender.ts";
@@ -101,7 +102,7 @@ export class FrontRings {
         throw error;
       }
     }
-    this.queues.push(new FrontQueue(sender, receiver, transmitChannel, receiveChannel));
+    this.queues.push(new FrontQueue(sender, receiver, new ChannelPair(transmitChannel, receiveChannel)));
     const set = (name: string, value: number): void => {
       this.nodes[`${queuePath(index, count)}${name}`] = value;
     };

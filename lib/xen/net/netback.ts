@@ -9,14 +9,10 @@ import { landingPages, receiveCopies } from "./back-receiver.ts";
 import { openBackRings, readQueues } from "./back-rings.ts";
 import { sendCopies } from "./back-sender.ts";
 import { describeFeatures, readFeatures } from "./features.ts";
-import { FramePages, longestPayload } from "./frame-pages.ts";
+import { FramePages, longestPayload, longPages } from "./frame-pages.ts";
 import { randomMac, readMac } from "./mac.ts";
+import { leastMtu, mostMtu, mostMtuInOnePiece } from "./mtu.ts";
 import { type LoopHooks, RingNetif } from "./ring-netif.ts";
-
-const leastMtu = 576;
-const mostMtu = 65_535 - 14;
-const mostMtuInOnePiece = 4096 - 14;
-const longPages = 16;
 
 export interface NetbackOptions extends LoopHooks {
   /**

@@ -7,17 +7,12 @@ import type { XenDomain } from "../domain.ts";
 import { Reclaimer } from "../reclaim.ts";
 import { XenError } from "../xen-error.ts";
 import { describeFeatures, type Features, readFeatures } from "./features.ts";
-import { FramePages, longestPayload } from "./frame-pages.ts";
+import { FramePages, longestPayload, longPages } from "./frame-pages.ts";
 import { FrontRings } from "./front-rings.ts";
 import { randomMac, readMac } from "./mac.ts";
+import { leastMtu, mostMtu, mostMtuInOnePiece } from "./mtu.ts";
 import { type LoopHooks, RingNetif } from "./ring-netif.ts";
 
-const leastMtu = 576;
-const mostMtu = 65_535 - 14;
-/** The longest that fits a page, with its Ethernet header. */
-const mostMtuInOnePiece = 4096 - 14;
-/** Pages for frames to be cut. Where they do not suffice the stack sends what it cuts itself. */
-const longPages = 16;
 const mostQueues = 8;
 
 export interface NetfrontOptions extends FrontEndOptions, LoopHooks {

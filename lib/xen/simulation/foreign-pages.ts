@@ -1,4 +1,5 @@
 import {
+  checkCopy,
   copyStatus,
   pageSize,
   type Access,
@@ -171,12 +172,9 @@ class SimulatedCopyBatch implements CopyBatch {
     ownOffset: number,
     length: number,
   ): void {
+    checkCopy(this, own, ownOffset, length);
     const copy = this.#copies[this.length];
-    if (copy === undefined) throw new RangeError(`the batch has ${this.capacity} copies already`);
-    if (ownOffset < 0 || length < 0 || ownOffset + length > own.bytes.length) {
-      throw new RangeError(`bytes ${ownOffset} to ${ownOffset + length} are not in the memory`);
-    }
-    if ((ownOffset % pageSize) + length > pageSize) throw new RangeError("the copy crosses the end of a page");
+    if (copy === undefined) return;
     this.length++;
     copy.isFrom = isFrom;
     copy.domain = domain;

@@ -1,4 +1,5 @@
 import {
+  checkCopy,
   copyStatus,
   pageSize,
   type Access,
@@ -185,12 +186,7 @@ class WindowCopyBatch implements CopyBatch {
     length: number,
     isOut: boolean,
   ): void {
-    if (this.#length >= this.capacity) throw new RangeError(`the batch holds ${this.capacity} copies`);
-    if (!(ownOffset >= 0 && length >= 0 && ownOffset + length <= own.bytes.length)) {
-      throw new RangeError(`${length} bytes at ${ownOffset} are outside of the memory`);
-    }
-    if ((ownOffset % pageSize) + length > pageSize)
-      throw new RangeError(`${length} bytes at ${ownOffset} cross a page`);
+    checkCopy(this, own, ownOffset, length);
     const address = WindowPages.of(own).frame * pageSize + ownOffset;
     this.#operations.setCopy(
       this.#length++,
