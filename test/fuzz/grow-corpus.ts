@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
-import { readCorpus, writeCorpus } from "./corpus.ts";
+import { appendCorpus, readCorpus, writeCorpus } from "./corpus.ts";
 import { BlockCoverage } from "./coverage.ts";
 import { shrink } from "./fuzzer.ts";
 import { grow, minimise } from "./grow.ts";
@@ -14,7 +14,13 @@ const usage = "usage: node scripts/fuzz-corpus.mjs name… [--minutes N] [--seed
 /** Of the time, for minimising. */
 const minimising = 0.2;
 
-/** @param folder where the inputs are kept. @returns the exit status */
+/**
+ * What is found is kept at once, so that nothing is lost when a target hangs or the process is killed; in the end the
+ * fewest and shortest of all take its place. A target that fails keeps what was found until then, and the next has its
+ * turn.
+ *
+ * @param folder where the inputs are kept. @returns the exit status: 1 when a target failed
+ */
 export async function growCorpus(
   targets: readonly FuzzTarget[],
   folder: string,
@@ -31,6 +37,7 @@ export async function growCorpus(
   }
   const coverage = new BlockCoverage();
   const watchdog = startWatchdog(60_000);
+  let status = 0;
   for (const target of chosen) {
     const share = (minutes * 60_000) / chosen.length;
     const start = performance.now();
@@ -38,14 +45,13 @@ export async function growCorpus(
     const { kept, runs, failure } = await grow(target, readCorpus(target.name, folder), {
       ...common,
       expired: () => performance.now() >= start + share * (1 - minimising),
+      found: (found) => appendCorpus(target.name, found, folder),
     });
     if (failure !== undefined) {
-      // What was found until then is not to be found again.
-      const found = kept.map(({ input }) => input);
-      writeCorpus(target.name, found, `${runs} inputs, seed ${seed}, up to a failure`, folder);
       const input = await shrink(target, failure.input);
       console.error(describeFailure(target.name, seed, { error: failure.error, input, found: failure.input }));
-      return 1;
+      status = 1;
+      continue;
     }
     const inputs = await minimise(target, kept, { ...common, expired: () => performance.now() >= start + share });
     const reached = new Set(kept.flatMap(({ features }) => [...features])).size;
@@ -55,5 +61,5 @@ export async function growCorpus(
     console.log(`${target.name}: ${note}; ${kept.length} kept before minimising, ${bytes} bytes after`);
   }
   await watchdog.close();
-  return 0;
+  return status;
 }

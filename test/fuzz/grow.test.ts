@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { instrument } from "../../scripts/block-counters.mjs";
-import { readCorpus, writeCorpus } from "./corpus.ts";
+import { appendCorpus, readCorpus, writeCorpus } from "./corpus.ts";
 import { grow, minimise } from "./grow.ts";
 
 /** Reaches more the more of its letters come in order; what it reached is what `take` gives. */
@@ -30,10 +30,18 @@ function ladder() {
 test("inputs that reach something new are kept, and lead further than chance", async () => {
   const { target, coverage } = ladder();
   let asked = 0;
-  const { kept, failure } = await grow(target, [], { seed: 3, coverage, expired: () => ++asked > 60_000 });
+  const found: Uint8Array[] = [];
+  const { kept, failure } = await grow(target, [], {
+    seed: 3,
+    coverage,
+    expired: () => ++asked > 60_000,
+    found: (input) => found.push(input),
+  });
   expect(failure).toBeUndefined();
   expect(Math.max(...kept.flatMap(({ features }) => [...features]))).toBeGreaterThanOrEqual(3);
   expect(kept.length).toBeLessThanOrEqual(5);
+  // The first is the target's seed, which need not be told.
+  expect(found).toEqual(kept.slice(1).map(({ input }) => input));
 });
 
 test("minimising keeps everything that was reached, in fewer and shorter inputs", async () => {
@@ -68,6 +76,14 @@ test("a corpus is read as it was written, in order of length", () => {
     writeCorpus("some/target", [Uint8Array.of(3, 2, 1), new Uint8Array(0), Uint8Array.of(255)], "a note", folder);
     expect(readCorpus("some/target", folder)).toEqual([Uint8Array.of(255), Uint8Array.of(3, 2, 1)]);
     expect(readCorpus("another", folder)).toEqual([]);
+    appendCorpus("some/target", Uint8Array.of(8, 9), folder);
+    appendCorpus("another", Uint8Array.of(1), folder);
+    expect(readCorpus("some/target", folder)).toEqual([
+      Uint8Array.of(255),
+      Uint8Array.of(8, 9),
+      Uint8Array.of(3, 2, 1),
+    ]);
+    expect(readCorpus("another", folder)).toEqual([Uint8Array.of(1)]);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -17,6 +17,8 @@ export interface GrowOptions {
   readonly expired: () => boolean;
   readonly coverage: Pick<BlockCoverage, "take">;
   readonly watchdog?: Watchdog;
+  /** Is told each input that is kept and was not given, when it is found. */
+  readonly found?: (input: Uint8Array) => void;
 }
 
 export interface Grown {
@@ -62,6 +64,7 @@ export async function grow(target: FuzzTarget, corpus: readonly Uint8Array[], op
     if (!fresh) continue;
     for (const feature of features) seen.add(feature);
     kept.push({ input, features });
+    if (runs > first.length) options.found?.(input);
   }
   return { kept, runs, failure: undefined };
 }
