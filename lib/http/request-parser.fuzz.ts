@@ -1,14 +1,18 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
 import { failed, gotData, gotHead, needInput } from "./message-event.ts";
 import { RequestParser } from "./request-parser.ts";
+import type { ResponseParser } from "./response-parser.ts";
 
 const limits = { maxStartLine: 256, maxHead: 1024, maxFields: 16 };
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** Everything that the parser says of `input`, cut after each of `cuts`; adjoining pieces of a body are one. */
-export function trace(input: Uint8Array, cuts: readonly number[]): string {
-  const parser = new RequestParser(limits);
-  let said = "";
+/** Everything that `parser` says of `input`, cut after each of `cuts`; adjoining pieces of a body are one. */
+export function transcript(
+  parser: RequestParser | ResponseParser,
+  input: Uint8Array,
+  cuts: readonly number[],
+): { readonly text: string; readonly isFault: boolean } {
+  let text = "";
   let from = 0;
   for (const end of [...cuts, input.length]) {
     const piece = input.slice(from, end);
@@ -21,15 +25,20 @@ export function trace(input: Uint8Array, cuts: readonly number[]): string {
         if (at !== piece.length) throw new Error("input is left though more is wanted");
         break;
       }
-      if (event === failed) return `${said}!${parser.fault!.kind}@${String(parser.fault!.offset)}`;
-      if (event === gotHead) said += `\n${JSON.stringify(parser.head)}`;
+      if (event === failed) {
+        return { text: `${text}!${parser.fault!.kind}@${String(parser.fault!.offset)}`, isFault: true };
+      }
+      if (event === gotHead) text += `\n${JSON.stringify(parser.head)}`;
       else if (event === gotData) {
-        said += Buffer.from(piece).toString("latin1", parser.dataOffset, parser.dataOffset + parser.dataLength);
-      } else said += "$";
+        text += Buffer.from(piece).toString("latin1", parser.dataOffset, parser.dataOffset + parser.dataLength);
+      } else text += "$";
     }
   }
-  return said;
+  return { text, isFault: false };
 }
+
+export const trace = (input: Uint8Array, cuts: readonly number[]): string =>
+  transcript(new RequestParser(limits), input, cuts).text;
 
 export const fuzz: FuzzTarget = {
   name: "http request parser",

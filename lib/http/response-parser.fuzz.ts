@@ -1,5 +1,5 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
-import { failed, gotData, gotHead, needInput } from "./message-event.ts";
+import { transcript } from "./request-parser.fuzz.ts";
 import { ResponseParser } from "./response-parser.ts";
 
 const limits = { maxStartLine: 256, maxHead: 1024, maxFields: 16 };
@@ -9,27 +9,8 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 export function trace(input: Uint8Array, cuts: readonly number[], method = "GET"): string {
   const parser = new ResponseParser(limits);
   parser.expect(method);
-  let said = "";
-  let from = 0;
-  for (const end of [...cuts, input.length]) {
-    const piece = input.slice(from, end);
-    from = end;
-    for (let at = 0; ;) {
-      const event = parser.next(piece, at, piece.length);
-      if (parser.consumed < at || parser.consumed > piece.length) throw new Error("consumed is out of the piece");
-      at = parser.consumed;
-      if (event === needInput) {
-        if (at !== piece.length) throw new Error("input is left though more is wanted");
-        break;
-      }
-      if (event === failed) return `${said}!${parser.fault!.kind}@${String(parser.fault!.offset)}`;
-      if (event === gotHead) said += `\n${JSON.stringify(parser.head)}`;
-      else if (event === gotData) {
-        said += Buffer.from(piece).toString("latin1", parser.dataOffset, parser.dataOffset + parser.dataLength);
-      } else said += "$";
-    }
-  }
-  return `${said}.${String(parser.finish())}`;
+  const { text, isFault } = transcript(parser, input, cuts);
+  return isFault ? text : `${text}.${String(parser.finish())}`;
 }
 
 export const fuzz: FuzzTarget = {
