@@ -2,7 +2,6 @@ import type { Flow } from "@tesserae/device/flow";
 import { IpAddress } from "@tesserae/device/address";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
-import { Hono } from "hono";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { LightResponse } from "./light-response.ts";
 import { createMemoryTcp } from "./memory-tcp.ts";
@@ -673,43 +672,4 @@ describe("closing", () => {
     await world.pass(2);
     expect(closed).toHaveBeenCalledOnce();
   });
-});
-
-test("a Hono application runs unmodified", async () => {
-  const app = new Hono();
-  app.get("/", (c) => c.text("home"));
-  app.get("/json/:id", (c) =>
-    c.json({ id: c.req.param("id"), q: c.req.query("q"), agent: c.req.header("user-agent") }),
-  );
-  app.post("/form", async (c) => c.text((await c.req.parseBody<{ name: string }>()).name));
-  app.post("/echo", async (c) => c.body(await c.req.arrayBuffer()));
-  app.use("/header/*", async (c, next) => {
-    await next();
-    c.header("x-after", "1");
-  });
-  app.get("/header/x", (c) => c.html("<p>x"));
-  app.get("/throw", () => {
-    throw new Error("x");
-  });
-  vi.spyOn(console, "error").mockImplementation(() => undefined);
-  const world = await World.serve((request) => app.fetch(request));
-  const peer = await world.connect();
-  const ask = async (request: string): Promise<string> => {
-    await peer.send(request);
-    await settle();
-    return peer.take();
-  };
-  expect(await ask(get)).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*content-length: 4\r\n\r\nhome$/);
-  expect(await ask("GET /json/7?q=%C3%A9 HTTP/1.1\r\nHost: a\r\nUser-Agent: t\r\n\r\n")).toMatch(
-    /application\/json[^]*{"id":"7","q":"Ã©","agent":"t"}$/,
-  );
-  expect(
-    await ask(
-      "POST /form HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 8\r\n\r\nname=Ada",
-    ),
-  ).toMatch(/Ada$/);
-  expect(await ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")).toMatch(/abc$/);
-  expect(await ask("GET /header/x HTTP/1.1\r\nHost: a\r\n\r\n")).toMatch(/x-after: 1[^]*<p>x$/);
-  expect(await ask("GET /none HTTP/1.1\r\nHost: a\r\n\r\n")).toMatch(/^HTTP\/1\.1 404/);
-  expect(await ask("GET /throw HTTP/1.1\r\nHost: a\r\n\r\n")).toMatch(/^HTTP\/1\.1 500/);
 });
