@@ -85,11 +85,13 @@ class Router implements Forwarding, Forwarder {
     this.#filter = options.filter;
     ip.input.forwarder = this;
     ip.table.forwarding = true;
+    ip.table.changed();
   }
 
   close(): void {
     this.#ip.input.forwarder = undefined;
     this.#ip.table.forwarding = false;
+    this.#ip.table.changed();
   }
 
   needsWhole(destination: number, from: Ipv4Interface): boolean {

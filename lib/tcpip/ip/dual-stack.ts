@@ -53,6 +53,12 @@ class DualStack implements HostIp {
     return destination.family === 4 ? this.#ipv4.segmentation(destination) : this.#ipv6.segmentation(destination);
   }
 
+  completesChecksum(destination: IpAddress): boolean {
+    return destination.family === 4
+      ? this.#ipv4.completesChecksum(destination)
+      : this.#ipv6.completesChecksum(destination);
+  }
+
   allocate(length?: number, destination?: IpAddress): Page | undefined {
     return destination?.family === 6
       ? this.#ipv6.allocate(length, destination)

@@ -13,6 +13,8 @@ export interface HostIp extends Ip {
     length: number,
     options?: IpSendOptions,
   ): boolean;
+  /** Whether the device that packets to `destination` leave by completes their transport checksums. */
+  completesChecksum(destination: IpAddress): boolean;
   /** Says that a transport does not take a packet it was given: its sender is told. */
   undeliverable(packet: IpPacket, reason: Undeliverable): void;
 }

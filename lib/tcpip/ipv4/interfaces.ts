@@ -14,6 +14,13 @@ export class Interfaces {
    * interface cannot reach, by way of another, what listens on the first. A router has to be weak (RFC 1812 §5.2.3).
    */
   forwarding = false;
+  /** Another one whenever addresses, routes or the model may be others: what was found out before is out of date then. */
+  generation = 0;
+
+  /** Says that something is not as it was. */
+  changed(): void {
+    this.generation++;
+  }
 
   get(index: number): Ipv4Interface | undefined {
     return this.all[index - 1];

@@ -30,6 +30,8 @@ export interface Ipv4 extends Ip {
   interface(index: number): Ipv4Interface;
   /** Whether it is the limited or a directed broadcast address, or a multicast group. */
   isBroadcast(address: IpAddress): boolean;
+  /** Whether the device that packets to `destination` leave by completes their transport checksums. */
+  completesChecksum(destination: IpAddress): boolean;
   /** As `send`, from bytes that stay the caller's. Cuts what is longer than the path MTU. */
   sendBytes(
     destination: IpAddress,
@@ -116,6 +118,7 @@ export class HostIpv4 implements Ipv4 {
     for (const { link, arp } of options.interfaces) {
       const each = new Ipv4Interface(link, arp, (changed, routes) => this.#configured(changed, routes));
       interfaces.all.push(each);
+      interfaces.changed();
       link.ethernet.listen(etherTypeIpv4, (page, offset, length, frame) =>
         this.input.receive(page, offset, length, frame, each),
       );
@@ -192,6 +195,10 @@ export class HostIpv4 implements Ipv4 {
     return this.output.interfaceTo(destination)?.link.ethernet.features.maxSegmentation ?? 0;
   }
 
+  completesChecksum(destination: IpAddress): boolean {
+    return this.output.interfaceTo(destination)?.link.ethernet.features.transmitChecksum ?? false;
+  }
+
   allocate(length?: number, destination?: IpAddress): Page | undefined {
     let link = this.links.all[0];
     if (destination !== undefined && this.links.all.length > 1) {
@@ -263,6 +270,7 @@ export class HostIpv4 implements Ipv4 {
 
   #configured(changed: Ipv4Interface, routes: readonly Route[]): void {
     this.table.routes.set(changed.index, routes);
+    this.table.changed();
     this.table.addresses = this.table.all.flatMap(({ prefix }) => (prefix === undefined ? [] : [prefix.address]));
   }
 

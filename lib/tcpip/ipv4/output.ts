@@ -3,7 +3,7 @@ import type { Timers } from "@tesserae/device/clock";
 import type { IpSendOptions } from "@tesserae/device/ip";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
-import { checksum } from "@tesserae/wire/checksum";
+import { checksum, fold, pseudoHeaderSum4 } from "@tesserae/wire/checksum";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { etherTypeIpv4 } from "../ethernet/wire.ts";
 import type { Links } from "../ip/link.ts";
@@ -274,12 +274,15 @@ export class Ipv4Output {
     field.identification.set(bytes, start, id);
     bytes[start + 6] = fragment >>> 8;
     bytes[start + 7] = fragment;
-    field.timeToLive.set(bytes, start, options.hopLimit ?? defaultHopLimit);
+    const hopLimit = options.hopLimit ?? defaultHopLimit;
+    field.timeToLive.set(bytes, start, hopLimit);
     field.protocol.set(bytes, start, protocol);
-    field.checksum.set(bytes, start, 0);
     field.source.setWord(bytes, start, way.source);
     field.destination.setWord(bytes, start, target);
-    field.checksum.set(bytes, start, checksum(bytes, start, ipv4.size));
+    // Summed from what was written, which need not be read again. The addresses count as in a pseudo header.
+    const words = ((0x45 << 8) | ((options.ecn ?? 0) & 3)) + id + fragment + (hopLimit << 8);
+    const sum = words + pseudoHeaderSum4(way.source, target, protocol, length + ipv4.size);
+    field.checksum.set(bytes, start, ~fold(sum) & 0xffff);
     this.#statistics.sent++;
     const total = length + ipv4.size;
     if (way.cast === "multicast" && options.multicastLoopback !== false && out.groups.has(target)) {

@@ -7,7 +7,10 @@ import type { Interfaces } from "./interfaces.ts";
 /** To whom a packet goes on its first link. */
 export type Cast = "local" | "unicast" | "broadcast" | "multicast";
 
-/** The way chosen for one packet: one object, written over by the next choice. */
+/**
+ * The way chosen for one packet: one object, written over by the next choice. The last choice is kept: a sender asks for
+ * the source, the MTU and the device before it sends, and asks again for the next packet to the same destination.
+ */
 export class Way {
   cast: Cast = "unicast";
   /** The source address as `IpAddress.w3`; 0 before there is an address. */
@@ -16,6 +19,12 @@ export class Way {
   nextHop = 0;
   /** Where it leaves; with `local`, the interface whose limits count. */
   interface: Ipv4Interface | undefined = undefined;
+  /** What the last choice that succeeded was made for, and from. */
+  #target = 0;
+  #wanted: IpAddress | undefined = undefined;
+  #index = 0;
+  #interfaces: Interfaces | undefined = undefined;
+  #generation = -1;
 
   /**
    * Chooses the way to `destination`.
@@ -27,6 +36,26 @@ export class Way {
   choose(interfaces: Interfaces, destination: IpAddress, wanted: IpAddress | undefined, index: number): boolean {
     const target = destination.w3;
     if (destination.family !== 4 || target === 0) return false;
+    if (
+      target === this.#target &&
+      wanted === this.#wanted &&
+      index === this.#index &&
+      interfaces.generation === this.#generation &&
+      interfaces === this.#interfaces
+    ) {
+      return true;
+    }
+    this.#target = 0;
+    if (!this.#find(interfaces, target, wanted, index)) return false;
+    this.#target = target;
+    this.#wanted = wanted;
+    this.#index = index;
+    this.#interfaces = interfaces;
+    this.#generation = interfaces.generation;
+    return true;
+  }
+
+  #find(interfaces: Interfaces, target: number, wanted: IpAddress | undefined, index: number): boolean {
     let source = 0;
     let via: Ipv4Interface | undefined;
     if (index !== 0) {

@@ -25,6 +25,8 @@ import { ipv6 } from "./wire.ts";
 export interface Ipv6 extends Ip {
   readonly statistics: Ipv6Statistics;
   readonly reassembly: Reassembler6;
+  /** Whether the device that packets to `destination` leave by completes their transport checksums. */
+  completesChecksum(destination: IpAddress): boolean;
   /** In the order of their indices, the one with index 1 first. */
   readonly interfaces: readonly Ipv6Interface[];
   /** Name servers that routers told of, in the order of the interfaces. */
@@ -190,6 +192,10 @@ export class HostIpv6 implements Ipv6 {
     if (way === undefined || way.isLocal) return 0;
     const { maxSegmentation, segmentsIpv6 } = way.out.link.ethernet.features;
     return segmentsIpv6 === true ? maxSegmentation : 0;
+  }
+
+  completesChecksum(destination: IpAddress): boolean {
+    return this.destinations.find(destination, 0, undefined)?.out.link.ethernet.features.transmitChecksum ?? false;
   }
 
   allocate(length?: number, destination?: IpAddress): Page | undefined {

@@ -5,6 +5,7 @@ import { checksumVerified, headroom, needsChecksum } from "@tesserae/device/page
 import type { Random } from "@tesserae/device/random";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
 import { checksum, fold, sum } from "@tesserae/wire/checksum";
+import { copySummed } from "@tesserae/wire/copy-summed";
 import type { HostIp } from "../ip/host-ip.ts";
 import { pseudoHeaderSum } from "../ip/pseudo-header.ts";
 import { copyBytes } from "../ipv4/copy-bytes.ts";
@@ -204,12 +205,19 @@ class HostUdp implements UdpService {
     const page = ip.allocate(undefined, address);
     if (page === undefined) return false;
     const start = headroom;
-    copyBytes(bytes, offset, page.bytes, start + udp.size, length);
-    writeHeader(page.bytes, start, socket.local.port, port, total);
-    // The layer below lets the device sum, or does it in its place. The field holds the pseudo header's sum.
-    udp.field.checksum.set(page.bytes, start, fold(pseudoHeaderSum(source, address, protocolUdp, total)));
-    page.flags = needsChecksum;
-    page.checksumOffset = udp.field.checksum.offset;
+    const from = socket.local.port;
+    const pseudo = pseudoHeaderSum(source, address, protocolUdp, total);
+    writeHeader(page.bytes, start, from, port, total);
+    if (ip.completesChecksum(address)) {
+      copyBytes(bytes, offset, page.bytes, start + udp.size, length);
+      // The device sums; the field holds the pseudo header's sum.
+      udp.field.checksum.set(page.bytes, start, fold(pseudo));
+      page.flags = needsChecksum;
+      page.checksumOffset = udp.field.checksum.offset;
+    } else {
+      const payload = copySummed(bytes, offset, page.bytes, start + udp.size, length);
+      putChecksum(page.bytes, start, ~fold(payload + from + port + total + pseudo) & 0xffff);
+    }
     return ip.send(address, protocolUdp, page, start, total, socket.choices);
   }
 
@@ -397,8 +405,11 @@ function writeHeader(bytes: Uint8Array, at: number, sourcePort: number, port: nu
 
 function writeChecksum(bytes: Uint8Array, at: number, total: number, source: IpAddress, target: IpAddress): void {
   udp.field.checksum.set(bytes, at, 0);
-  const value = checksum(bytes, at, total, pseudoHeaderSum(source, target, protocolUdp, total));
-  // A sum of 0 is sent as all ones: 0 says that there is no checksum.
+  putChecksum(bytes, at, checksum(bytes, at, total, pseudoHeaderSum(source, target, protocolUdp, total)));
+}
+
+/** A checksum of 0 is sent as all ones: 0 says that there is none. */
+function putChecksum(bytes: Uint8Array, at: number, value: number): void {
   udp.field.checksum.set(bytes, at, value === 0 ? 0xffff : value);
 }
 
