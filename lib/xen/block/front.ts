@@ -2,7 +2,7 @@ import { checkRange } from "@tesserae/block/range";
 import { type Block, BlockError } from "@tesserae/device/block";
 import type { Timer } from "@tesserae/device/clock";
 import type { DeviceNodes, OtherEnd } from "../bus/other-end.ts";
-import { type FrontDriver, FrontEnd } from "../bus/front-end.ts";
+import { type FrontDriver, FrontEnd, type FrontEndOptions } from "../bus/front-end.ts";
 import { xenbusState } from "../bus/state.ts";
 import type { XenDomain } from "../domain.ts";
 import { Reclaimer } from "../reclaim.ts";
@@ -11,15 +11,13 @@ import { FrontQueue, type QueueAbilities } from "./front-queue.ts";
 import { Operation } from "./operation.ts";
 import { directSegments, diskInfo, operation, protocol, unit } from "./wire.ts";
 
-export interface BlockFrontOptions {
+export interface BlockFrontOptions extends FrontEndOptions {
   /** Pages of data in one request, where the back end takes as many; 1 to 256. Default 32. */
   readonly segments?: number;
   /** Pages of data that may be under way, at least `segments`. Default 256: 1 MiB. */
   readonly pages?: number;
   /** The ring, as the logarithm of its pages, where the back end takes that; 0 to 4. Default 0. */
   readonly ringOrder?: number;
-  /** Milliseconds in which the device has to be ready. Default 60,000. */
-  readonly timeout?: number;
   /** Milliseconds that requests wait for a back end that is gone, before they fail. Default 60,000. */
   readonly patience?: number;
 }
@@ -47,7 +45,7 @@ export class BlockFront implements Block {
   readonly #domain: XenDomain;
   readonly #end: FrontEnd;
   readonly #reclaimer: Reclaimer;
-  readonly #options: Required<Omit<BlockFrontOptions, "timeout">>;
+  readonly #options: Required<Omit<BlockFrontOptions, keyof FrontEndOptions>>;
   readonly #patience: Timer;
   /** All that was asked for and is not done: in the order in which it was. */
   readonly #operations = new Set<Operation>();
@@ -61,7 +59,7 @@ export class BlockFront implements Block {
   #closing: Promise<void> | undefined;
 
   constructor(domain: XenDomain, path: string, options: BlockFrontOptions = {}) {
-    const { segments = 32, pages = 256, ringOrder = 0, patience = 60_000, timeout } = options;
+    const { segments = 32, pages = 256, ringOrder = 0, patience = 60_000 } = options;
     if (!(segments >= 1 && segments <= 256)) throw new RangeError(`segments ${segments} is not from 1 to 256`);
     if (!(pages >= segments)) throw new RangeError(`pages ${pages} is less than a request's ${segments}`);
     if (!(ringOrder >= 0 && ringOrder <= 4)) throw new RangeError(`ringOrder ${ringOrder} is not from 0 to 4`);
@@ -77,7 +75,7 @@ export class BlockFront implements Block {
       begin: (back) => this.#begin(back),
       disconnect: (reason, isVoid, isOver) => this.#disconnect(reason, isVoid, isOver),
     };
-    this.#end = new FrontEnd(domain, path, driver, timeout === undefined ? {} : { timeout });
+    this.#end = new FrontEnd(domain, path, driver, options);
     this.ready = this.#end.ready;
   }
 

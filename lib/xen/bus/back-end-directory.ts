@@ -2,6 +2,7 @@ import { XenstoreError } from "@tesserae/xenstore/client";
 import type { XenDomain } from "../domain.ts";
 import { asXenError } from "./end.ts";
 import type { BackEnd } from "./back-end.ts";
+import { Departures } from "./departures.ts";
 import type { XenError } from "../xen-error.ts";
 
 export interface BackEndDirectoryOptions {
@@ -14,8 +15,8 @@ export interface BackEndDirectoryOptions {
 }
 
 /**
- * Serves all devices of one kind that the toolstack gives to this domain, as they come and go: what makes an image a
- * driver domain.
+ * Serves all devices of one kind that the toolstack gives to this domain, as they come and go, and removes their nodes
+ * when they have gone: what makes an image a driver domain.
  */
 export class BackEndDirectory {
   /** Resolves when the directory is not watched any more, with why. Never rejects. */
@@ -25,6 +26,7 @@ export class BackEndDirectory {
   readonly #options: BackEndDirectoryOptions;
   /** By path: what is served; undefined: it is over, and not removed yet. */
   readonly #served = new Map<string, BackEnd | undefined>();
+  readonly #departures: Departures;
   #unwatch: (() => Promise<void>) | undefined;
   #isLooking = false;
   #isStale = false;
@@ -39,8 +41,12 @@ export class BackEndDirectory {
     this.over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
+    this.#departures = new Departures(domain, this.#path, (path) => this.#served.get(path) !== undefined);
     domain.xenstore
-      .watch(this.#path, () => this.#wake())
+      .watch(this.#path, (changed) => {
+        this.#departures.changed(changed);
+        this.#wake();
+      })
       .then(
         (unwatch) => {
           if (this.#isClosed) void unwatch().catch(() => undefined);
@@ -121,6 +127,7 @@ export class BackEndDirectory {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#departures.close();
     const unwatch = this.#unwatch;
     this.#unwatch = undefined;
     await unwatch?.().catch(() => undefined);

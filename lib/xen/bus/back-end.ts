@@ -73,7 +73,9 @@ export class BackEnd extends DeviceEnd {
     switch (state) {
       case xenbusState.initialising:
         this.#disconnect(new XenError("gone", `${this.path}: the front end begins anew`));
-        if (isOnline || this.#state === 0) await this.#offer();
+        // The toolstack may take a device away again before its front end has done anything.
+        if (isOnline) await this.#offer();
+        else await this.#set(xenbusState.closed);
         return;
       case xenbusState.initialised:
       case xenbusState.connected:

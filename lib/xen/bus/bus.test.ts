@@ -8,7 +8,7 @@ import type { SimulatedDomain } from "../simulation/domain.ts";
 import type { Device } from "../simulation/toolstack.ts";
 import { inWorld as inAnyWorld, type World as AnyWorld } from "../simulation/world.ts";
 import { type BackDriver, BackEnd } from "./back-end.ts";
-import { type FrontDriver, FrontEnd } from "./front-end.ts";
+import { type FrontDriver, FrontEnd, type FrontEndOptions } from "./front-end.ts";
 import type { DeviceNodes, OtherEnd } from "./other-end.ts";
 import { xenbusState } from "./state.ts";
 
@@ -105,10 +105,15 @@ function inWorld(body: (world: World) => Promise<void>, seed = 1): Promise<void>
   });
 }
 
-function makeEnds({ front, back }: World, device: Device, published: 3 | 4 = xenbusState.initialised) {
+function makeEnds(
+  { front, back }: World,
+  device: Device,
+  published: 3 | 4 = xenbusState.initialised,
+  options: FrontEndOptions = {},
+) {
   const frontDriver = new PageFront(front, published);
   const backDriver = new PageBack(back);
-  const frontEnd = new FrontEnd(front, "device/page/0", frontDriver);
+  const frontEnd = new FrontEnd(front, "device/page/0", frontDriver, options);
   const backEnd = new BackEnd(back, device.backPath.split("/").slice(4).join("/"), backDriver);
   return { frontDriver, backDriver, frontEnd, backEnd };
 }
@@ -171,11 +176,17 @@ describe("a device", () => {
   test("goes on with another back end when the domain of the first is destroyed", () =>
     inWorld(async (world) => {
       const first = await world.attach();
-      const { frontDriver, frontEnd } = makeEnds(world, first);
+      const said: string[] = [];
+      const { frontDriver, frontEnd } = makeEnds(world, first, xenbusState.initialised, {
+        onLost: (reason) => said.push(reason.message),
+        onRegained: () => said.push("regained"),
+      });
       await frontEnd.ready;
+      expect(said).toEqual([]);
       await world.tools.destroy(world.back);
       await world.wait();
       expect(frontDriver.log.at(-1)).toBe("disconnect gone");
+      expect(said).toEqual(["device/page/0: the back end is not there"]);
       const back = await world.machine.createDomain();
       const second = await world.attach(back);
       const driver = new PageBack(back);
@@ -183,6 +194,7 @@ describe("a device", () => {
       await world.wait();
       expect(frontEnd.isWorking).toBe(true);
       expect(backEnd.isConnected).toBe(true);
+      expect(said.slice(1)).toEqual(["regained"]);
       expect(world.front.holdings).toEqual({ grants: 2, mappings: 0, channels: 2, pages: 2 });
     }));
 

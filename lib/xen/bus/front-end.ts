@@ -35,6 +35,10 @@ export interface FrontEndOptions {
   readonly timeout?: number;
   /** Milliseconds that closing waits for the back end. Default: 5,000. */
   readonly closeTimeout?: number;
+  /** A device that worked works no more, and waits for its back end, or another. Why the message says, with its path. */
+  readonly onLost?: (reason: XenError) => void;
+  /** After `onLost`: it works again. */
+  readonly onRegained?: () => void;
 }
 
 type Phase =
@@ -55,6 +59,9 @@ export class FrontEnd extends DeviceEnd {
   readonly ready: Promise<void>;
   readonly #driver: FrontDriver;
   readonly #closeTimeout: number;
+  readonly #options: FrontEndOptions;
+  /** `onLost` was called last. */
+  #isLost = false;
   readonly #deadline: Timer;
   #resolveReady!: () => void;
   #rejectReady!: (reason: XenError) => void;
@@ -75,6 +82,7 @@ export class FrontEnd extends DeviceEnd {
     const { timeout = 60_000, closeTimeout = 5_000 } = options;
     this.#driver = driver;
     this.#closeTimeout = closeTimeout;
+    this.#options = options;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -143,6 +151,8 @@ export class FrontEnd extends DeviceEnd {
       this.#phase = "working";
       this.#deadline.cancel();
       this.#resolveReady();
+      if (this.#isLost) this.#options.onRegained?.();
+      this.#isLost = false;
       return;
     }
     if (isLeaving(state)) {
@@ -190,9 +200,14 @@ export class FrontEnd extends DeviceEnd {
   }
 
   #disconnect(reason: XenError, isVoid: boolean, isOver = false): void {
-    const had = this.#phase === "published" || this.#phase === "working";
+    const hasWorked = this.#phase === "working";
+    const had = hasWorked || this.#phase === "published";
     this.#phase = "idle";
     if (had || isOver) this.#driver.disconnect(reason, isVoid, isOver);
+    // A restore has its own way of being known, and the end of the device too.
+    if (!hasWorked || isVoid || isOver) return;
+    this.#isLost = true;
+    this.#options.onLost?.(reason);
   }
 
   protected override resumed(): void {

@@ -4,6 +4,7 @@ import type { ImagePlan } from "@tesserae/image/plan";
 import { holdClock, releaseClock } from "@tesserae/node/process-clock";
 import { StartError } from "@tesserae/node/run-process";
 import { connectBlock } from "@tesserae/xen/block/front";
+import type { FrontEndOptions } from "@tesserae/xen/bus/front-end";
 import { createNetfront } from "@tesserae/xen/net/netfront";
 import { XenError } from "@tesserae/xen/xen-error";
 import { wanted, type Hardware } from "../hardware.ts";
@@ -48,10 +49,10 @@ export async function startXen(
   const blocks: Block[] = [];
   for (const [index, path] of cards.entries()) {
     const name = `eth${String(index)}`;
-    netifs.push(await started(() => createNetfront(domain, path, { ...loop, name, onDead: end })));
+    netifs.push(await started(() => createNetfront(domain, path, { ...loop, ...said(path), name, onDead: end })));
   }
   for (const path of disks) {
-    const block = await started(() => connectBlock(domain, path));
+    const block = await started(() => connectBlock(domain, path, said(path)));
     void block.over.then((reason) => end(reason));
     blocks.push(block);
   }
@@ -85,6 +86,15 @@ const loop = {
   beginBatch: holdClock,
   endBatch: releaseClock,
 } as const;
+
+/** What an operator is told on the console of devices that lose their back ends: the image goes on without. */
+function said(path: string): Pick<FrontEndOptions, "onLost" | "onRegained"> {
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  return {
+    onLost: (reason) => say(`${reason.message}; waiting for another`),
+    onRegained: () => say(`${path}: there is a back end again`),
+  };
+}
 
 /** Paths of the domain's front ends of a kind. */
 async function devices(domain: WindowDomain, kind: "vif" | "vbd"): Promise<readonly string[]> {
