@@ -11,6 +11,11 @@ import { TapError } from "./tun.ts";
 const settled = Promise.resolve();
 /** Frames received in one turn of the event loop: then timers and everything else get theirs. */
 const batch = 64;
+/**
+ * Bytes after which a turn ends, too. Readers run between turns: what waits for one goes to it straight from the frame,
+ * while that is in the processor's cache; what comes in the same turn behind it is copied twice.
+ */
+const batchBytes = 128 * 1024;
 
 /** What a ring does not know of its interface. */
 export interface RingNetifOptions {
@@ -138,7 +143,8 @@ export class RingNetif implements Netif {
 
   #receive(): number {
     const ring = this.#ring;
-    for (let left = batch; left > 0 && !this.#isClosed();) {
+    const until = this.#counters.receivedBytes + batchBytes;
+    for (let left = batch; left > 0 && this.#counters.receivedBytes < until && !this.#isClosed();) {
       const count = ring.receive(this.#handler, left);
       // What failed after a frame fails again at the next wake-up.
       if (count <= 0) return left < batch ? 0 : count === 0 ? ring.fault() : count;

@@ -9,6 +9,9 @@ import { readHeader, virtioNetHeaderSize } from "./virtio-net-header.ts";
 
 /** Buffers to receive in. */
 const buffers = 64;
+/** How many of them the kernel has while frames are long, and how long that is, in bytes: few stay in the cache. */
+const buffersForLong = 4;
+const long = 16_384;
 const readId = 0;
 const writeId = 1;
 const ENOBUFS = 105;
@@ -32,6 +35,9 @@ export class TapUring implements FrameRing {
   /** All of the memory received into: the offset tells frames apart. */
   readonly #received: Page;
   readonly #out: TapPages;
+  /** Buffers that the kernel does not have: those used last are the first to be used again. */
+  readonly #spare: Uint8Array = new Uint8Array(buffers);
+  #spares = 0;
   #reading = false;
   #failed = 0;
   #closed = false;
@@ -87,6 +93,7 @@ export class TapUring implements FrameRing {
       uring.readOn(this.fd, readId);
     }
     uring.enter(true);
+    const before = this.counters.receivedBytes;
     let count = 0;
     for (let id = uring.next(); id >= 0 && most > 0; id = uring.next()) {
       if (id === readId) {
@@ -99,8 +106,14 @@ export class TapUring implements FrameRing {
     }
     if (this.#closed) return count;
     uring.seen();
-    this.#ring.publish();
+    if (count > 0) this.#giveBuffers(this.counters.receivedBytes - before > count * long ? buffersForLong : buffers);
     return count;
+  }
+
+  /** Lets the kernel have so many buffers, all of them being ours or its own to fill. */
+  #giveBuffers(wanted: number): void {
+    while (this.#spares > 0 && buffers - this.#spares < wanted) this.#ring.give(this.#spare[--this.#spares] ?? 0);
+    this.#ring.publish();
   }
 
   fault(): number {
@@ -167,7 +180,7 @@ export class TapUring implements FrameRing {
       else page.reset();
       handler(page, start + header, length);
     }
-    this.#ring.give(index);
+    this.#spare[this.#spares++] = index;
     return true;
   }
 }
