@@ -87,6 +87,37 @@ describe("a link", () => {
     expect(Math.abs(wrong.length - 20)).toBeLessThan(15);
   });
 
+  test("flips one bit of a frame at most, however many wires it crosses", async () => {
+    const world = createWorld({ seed: "two wires" });
+    world.lan("lan", { corrupt: 1, backward: { corrupt: 1 } });
+    const a = world.host("a", { ...bare, lan: "lan" });
+    const b = world.host("b", { ...bare, lan: "lan" });
+    const flipped: number[] = [];
+    let corrupted = 0;
+    world.observe({
+      frame: ({ kind }: FrameEvent) => {
+        if (kind === "corrupted") corrupted++;
+      },
+    });
+    a.run(async () => {
+      await b.ready;
+      b.netif.listen((page, offset, length) => {
+        const marker = flipped.length;
+        let bits = 0;
+        // Behind the EtherType, all are the marker's.
+        for (const byte of page.bytes.subarray(offset + 14, offset + length)) {
+          for (let left = byte ^ marker; left > 0; left &= left - 1) bits++;
+        }
+        flipped.push(bits);
+      });
+      for (let index = 0; index < 50; index++) send(a.netif, b.mac, index);
+    });
+    await world.run({ idle: true });
+    expect(flipped).toEqual(Array.from({ length: 50 }, () => 1));
+    expect(corrupted).toBe(50);
+    await world.close();
+  });
+
   test("takes settings for each direction", async () => {
     const world = createWorld();
     const a = world.host("a");

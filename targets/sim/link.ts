@@ -2,6 +2,7 @@ import type { Timer, Timers } from "@tesserae/device/clock";
 import { headroom, type Page } from "@tesserae/device/page";
 import { draw } from "./distribution.ts";
 import type { DropReason, Events } from "./event.ts";
+import type { CorruptedFrames } from "./corrupted-frames.ts";
 import type { FrameStore } from "./frame-store.ts";
 import {
   completeLinkSettings,
@@ -30,6 +31,7 @@ export interface LinkEngine {
   readonly events: Events;
   /** Flights that have landed, for the next frames. */
   readonly flights: Flight[];
+  readonly corrupted: CorruptedFrames;
 }
 
 const ethernetHeader = 14;
@@ -252,7 +254,7 @@ export class Channel implements QueueOwner {
       arrives = Math.max(arrives, this.#lastArrival);
       this.#lastArrival = arrives;
     }
-    if (random.chance(settings.corrupt)) {
+    if (random.chance(settings.corrupt) && this.#engine.corrupted.add(frame)) {
       // Behind the Ethernet header, so that it still gets to somebody.
       const bit = random.below(Math.max(1, length - ethernetHeader) * 8);
       const at = offset + Math.min(ethernetHeader, length - 1) + (bit >> 3);

@@ -1,5 +1,6 @@
 import { Page } from "@tesserae/device/page";
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
+import { CorruptedFrames } from "./corrupted-frames.ts";
 import { Events } from "./event.ts";
 import { FrameStore } from "./frame-store.ts";
 import { Channel, type LinkEngine } from "./link.ts";
@@ -21,7 +22,7 @@ export const fuzz: FuzzTarget = {
     const store = new FrameStore();
     const noTimer = { armed: false, deadline: Infinity, set: () => undefined, cancel: () => undefined };
     const timers = { ...clock, timer: () => noTimer };
-    const engine: LinkEngine = { timers, store, events: new Events(clock.now), flights: [] };
+    const engine: LinkEngine = { timers, store, events: new Events(clock.now), flights: [], corrupted: new CorruptedFrames() };
     const lan = new Switch("lan", clock, store);
     const got = new Array<number>(ports).fill(0);
     const all = got.map((_, index) => {

@@ -7,6 +7,7 @@ import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { installAmbient } from "./ambient.ts";
 import { Audit } from "./audit.ts";
 import { Choices } from "./choices.ts";
+import { CorruptedFrames } from "./corrupted-frames.ts";
 import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
 import { FaultSchedule, type FaultOptions, type FaultWorld } from "./faults.ts";
@@ -157,7 +158,7 @@ export class World {
     this.#events = new Events(() => this.#clock.now());
     this.#events.add(this.#hash);
     const store = new FrameStore();
-    this.#engine = { timers: this.#scheduler, store, events: this.#events, flights: [], clock: this.#clock };
+    this.#engine = { timers: this.#scheduler, store, events: this.#events, flights: [], corrupted: new CorruptedFrames(), clock: this.#clock };
     this.#names = new WorldNames((name) => this.#hosts.get(name.toLowerCase()));
     this.resolver = this.#names;
     completeLinkSettings(options.link ?? {});

@@ -3,6 +3,7 @@
 import { closeSync, openSync } from "node:fs";
 import type { Clock } from "@tesserae/device/clock";
 import type { Page } from "@tesserae/device/page";
+import { CorruptedFrames } from "@tesserae/sim/corrupted-frames";
 import { Events } from "@tesserae/sim/event";
 import { FrameStore } from "@tesserae/sim/frame-store";
 import { Channel, type FrameSink, type LinkEngine } from "@tesserae/sim/link";
@@ -63,6 +64,8 @@ export class PathEmulator {
   readonly #ports: Port[] = [];
   readonly #addresses: number[] = [];
   readonly #frame = new Uint8Array(longestFrame);
+  /** Frames taken from all ports. */
+  #taken = 0;
   readonly #frameAddress: number;
   readonly #watched = new Map<number, () => void>();
   #lateSum = 0;
@@ -75,7 +78,7 @@ export class PathEmulator {
     const clock: Clock = { now: () => performance.now(), wall: () => Date.now() };
     this.#scheduler = new Scheduler(clock);
     const events = new Events(() => performance.now());
-    this.#engine = { timers: this.#scheduler, store: new FrameStore(), events, flights: [] };
+    this.#engine = { timers: this.#scheduler, store: new FrameStore(), events, flights: [], corrupted: new CorruptedFrames() };
     this.#frameAddress = calls.addressOf(this.#frame);
   }
 
@@ -164,7 +167,7 @@ export class PathEmulator {
     for (let count = 0; count < batch; count++) {
       const length = this.#calls.read(port.fd, this.#frameAddress, longestFrame);
       if (length <= 0) return;
-      channel.send(this.#frame, 0, length, 0);
+      channel.send(this.#frame, 0, length, this.#taken++);
     }
   }
 
