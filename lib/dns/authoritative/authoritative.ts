@@ -68,6 +68,9 @@ export class Authoritative {
   /** Whether the last message carried a server cookie of ours, so that its source address is true (RFC 7873 §5.2). */
   trusted = false;
   readonly query: Query = new Query();
+  /** Where the last response is that {@link Authoritative.respond} gave. */
+  response: Uint8Array = new Uint8Array(0);
+  responseAt = 0;
   readonly #zones: Zones;
   readonly #udpSize: number;
   readonly #nsid: Uint8Array | undefined;
@@ -77,7 +80,7 @@ export class Authoritative {
   readonly #idleTimeout: number | undefined;
   readonly #memo: Memo | undefined;
   readonly #lookup = new Lookup();
-  readonly #response = new Response();
+  readonly #writer = new Response();
 
   /** @throws RangeError when an option is out of range. */
   constructor(options: AuthoritativeOptions) {
@@ -121,17 +124,41 @@ export class Authoritative {
     transport: Transport,
     client: IpAddress,
   ): number {
+    const size = this.respond(bytes, offset, length, out, outOffset, limit, transport, client);
+    if (size > 0 && this.response !== out) copyOctets(this.response, this.responseAt, size, out, outOffset);
+    return size;
+  }
+
+  /**
+   * As {@link answer}, but a response that is remembered is not copied: it is where {@link response} and
+   * {@link responseAt} say, until the next message, and must not be changed.
+   */
+  respond(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    out: Uint8Array,
+    outOffset: number,
+    limit: number,
+    transport: Transport,
+    client: IpAddress,
+  ): number {
     const { generation } = this.#zones;
     const kind = kinds[transport];
+    const memo = this.#memo;
     this.#reset();
-    if (this.#memo !== undefined && length >= headerLength) {
-      const known = this.#memo.recall(bytes, offset, length, kind, limit, generation, out, outOffset);
+    if (memo !== undefined && length >= headerLength) {
+      const known = memo.recall(bytes, offset, length, kind, limit, generation);
       if (known > 0) {
-        const code = u8At(out, outOffset + 3) & 15;
+        this.response = memo.bytes;
+        this.responseAt = memo.at;
+        const code = u8At(memo.bytes, memo.at + 3) & 15;
         this.counts.rcodes[code] = (this.counts.rcodes[code] ?? 0) + 1;
         return known;
       }
     }
+    this.response = out;
+    this.responseAt = outOffset;
     const { query } = this;
     const fault = query.read(bytes, offset, length);
     if (fault === dropped) {
@@ -141,7 +168,7 @@ export class Authoritative {
     const size = this.#respond(fault, out, outOffset, limit, kind, client);
     // What has a cookie is different each time; what depends on more than its bytes is not remembered.
     const isPlain = fault === rcode.noError && !this.special && query.cookieLength < 0 && query.opcode === 0;
-    if (isPlain) this.#memo?.remember(bytes, offset, length, kind, limit, generation, out, outOffset, size);
+    if (isPlain) memo?.remember(length, kind, limit, generation, out, outOffset, size);
     return size;
   }
 
@@ -153,7 +180,7 @@ export class Authoritative {
   /** Makes the response to {@link query}. */
   #respond(fault: number, out: Uint8Array, base: number, limit: number, kind: number, client: IpAddress): number {
     const { query } = this;
-    const response = this.#response;
+    const response = this.#writer;
     const isStream = kind !== 0;
     if (!isStream) limit = Math.min(limit, query.hasEdns ? Math.min(query.udpSize, this.#udpSize) : plainLimit);
     const options = query.hasEdns && fault === rcode.noError ? this.#optionsLength(client) : 0;

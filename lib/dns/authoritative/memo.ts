@@ -1,12 +1,19 @@
-import { copyOctets, i32At, putU16, putU32, u16At, u32At, u8At, wordAt } from "./octets.ts";
+import { copyOctets, i32At, u8At } from "./octets.ts";
 
 /** Longer queries, and longer entries, are not kept. */
 const longestQuery = 255;
 const longestEntry = 2048;
-/** Limit, generation, kind, length of query and of response: what an entry starts with. */
-const entryHeaderLength = 12;
+/** Words that an entry starts with: the generation, what {@link facts} says, and the length of the response. */
+const entryHeader = 3;
 /** Positions start again here: integers of 31 bits are the engine's fast ones. */
 const positions = 2 ** 30;
+/** Entries begin where lines of the processor's cache do: those that a hit touches are as few as can be. */
+const line = 64;
+
+/** What a response depends on beside the query's bytes, and their number: limit, kind and length of the query. */
+function facts(limit: number, kind: number, length: number): number {
+  return (length << 24) | (kind << 16) | limit;
+}
 
 /**
  * Remembers responses by the bytes of their queries, identifiers apart: the memoisation of "Unikernels: Library
@@ -16,81 +23,73 @@ const positions = 2 ** 30;
  * zones is the one it was made under. Bounded: entries lie in a ring that overwrites the oldest, so that a miss costs
  * the same however many there are. A query is remembered when it comes for the second time (two that look alike to 16
  * bits of a hash will do), so that names at random do not drive out what is asked for again.
+ *
+ * An entry is a number of lines: its header, the query behind its identifier, filled up with zeros, and the response.
  */
 export class Memo {
-  readonly #ring: Uint8Array;
+  /** Where responses lie that are remembered. */
+  readonly bytes: Uint8Array;
+  /** Where in `bytes` the response is that {@link recall} found. It stays there until {@link remember}. */
+  at = 0;
+  /** The same memory. */
+  readonly #words: Int32Array;
   /** Where entries are, by the hash of their queries: position plus 1; 0 is none. */
   readonly #index: Int32Array;
   /** A byte of the hash of what came last in this place. */
   readonly #seen: Uint8Array;
-  /** Where the next entry goes. Its place in the ring is the remainder by the ring's length. */
+  readonly #size: number;
+  /** Where the next entry goes, in bytes. Its place in the ring is the remainder by the ring's length. */
   #position = 0;
+  /** What was last asked for: its words, how many there are, and their hash. */
+  readonly #query = new Int32Array(64);
+  #queryWords = 0;
   #hash = 0;
   hits = 0;
 
-  /** @param bytes for entries, a power of two from 4096 to 2^28 */
-  constructor(bytes: number) {
-    if (!(bytes >= 4096 && bytes <= 2 ** 28) || (bytes & (bytes - 1)) !== 0) {
-      throw new RangeError(`bytes must be a power of two from 4096 to 2^28, not ${bytes}`);
+  /** @param size bytes for entries, a power of two from 4096 to 2^28 */
+  constructor(size: number) {
+    if (!(size >= 4096 && size <= 2 ** 28) || (size & (size - 1)) !== 0) {
+      throw new RangeError(`bytes must be a power of two from 4096 to 2^28, not ${size}`);
     }
-    this.#ring = new Uint8Array(bytes + longestEntry);
-    this.#index = new Int32Array(bytes / 64);
-    this.#seen = new Uint8Array(bytes / 32);
+    this.#size = size;
+    this.bytes = new Uint8Array(size + longestEntry);
+    this.#words = new Int32Array(this.bytes.buffer);
+    this.#index = new Int32Array(size / line);
+    this.#seen = new Uint8Array(size / 32);
   }
 
   /**
-   * Writes what was remembered for the query `bytes[offset … offset + length)`, under its identifier.
+   * Finds what was remembered for the query `bytes[offset … offset + length)`, and gives it the query's identifier.
    *
    * @param kind what else the response depends on, 0 to 255
    * @param limit of the response's length, at most 65,535
-   * @returns the response's length; 0 when there is none.
+   * @returns the response's length, and it is at {@link at}; 0 when there is none.
    */
-  recall(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    kind: number,
-    limit: number,
-    generation: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): number {
+  recall(bytes: Uint8Array, offset: number, length: number, kind: number, limit: number, generation: number): number {
     if (length > longestQuery) return 0;
-    let hash = Math.imul(length ^ kind, 0x9e3779b1);
-    const end = offset + length;
-    const whole = end - 3;
-    let next = offset + 2;
-    for (; next < whole; next += 4) {
-      hash = Math.imul(hash ^ wordAt(bytes, next), 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    for (; next < end; next++) hash = Math.imul(hash ^ u8At(bytes, next), 0x01000193);
-    hash ^= hash >>> 15;
-    this.#hash = hash;
-    const entry = i32At(this.#index, hash & (this.#index.length - 1)) - 1;
-    if (entry < 0) return 0;
-    const size = this.#ring.length - longestEntry;
-    // Overwritten since?
-    if (this.#position - entry > size) return 0;
-    const ring = this.#ring;
-    const at = entry & (size - 1);
-    if (u32At(ring, at) !== generation || u16At(ring, at + 4) !== limit) return 0;
-    if (u8At(ring, at + 6) !== kind || u8At(ring, at + 7) !== length) return 0;
-    const query = at + entryHeaderLength - offset;
-    next = offset + 2;
-    for (; next < whole; next += 4) if (wordAt(ring, query + next) !== wordAt(bytes, next)) return 0;
-    for (; next < end; next++) if (u8At(ring, query + next) !== u8At(bytes, next)) return 0;
-    const response = u16At(ring, at + 8);
-    copyOctets(ring, at + entryHeaderLength + length, response, out, outOffset);
-    putU16(out, outOffset, u16At(bytes, offset));
+    const query = this.#query;
+    const count = this.#read(bytes, offset + 2, offset + length);
+    // Words are read here, not by `i32At`: a call for each costs more than the word. as, here and below: in bounds
+    const entry = (this.#index[this.#hash & (this.#index.length - 1)] as number) - 1;
+    // None, or overwritten since?
+    if (entry < 0 || this.#position - entry > this.#size) return 0;
+    const words = this.#words;
+    let at = (entry & (this.#size - 1)) >>> 2;
+    if (words[at] !== (generation | 0) || words[at + 1] !== facts(limit, kind, length)) return 0;
+    const response = words[at + 2] as number; // as: above
+    at += entryHeader;
+    for (let index = 0; index < count; index++) if (words[at + index] !== query[index]) return 0;
+    at = (at + count) << 2;
+    const ring = this.bytes;
+    ring[at] = u8At(bytes, offset);
+    ring[at + 1] = u8At(bytes, offset + 1);
+    this.at = at;
     this.hits++;
     return response;
   }
 
   /** Remembers the response to the query that {@link recall} was last asked for. */
   remember(
-    bytes: Uint8Array,
-    offset: number,
     length: number,
     kind: number,
     limit: number,
@@ -99,7 +98,8 @@ export class Memo {
     outOffset: number,
     response: number,
   ): void {
-    const total = (entryHeaderLength + length + response + 3) & ~3;
+    const count = this.#queryWords;
+    const total = ((entryHeader + count) * 4 + response + line - 1) & -line;
     if (length > longestQuery || total > longestEntry) return;
     const hash = this.#hash;
     const doorstep = (hash >>> 4) & (this.#seen.length - 1);
@@ -108,21 +108,44 @@ export class Memo {
       this.#seen[doorstep] = mark;
       return;
     }
-    const size = this.#ring.length - longestEntry;
-    const ring = this.#ring;
-    const at = this.#position & (size - 1);
-    putU32(ring, at, generation);
-    putU16(ring, at + 4, limit);
-    ring[at + 6] = kind;
-    ring[at + 7] = length;
-    putU16(ring, at + 8, response);
-    copyOctets(bytes, offset, length, ring, at + entryHeaderLength);
-    copyOctets(out, outOffset, response, ring, at + entryHeaderLength + length);
+    const words = this.#words;
+    let at = (this.#position & (this.#size - 1)) >>> 2;
+    words[at] = generation;
+    words[at + 1] = facts(limit, kind, length);
+    words[at + 2] = response;
+    at += entryHeader;
+    for (let index = 0; index < count; index++) words[at + index] = i32At(this.#query, index);
+    copyOctets(out, outOffset, response, this.bytes, (at + count) << 2);
     this.#index[hash & (this.#index.length - 1)] = this.#position + 1;
     this.#position += total;
     if (this.#position < positions) return;
     // Numbers start again, and what has an old one is forgotten.
     this.#index.fill(0);
     this.#position = 0;
+  }
+
+  /** Takes `bytes[from … end)` as words and hashes them. How many words. */
+  #read(bytes: Uint8Array, from: number, end: number): number {
+    const query = this.#query;
+    let hash = Math.imul(end - from, 0x9e3779b1);
+    let count = 0;
+    let at = from;
+    for (const last = end - 3; at < last; at += 4) {
+      // Not by `wordAt`: a call for each word costs more than the word.
+      const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8); // as: before the end
+      const word = low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24); // as: likewise
+      query[count++] = word;
+      hash = Math.imul(hash ^ word, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    if (at < end) {
+      let word = 0;
+      for (let shift = 0; at < end; at++, shift += 8) word |= u8At(bytes, at) << shift;
+      query[count++] = word;
+      hash = Math.imul(hash ^ word, 0x9e3779b1);
+    }
+    this.#queryWords = count;
+    this.#hash = hash ^ (hash >>> 15);
+    return count;
   }
 }

@@ -10,7 +10,7 @@ import { rcode } from "../wire.ts";
 import { Authoritative, type AuthoritativeCounts, type AuthoritativeOptions } from "./authoritative.ts";
 import { Cookies } from "./cookie.ts";
 import type { Extension, ExtensionRequest, Transport } from "./extension.ts";
-import { putU16, u16At } from "./octets.ts";
+import { copyOctets, putU16, u16At } from "./octets.ts";
 import { RateLimit, type RateLimitOptions, truncate, verdict } from "./rate-limit.ts";
 import { ServerPort } from "./server-port.ts";
 import { type StreamConnection, StreamService } from "./stream-service.ts";
@@ -178,14 +178,16 @@ class Service implements NameServer {
     if (sourcePort === 0) return;
     const answerer = this.#answerer;
     const out = this.#out;
-    let size = answerer.answer(bytes, offset, length, out, 0, longestMessage, "udp", source);
+    let size = answerer.respond(bytes, offset, length, out, 0, longestMessage, "udp", source);
     if (size === 0) return;
+    let from = answerer.response;
+    let at = answerer.responseAt;
     if (answerer.special && this.#extensions.length > 0) {
       if (this.#pending >= mostDatagramsPending) return;
       const message = bytes.slice(offset, offset + length);
       const limit = answerer.query.hasEdns ? answerer.query.udpSize : 512;
       const work = this.#extend(message, "udp", source, sourcePort, limit, (response) => {
-        return Promise.resolve(this.#port.send(response, response.length, source, sourcePort));
+        return Promise.resolve(this.#port.send(response, 0, response.length, source, sourcePort));
       });
       if (work !== undefined) {
         this.#pending++;
@@ -194,17 +196,21 @@ class Service implements NameServer {
       }
     }
     if (this.#limit !== undefined && !answerer.trusted) {
-      const decision = this.#limit.check(source, out, 0);
+      const decision = this.#limit.check(source, from, at);
       if (decision === verdict.drop) {
         this.#limited++;
         return;
       }
       if (decision === verdict.truncate) {
         this.#slipped++;
+        // What is remembered stays as it is.
+        if (from !== out) copyOctets(from, at, size, out, 0);
+        from = out;
+        at = 0;
         size = truncate(out, size);
       }
     }
-    if (!this.#port.send(out, size, source, sourcePort)) this.#unsent++;
+    if (!this.#port.send(from, at, size, source, sourcePort)) this.#unsent++;
   }
 
   #ofStream(

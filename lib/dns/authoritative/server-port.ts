@@ -40,9 +40,9 @@ export class ServerPort {
     }
   }
 
-  /** Sends `bytes[0 … length)`; false when it was dropped at once. */
-  send(bytes: Uint8Array, length: number, client: IpAddress, port: number): boolean {
-    return this.#socket?.send(bytes, 0, length, client, port) === true;
+  /** Sends `bytes[offset … offset + length)`; false when it was dropped at once. */
+  send(bytes: Uint8Array, offset: number, length: number, client: IpAddress, port: number): boolean {
+    return this.#socket?.send(bytes, offset, length, client, port) === true;
   }
 
   /** Idempotent. */

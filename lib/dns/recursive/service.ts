@@ -171,7 +171,7 @@ class Service implements ResolverService {
     if (verdictOn !== verdict.send) this.#counts.limited++;
     if (verdictOn === verdict.drop) return;
     const length = verdictOn === verdict.truncate ? truncate(reply, reply.length) : reply.length;
-    this.#port.send(reply, length, client, port);
+    this.#port.send(reply, 0, length, client, port);
   }
 
   /** The answer at once, or later, or never. What is there at once is valid until the next call. */
