@@ -166,8 +166,10 @@ export class Authoritative {
       return 0;
     }
     const size = this.#respond(fault, out, outOffset, limit, kind, client);
-    // What has a cookie is different each time; what depends on more than its bytes is not remembered.
-    const isPlain = fault === rcode.noError && !this.special && query.cookieLength < 0 && query.opcode === 0;
+    // What has a cookie is different each time; what depends on more than its bytes is not remembered. Nor is a response
+    // whose code has more than the four bits of the header, which the count of responses could not be kept by.
+    const isWell = fault === rcode.noError && query.version === 0;
+    const isPlain = isWell && !this.special && query.cookieLength < 0 && query.opcode === 0;
     if (isPlain) memo?.remember(length, kind, limit, generation, out, outOffset, size);
     return size;
   }

@@ -49,7 +49,11 @@ export class Denial {
     const wildcard = this.#key;
     if (zone.hasNsec) {
       this.#before(zone, key, key.labels);
-      if (wildcard.wildcardOf(key, labels)) this.#before(zone, wildcard, labels + 1);
+      if (labels === zone.apexKey.labels) {
+        // The same one for every name right below the apex, which most names that are not there are.
+        const cover = (zone.apexWildcardCover = this.#ofApexWildcard(zone, key));
+        if (cover >= 0) this.#add(zone, cover, 0);
+      } else if (wildcard.wildcardOf(key, labels)) this.#before(zone, wildcard, labels + 1);
     } else if (zone.nsec3 !== undefined) {
       const closest = this.#provable(zone, zone.nsec3, key, labels);
       this.#covering(zone, zone.nsec3, key, closest + 1);
@@ -109,17 +113,29 @@ export class Denial {
     }
   }
 
+  #ofApexWildcard(zone: Zone, key: NameKey): number {
+    if (zone.apexWildcardCover >= none) return zone.apexWildcardCover;
+    const labels = zone.apexKey.labels;
+    return this.#key.wildcardOf(key, labels) ? this.#bearerBefore(zone, this.#key, labels + 1) : none;
+  }
+
   /** The NSEC record of the last name that does not come after `key`. */
   #before(zone: Zone, key: NameKey, labels: number): void {
+    const bearer = this.#bearerBefore(zone, key, labels);
+    if (bearer >= 0) this.#add(zone, bearer, 0);
+  }
+
+  /** The node that has it; {@link none} when there is none. */
+  #bearerBefore(zone: Zone, key: NameKey, labels: number): number {
     const { names } = zone;
     const node = names.order.atOrBefore(names, key, labels);
-    if (node < 0) return;
+    if (node < 0) return none;
     // Names below a delegation have no NSEC records; the delegation has, and all between them belongs to it.
     let bearer = node;
     for (let at = node; at !== none; at = names.parent(at)) {
       if ((names.flags(at) & (nodeFlag.cut | nodeFlag.alias)) !== 0) bearer = at;
     }
-    if ((names.flags(bearer) & nodeFlag.nsec) !== 0) this.#add(zone, bearer, 0);
+    return (names.flags(bearer) & nodeFlag.nsec) !== 0 ? bearer : none;
   }
 
   /** The NSEC3 record of the name itself, or the proof that the closest name with one is closest. */

@@ -64,6 +64,8 @@ export class Lookup {
   /** … and where it is else. */
   #ownerBytes: Uint8Array = this.#name;
   #ownerFrom = 0;
+  /** The zone that the question's name is in. */
+  #asked: Zone | undefined = undefined;
   /** The zone whose SOA record goes into the authority section. */
   #negative: Zone | undefined = undefined;
   #referral: Zone | undefined = undefined;
@@ -84,12 +86,14 @@ export class Lookup {
     let hop = 0;
     for (; ; hop++) {
       const zone = this.#zone(zones, key, query.type, hop === 0);
+      if (hop === 0) this.#asked = zone;
       if (zone === undefined || this.#step(zone, key, query, response, hop, stream) === done) break;
       key = this.#chained;
     }
     for (; hop >= 0; hop--) this.#visitedIn[hop] = undefined;
     if (!this.truncated) this.#authority(query, response);
     if (!this.truncated) this.#addresses(query, response);
+    this.#asked = undefined;
   }
 
   #reset(): void {
@@ -388,13 +392,7 @@ export class Lookup {
 
   #authority(query: Query, response: Response): void {
     if (this.#negative !== undefined) {
-      const zone = this.#negative;
-      const { names } = zone;
-      this.#other.find(names.arena, names.block(0), recordType.SOA);
-      if (query.dnssecOk) this.#sign(zone, this.#other, 0);
-      response.owner(zone.apex, 0);
-      // RFC 2308 §3: the lesser of its TTL and its last field.
-      this.#authorize(response, this.#other, query.dnssecOk, zone.negativeTtl);
+      this.#negate(this.#negative, query, response);
     } else if (this.#referral !== undefined) {
       this.#delegate(this.#referral, query, response);
     }
@@ -409,8 +407,55 @@ export class Lookup {
       const tree = denial.isHashed(index) ? zone.hashed : zone.names;
       const code = denial.isHashed(index) ? recordType.NSEC3 : recordType.NSEC;
       if (!this.#other.find(tree.arena, tree.block(node), code)) continue;
-      response.owner(this.#nameOf(zone, tree, node), 0);
+      if (zone === this.#asked) this.#ownNear(tree, node, query, response);
+      else response.owner(this.#nameOf(zone, tree, node), 0);
       this.#authorize(response, this.#other, true, -1);
+    }
+  }
+
+  /** Puts the SOA record into the authority section. */
+  #negate(zone: Zone, query: Query, response: Response): void {
+    const labels = zone.apexKey.labels;
+    if (zone === this.#asked && zone.signer === undefined && labels > 0) {
+      if (!response.negative(zone.negative(query.dnssecOk), query.suffixAt(labels))) this.truncated = true;
+      return;
+    }
+    const { names } = zone;
+    this.#other.find(names.arena, names.block(0), recordType.SOA);
+    if (query.dnssecOk) this.#sign(zone, this.#other, 0);
+    response.owner(zone.apex, 0);
+    // RFC 2308 §3: the lesser of its TTL and its last field.
+    this.#authorize(response, this.#other, query.dnssecOk, zone.negativeTtl);
+  }
+
+  /** Says that the records to come are those of a node of the zone that the question's name is in. */
+  #ownNear(tree: NameTree, node: number, query: Query, response: Response): void {
+    const { name } = query;
+    const address = tree.name(node);
+    const chunk = tree.arena.chunk(address);
+    const at = tree.arena.position(address) + 1;
+    const length = u8At(chunk, at - 1);
+    // The labels that both have, from the apex on.
+    let labels = tree.apexLabels;
+    let same = 0;
+    for (let label = labels + 1; label <= name.labels; label++) {
+      const end = i32At(name.ends, label) - tree.apexLength;
+      let index = same;
+      while (index < end && index < length && u8At(chunk, at + index) === u8At(name.bytes, tree.apexLength + index)) {
+        index++;
+      }
+      if (index < end) break;
+      same = end;
+      labels = label;
+    }
+    const suffix = labels === 0 ? -1 : query.suffixAt(labels);
+    if (same === length && suffix >= 0) response.ownerAt(suffix);
+    else {
+      const front = length - same;
+      unkey(chunk, at + same, front, this.#name, front);
+      this.#name[front] = 0;
+      if (suffix >= 0) response.ownerUnder(this.#name, front, suffix);
+      else response.owner(this.#name, 0);
     }
   }
 

@@ -1,5 +1,6 @@
 import { lowerCase } from "../name-bytes.ts";
 import { hashBasis, hashPrime, spread } from "./name-key.ts";
+import type { NegativeAuthority } from "./negative-authority.ts";
 import { copyOctets, i32At, putU16, putU32, u16At, u8At } from "./octets.ts";
 import { headerLength, type Query } from "./query.ts";
 import { bytesBeforeName, compressibleNames } from "./record-layout.ts";
@@ -38,6 +39,8 @@ export class Response {
   /** … and where it is outside of it. */
   #owner: Uint8Array = new Uint8Array(1);
   #ownerFrom = 0;
+  /** Bytes of its labels in front of a name that is in the message at that place; −1 when the name is whole. */
+  #ownerFront = -1;
   #query: Query | undefined = undefined;
   /** Suffixes written so far: the stamp of the message, and the offset. */
   readonly #table = new Int32Array(slots);
@@ -82,11 +85,23 @@ export class Response {
     this.#ownerAt = offset;
   }
 
+  /**
+   * The records to come belong to the name whose labels are `bytes[0 … length)`, which must stay there, in front of the
+   * name that is at `suffix` of the message.
+   */
+  ownerUnder(bytes: Uint8Array, length: number, suffix: number): void {
+    this.#ownerAt = -1;
+    this.#owner = bytes;
+    this.#ownerFront = length;
+    this.#ownerFrom = suffix;
+  }
+
   /** The records to come belong to the uncompressed name at `from` of `bytes`, which must stay there. */
   owner(bytes: Uint8Array, from: number): void {
     this.#ownerAt = -1;
     this.#owner = bytes;
     this.#ownerFrom = from;
+    this.#ownerFront = -1;
   }
 
   /**
@@ -110,6 +125,20 @@ export class Response {
       at = next;
     }
     return count;
+  }
+
+  /**
+   * Writes what stands in the authority section of a negative answer.
+   *
+   * @param apexAt where the zone's apex is in the message
+   * @returns whether it fitted
+   */
+  negative(authority: NegativeAuthority, apexAt: number): boolean {
+    const start = this.length;
+    if (!this.#copy(authority.bytes, 0, authority.bytes.length)) return false;
+    authority.point(this.bytes, this.base + start, apexAt);
+    this.authorities += authority.records;
+    return true;
   }
 
   /**
@@ -166,6 +195,12 @@ export class Response {
 
   #writeOwner(): boolean {
     if (this.#ownerAt >= 0) return this.#pointer(this.#ownerAt);
+    if (this.#ownerFront >= 0) {
+      const written = this.length;
+      if (!this.#copy(this.#owner, 0, this.#ownerFront) || !this.#pointer(this.#ownerFrom)) return false;
+      if (written < pointerReach) this.#ownerAt = written;
+      return true;
+    }
     const at = this.#name(this.#owner, this.#ownerFrom);
     if (at < 0) return false;
     if (at < pointerReach) this.#ownerAt = at;

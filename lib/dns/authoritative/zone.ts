@@ -2,6 +2,7 @@ import { nameLength, nameToText } from "../name-bytes.ts";
 import type { WireRecord } from "../wire-record.ts";
 import { NameKey, unkey } from "./name-key.ts";
 import { NameTree, nodeFlag, none } from "./name-tree.ts";
+import { NegativeAuthority } from "./negative-authority.ts";
 import { copyOctets, i32At, u16At, u32At, u8At } from "./octets.ts";
 import { coveredType, dataFault } from "./record-layout.ts";
 import { recordHeaderLength, RecordSet } from "./rrset-block.ts";
@@ -50,7 +51,10 @@ export class Zone {
   readonly nsec3: Nsec3Parameters | undefined;
   /** Signs what answers are made of while they are made; undefined when the zone has its signatures, or none. */
   readonly signer: SetSigner | undefined;
+  /** The NSEC record that covers `*` right below the apex, as a node: found when it is first asked for; −2 before. */
+  apexWildcardCover = -2;
   readonly #garbage: number;
+  readonly #negative: (NegativeAuthority | undefined)[] = [undefined, undefined];
 
   /** @throws RangeError when there is no SOA record at the apex. */
   constructor(parts: ZoneParts) {
@@ -74,6 +78,11 @@ export class Zone {
   /** How many names have records, those of NSEC3 records included. */
   get size(): number {
     return this.names.order.length + this.hashed.order.length;
+  }
+
+  /** What negative answers have in their authority section. @param signed whether with RRSIGs, which are the zone's own */
+  negative(signed: boolean): NegativeAuthority {
+    return (this.#negative[signed ? 1 : 0] ??= new NegativeAuthority(this, signed));
   }
 
   /** Every record: SOA first, then by name in canonical order (NSEC3 records at the end), RRSIGs behind their set. */
