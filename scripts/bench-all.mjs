@@ -50,6 +50,13 @@ const chapters = [
       "for many machines at once. The rival is C xenstored; the client is the same for all.",
   },
   {
+    name: "xen-vchan",
+    title: "Bytes between two guests of Xen",
+    text:
+      "1 MiB from guest to guest and back over a vchan, both being images of ours on one host of the real Xen, in QEMU without " +
+      "KVM. The rival is TCP between the same two, over netfront, dom0's netback and its bridge.",
+  },
+  {
     name: "http-servers",
     title: "HTTP beside nginx",
     text:

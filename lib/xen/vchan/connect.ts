@@ -1,19 +1,14 @@
-import { type Endpoint, IpAddress } from "@tesserae/device/address";
 import type { Flow } from "@tesserae/device/flow";
 import { OtherEnd } from "../bus/other-end.ts";
 import type { XenDomain } from "../domain.ts";
 import type { EventChannel } from "../event-channel.ts";
-import { type Access, type MappedPages, pageSize, type SharedPages } from "../grant.ts";
-import { Reclaimer } from "../reclaim.ts";
+import { type Access, type MappedPages, pageSize } from "../grant.ts";
 import { XenError } from "../xen-error.ts";
 import { ByteRing } from "../byte-ring.ts";
 import {
   areOrders,
-  chooseOrders,
   clientLive,
-  clientNotify,
   firstReference,
-  largestOrder,
   leftConsumer,
   leftOrder,
   leftProducer,
@@ -26,19 +21,7 @@ import {
   serverLive,
   serverNotify,
 } from "./layout.ts";
-import { Vchan } from "./vchan.ts";
-
-export interface VchanServerOptions {
-  /** The domain that may connect. */
-  readonly peer: number;
-  /** Directory of xenstore in which the client looks: `data/vchan`, or absolute. It is ours to write, and is removed at the end. */
-  readonly path: string;
-  /** Bytes of the rings at least, from 1 to 2²⁰. Default 65,536 each. */
-  readonly readSize?: number;
-  readonly writeSize?: number;
-  /** Milliseconds that closing waits for the peer to take what was written. Default 5,000. */
-  readonly linger?: number;
-}
+import { endpointOf, Vchan } from "./vchan.ts";
 
 export interface VchanClientOptions {
   /** The domain of the server. */
@@ -50,127 +33,39 @@ export interface VchanClientOptions {
   readonly linger?: number;
 }
 
-/** A domain as an address, for flows: 0.0.0.0 and its number. */
-function endpoint(domain: number, port: number): Endpoint {
-  return { address: IpAddress.v4(domain), port };
-}
-
 /**
- * Offers a vchan to one domain, as libxenvchan's servers do. The flow may be written to before the client has come.
- *
- * Local and remote address are the numbers of the domains; ports are those of the event channel, and the reference of
- * the shared page.
- *
- * @throws RangeError (rejects) for a size out of range; XenError; XenstoreError.
- */
-export async function serveVchan(domain: XenDomain, options: VchanServerOptions): Promise<Flow> {
-  const { peer, path, readSize = 65_536, writeSize = 65_536, linger = 5_000 } = options;
-  for (const size of [readSize, writeSize]) {
-    if (!(size >= 1 && size <= 2 ** largestOrder)) throw new RangeError(`a ring of ${size} bytes`);
-  }
-  const reclaimer = new Reclaimer(domain);
-  const shared: (readonly [SharedPages, number[]])[] = [];
-  const share = (count: number, access: Access): readonly [SharedPages, number[]] => {
-    const references: number[] = [];
-    const entry = [domain.allocate(count), references] as const;
-    shared.push(entry);
-    for (let page = 0; page < count; page++) references.push(domain.grants.grant(entry[0], page, peer, access));
-    return entry;
-  };
-  let isVoid = false;
-  const reclaim = (): void => {
-    for (const [pages, references] of shared) reclaimer.reclaim(pages, isVoid ? [] : references);
-    reclaimer.close();
-  };
-  const [left, right] = chooseOrders(readSize, writeSize);
-  let channel: EventChannel;
-  let page: Uint8Array;
-  let reference: number | undefined;
-  let rings: readonly Uint8Array[];
-  try {
-    const [pages, [first]] = share(1, "read-write");
-    page = pages.bytes;
-    reference = first;
-    const references: number[] = [];
-    rings = [left, right].map((order, index) => {
-      if (order < pageOrder) return page.subarray(2 ** order, 2 * 2 ** order);
-      // The client only reads from the right one.
-      const [own, given] = share(2 ** (order - pageOrder), index === 0 ? "read-write" : "read-only");
-      references.push(...given);
-      return own.bytes;
-    });
-    new Uint32Array(page.buffer, page.byteOffset, pageSize / 4).set(references, firstReference);
-    channel = domain.events.allocate(peer, () => flow.signalled());
-  } catch (error) {
-    reclaim();
-    throw error;
-  }
-  const orders = new Uint16Array(page.buffer, page.byteOffset, pageSize / 2);
-  orders[leftOrder] = left;
-  orders[rightOrder] = right;
-  page[clientLive] = live.awaited;
-  page[serverLive] = live.connected;
-  page[clientNotify] = notifyWritten;
-  const indices = new Int32Array(page.buffer, page.byteOffset, pageSize / 4);
-  const endResume = domain.onResume(() => {
-    isVoid = true;
-    flow.lost();
-  });
-  const flow = new Vchan(
-    {
-      local: endpoint(domain.id, channel.port),
-      remote: endpoint(peer, reference ?? 0),
-      timers: domain.timers,
-      isServer: true,
-      page,
-      input: new ByteRing(indices, leftConsumer, leftProducer, rings[0] ?? page),
-      output: new ByteRing(indices, rightConsumer, rightProducer, rings[1] ?? page),
-      linger,
-      released: () => {
-        endResume();
-        if (!isVoid) channel.close();
-        reclaim();
-        // Nobody is to find it any more; without xenstore nobody can.
-        domain.xenstore.remove(path).catch(() => undefined);
-      },
-    },
-    channel,
-  );
-  try {
-    await publish(domain, path, peer, reference ?? 0, channel.port);
-  } catch (error) {
-    flow.abort();
-    throw error;
-  }
-  return flow;
-}
-
-async function publish(domain: XenDomain, path: string, peer: number, reference: number, port: number): Promise<void> {
-  await domain.xenstore.transaction(async (nodes) => {
-    for (const [name, value] of [
-      ["ring-ref", reference],
-      ["event-channel", port],
-    ] as const) {
-      await nodes.write(`${path}/${name}`, String(value));
-      await nodes.setPermissions(`${path}/${name}`, [`n${domain.id}`, `r${peer}`]);
-    }
-  });
-}
-
-/**
- * Connects to a vchan that another domain offers.
+ * Connects to a vchan that another domain offers, as soon as it does. An offer that has had a client, or whose memory is
+ * gone, is of a connection before: another one is waited for.
  *
  * @throws XenError (rejects): `timeout` when it does not offer one in time, `protocol` when what it offers makes no
- * sense, `bad-grant`, `bad-channel`, `exhausted`; XenstoreError.
+ * sense, `bad-grant` and `bad-channel` when it still cannot be had after that time, `exhausted`; XenstoreError.
  */
 export async function connectVchan(domain: XenDomain, options: VchanClientOptions): Promise<Flow> {
-  const { peer, path, timeout = 10_000, linger = 5_000 } = options;
+  const { peer, path, timeout = 10_000 } = options;
   const server = new OtherEnd(domain.xenstore, peer, path);
-  await published(domain, server, timeout);
-  const [reference, port] = await Promise.all([
-    server.readInteger("ring-ref", 1, 0xffff_ffff),
-    server.readInteger("event-channel", 1, 0xffff_ffff),
-  ]);
+  let refusal = new XenError("timeout", `${path}: no vchan is offered after ${timeout} ms`);
+  const attempt = async (): Promise<Flow | undefined> => {
+    // Where one of the two is, the other was written with it; numbers of two offers are found out below.
+    if ((await server.read("event-channel")) === undefined) return undefined;
+    const reference = await server.readInteger("ring-ref", 1, 0xffff_ffff, 0);
+    const port = await server.readInteger("event-channel", 1, 0xffff_ffff, 0);
+    if (reference === 0 || port === 0) return undefined;
+    try {
+      const flow = attach(domain, options, reference, port);
+      if (flow === undefined) refusal = new XenError("timeout", `${path}: the vchan is taken after ${timeout} ms`);
+      return flow;
+    } catch (error) {
+      if (!(error instanceof XenError && (error.kind === "bad-grant" || error.kind === "bad-channel"))) throw error;
+      refusal = error;
+      return undefined;
+    }
+  };
+  return (await attempt()) ?? (await keepTrying(domain, server.path, timeout, attempt, () => refusal));
+}
+
+/** What is on offer, unless it is not for us. @throws XenError */
+function attach(domain: XenDomain, options: VchanClientOptions, reference: number, port: number): Flow | undefined {
+  const { peer, path, linger = 5_000 } = options;
   const mapped: MappedPages[] = [];
   const map = (references: readonly number[], access: Access): Uint8Array => {
     const pages = domain.foreign.map(peer, references, access);
@@ -180,6 +75,10 @@ export async function connectVchan(domain: XenDomain, options: VchanClientOption
   let channel: EventChannel | undefined;
   try {
     const page = map([reference], "read-write");
+    if (Atomics.load(page, serverLive) === live.gone || Atomics.load(page, clientLive) !== live.awaited) {
+      for (const pages of mapped) pages.unmap();
+      return undefined;
+    }
     const orders = new Uint16Array(page.buffer, page.byteOffset, pageSize / 2);
     const left = orders[leftOrder] ?? 0;
     const right = orders[rightOrder] ?? 0;
@@ -207,8 +106,8 @@ export async function connectVchan(domain: XenDomain, options: VchanClientOption
     });
     const flow = new Vchan(
       {
-        local: endpoint(domain.id, reference),
-        remote: endpoint(peer, port),
+        local: endpointOf(domain.id, reference),
+        remote: endpointOf(peer, port),
         timers: domain.timers,
         isServer: false,
         page,
@@ -235,27 +134,53 @@ export async function connectVchan(domain: XenDomain, options: VchanClientOption
   }
 }
 
-/** Waits until the server has published. */
-async function published(domain: XenDomain, server: OtherEnd, timeout: number): Promise<void> {
-  const isThere = async (): Promise<boolean> => (await server.read("event-channel")) !== undefined;
-  if (await isThere()) return;
+/** Attempts whenever something at the path has changed, one after the other. */
+async function keepTrying(
+  domain: XenDomain,
+  path: string,
+  timeout: number,
+  attempt: () => Promise<Flow | undefined>,
+  refusal: () => XenError,
+): Promise<Flow> {
   let end: () => Promise<void> = () => Promise.resolve();
+  let isOver = false;
+  let isTrying = false;
+  let again = false;
   try {
-    await new Promise<void>((resolve, reject) => {
+    return await new Promise<Flow>((resolve, reject) => {
       const timer = domain.timers.timer(() => {
-        reject(new XenError("timeout", `${server.path}: no vchan is offered after ${timeout} ms`));
+        isOver = true;
+        reject(refusal());
       });
       timer.set(domain.timers.now() + timeout);
-      const looked = (there: boolean): void => {
-        if (!there) return;
+      const look = async (): Promise<void> => {
+        isTrying = true;
+        while (again) {
+          again = false;
+          const flow = await attempt();
+          if (flow === undefined) continue;
+          if (isOver) flow.abort();
+          isOver = true;
+          again = false;
+          timer.cancel();
+          resolve(flow);
+        }
+        isTrying = false;
+      };
+      const fail = (error: unknown): void => {
+        isOver = true;
         timer.cancel();
-        resolve();
+        reject(error instanceof Error ? error : new Error(String(error)));
       };
       domain.xenstore
-        .watch(server.path, () => void isThere().then(looked, reject))
+        .watch(path, () => {
+          if (isOver) return;
+          again = true;
+          if (!isTrying) look().catch(fail);
+        })
         .then((unwatch) => {
           end = unwatch;
-        }, reject);
+        }, fail);
     });
   } finally {
     await end().catch(() => undefined);

@@ -7,8 +7,10 @@ import { pageSize } from "../grant.ts";
 import { inWorld as inAnyWorld, type World } from "../simulation/world.ts";
 import type { SimulatedDomain } from "../simulation/domain.ts";
 import { ByteRing } from "../byte-ring.ts";
-import { connectVchan, serveVchan, type VchanServerOptions } from "./connect.ts";
-import { areOrders, chooseOrders } from "./layout.ts";
+import { connectVchan } from "./connect.ts";
+import { serveVchan, type VchanServerOptions } from "./serve.ts";
+import { areOrders, chooseOrders, clientLive, live } from "./layout.ts";
+import { listenVchan } from "./listen.ts";
 
 const turn = (): Promise<void> => new Promise(setImmediate);
 
@@ -139,6 +141,58 @@ describe("a vchan", () => {
       expect(await far.read(into)).toBe(0);
     }));
 
+  test("that is listened for takes one client after the other, as fast as they come", () =>
+    inWorld(async (world, a, b) => {
+      const before = world.machine.audit;
+      const path = `/local/domain/${a.id}/data/x`;
+      const listener = await listenVchan(a, { peer: b.id, path: "data/x" }, async (flow) => {
+        const into = new Uint8Array(8);
+        for (let count = await flow.read(into); count > 0; count = await flow.read(into)) {
+          if (into[0] === 99) throw new Error("not that");
+          await flow.write(into.subarray(0, count));
+        }
+      });
+      for (let round = 0; round < 5; round++) {
+        const flow = await connectVchan(b, { peer: a.id, path });
+        await flow.write(new Uint8Array([round]));
+        const into = new Uint8Array(8);
+        expect([await flow.read(into), into[0]]).toEqual([1, round]);
+        if (round === 2) {
+          await flow.write(new Uint8Array([99]));
+          await expect(flow.read(into)).rejects.toThrow("the peer aborted");
+        }
+        // The next one comes at once, while the server still has this one.
+        await flow.close();
+      }
+      const reading = (await connectVchan(b, { peer: a.id, path })).read(new Uint8Array(1));
+      const refused = expect(reading).rejects.toThrow("the peer aborted");
+      await Promise.all([listener.close(), listener.close(), listener.over]);
+      await refused;
+      await expect(connectVchan(b, { peer: a.id, path, timeout: 200 })).rejects.toThrow("no vchan is offered");
+      await world.wait(10_000);
+      expect(world.machine.audit).toEqual(before);
+    }));
+
+  test("that another client has is waited for only so long", () =>
+    inWorld(async (_, a, b) => {
+      await connect(a, b);
+      const path = `/local/domain/${a.id}/data/vchan`;
+      await expect(connectVchan(b, { peer: a.id, path, timeout: 200 })).rejects.toThrow("is taken after 200 ms");
+    }));
+
+  test("goes on being offered after a restore of the server", () =>
+    inWorld(async (world, a, b) => {
+      const echo = async (flow: Flow): Promise<void> => {
+        const into = new Uint8Array(8);
+        await flow.write(into.subarray(0, await flow.read(into)));
+      };
+      await listenVchan(a, { peer: b.id, path: "data/x" }, echo);
+      await world.tools.saveAndRestore(a, [], 1000, () => Promise.resolve());
+      const flow = await connectVchan(b, { peer: a.id, path: `/local/domain/${a.id}/data/x` });
+      await flow.write(new Uint8Array([3]));
+      expect(await flow.read(new Uint8Array(8))).toBe(1);
+    }));
+
   test("does not outlive a restore of either end", () =>
     inWorld(async (world, a, b) => {
       for (const saved of [a, b]) {
@@ -184,6 +238,7 @@ describe("a vchan", () => {
     inWorld(async (_, a, b) => {
       const page = a.allocate(1);
       new Uint16Array(page.bytes.buffer, 16, 2).set([10, 10]);
+      page.bytes.set([live.awaited, live.connected], clientLive);
       await a.xenstore.write("data/x/ring-ref", String(a.grants.grant(page, 0, b.id, "read-write")));
       await a.xenstore.write("data/x/event-channel", "5");
       await a.xenstore.setPermissions("data/x/ring-ref", [`n${a.id}`, `r${b.id}`]);

@@ -1,4 +1,4 @@
-import type { Endpoint } from "@tesserae/device/address";
+import { type Endpoint, IpAddress } from "@tesserae/device/address";
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { type Flow, FlowError, type FlowErrorKind } from "@tesserae/device/flow";
 import type { EventChannel } from "../event-channel.ts";
@@ -41,6 +41,11 @@ interface PendingRead {
   readonly into: Uint8Array;
   readonly resolve: (count: number) => void;
   readonly reject: (error: FlowError) => void;
+}
+
+/** A domain as an address, for flows: 0.0.0.0 and its number. */
+export function endpointOf(domain: number, port: number): Endpoint {
+  return { address: IpAddress.v4(domain), port };
 }
 
 /** One end of a vchan. Whoever makes it calls {@link Vchan.signalled} when the channel fires. */
