@@ -170,7 +170,7 @@ export class Authoritative {
     // whose code has more than the four bits of the header, which the count of responses could not be kept by.
     const isWell = fault === rcode.noError && query.version === 0;
     const isPlain = isWell && !this.special && query.cookieLength < 0 && query.opcode === 0;
-    if (isPlain) memo?.remember(length, kind, limit, generation, out, outOffset, size);
+    if (isPlain) memo?.remember(bytes, offset, length, kind, limit, generation, out, outOffset, size);
     return size;
   }
 
