@@ -22,7 +22,13 @@ export const fuzz: FuzzTarget = {
     const store = new FrameStore();
     const noTimer = { armed: false, deadline: Infinity, set: () => undefined, cancel: () => undefined };
     const timers = { ...clock, timer: () => noTimer };
-    const engine: LinkEngine = { timers, store, events: new Events(clock.now), flights: [], corrupted: new CorruptedFrames() };
+    const engine: LinkEngine = {
+      timers,
+      store,
+      events: new Events(clock.now),
+      flights: [],
+      corrupted: new CorruptedFrames(),
+    };
     const lan = new Switch("lan", clock, store);
     const got = new Array<number>(ports).fill(0);
     const all = got.map((_, index) => {

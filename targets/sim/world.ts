@@ -158,7 +158,14 @@ export class World {
     this.#events = new Events(() => this.#clock.now());
     this.#events.add(this.#hash);
     const store = new FrameStore();
-    this.#engine = { timers: this.#scheduler, store, events: this.#events, flights: [], corrupted: new CorruptedFrames(), clock: this.#clock };
+    this.#engine = {
+      timers: this.#scheduler,
+      store,
+      events: this.#events,
+      flights: [],
+      corrupted: new CorruptedFrames(),
+      clock: this.#clock,
+    };
     this.#names = new WorldNames((name) => this.#hosts.get(name.toLowerCase()));
     this.resolver = this.#names;
     completeLinkSettings(options.link ?? {});

@@ -78,7 +78,13 @@ export class PathEmulator {
     const clock: Clock = { now: () => performance.now(), wall: () => Date.now() };
     this.#scheduler = new Scheduler(clock);
     const events = new Events(() => performance.now());
-    this.#engine = { timers: this.#scheduler, store: new FrameStore(), events, flights: [], corrupted: new CorruptedFrames() };
+    this.#engine = {
+      timers: this.#scheduler,
+      store: new FrameStore(),
+      events,
+      flights: [],
+      corrupted: new CorruptedFrames(),
+    };
     this.#frameAddress = calls.addressOf(this.#frame);
   }
 
