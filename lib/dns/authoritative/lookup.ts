@@ -127,7 +127,8 @@ export class Lookup {
     const { names } = zone;
     let labels = key.labels < names.depth ? key.labels : names.depth;
     let node = names.find(key, labels);
-    while (node === none || !names.exists(node)) node = names.find(key, --labels);
+    const apexLabels = names.apexLabels;
+    while (node === none || !names.exists(node)) node = --labels === apexLabels ? 0 : names.find(key, labels);
     const isExact = labels === key.labels;
     // The highest delegation or DNAME on the way from the apex decides.
     let top = none;

@@ -22,6 +22,13 @@ export const nodeFlag = {
 /** Fields of a node, as offsets into its words. */
 const field = { hash: 0, name: 1, block: 2, parent: 3, flags: 4, children: 5, wildcard: 6, link: 7 } as const;
 const nodeWords = 8;
+/**
+ * A slot has the node's number and, in front, some bits of its hash: nodes that are passed on the way to another, or to
+ * none, need not be looked at.
+ */
+const nodeMask = 2 ** 26 - 1;
+/** All but the number that would be {@link none} with its bits of hash. */
+const mostNodes = nodeMask;
 
 /**
  * The names of a zone: an open-addressed hash over their keys, a node of 32 bytes for each, and their canonical order.
@@ -127,9 +134,12 @@ export class NameTree {
     const at = this.apexLength;
     const length = i32At(key.ends, labels) - at;
     const mask = this.#mask;
+    const wanted = hash & ~nodeMask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const node = this.#slots.get(slot);
-      if (node === none) return none;
+      const found = this.#slots.get(slot);
+      if (found === none) return none;
+      if ((found & ~nodeMask) !== wanted) continue;
+      const node = found & nodeMask;
       if (this.#nodes.get(node * nodeWords + field.hash) !== hash) continue;
       const name = this.#nodes.get(node * nodeWords + field.name);
       const chunk = this.arena.chunk(name);
@@ -200,6 +210,7 @@ export class NameTree {
   }
 
   #add(key: NameKey, labels: number, parent: number): number {
+    if (this.count >= mostNodes) throw new RangeError(`a zone has more than ${mostNodes} names`);
     const node = this.count++;
     const start = this.apexLength;
     const length = i32At(key.ends, labels) - start;
@@ -223,9 +234,10 @@ export class NameTree {
   }
 
   #link(node: number): void {
-    let slot = this.#nodes.get(node * nodeWords + field.hash) & this.#mask;
+    const hash = this.#nodes.get(node * nodeWords + field.hash);
+    let slot = hash & this.#mask;
     while (this.#slots.get(slot) !== none) slot = (slot + 1) & this.#mask;
-    this.#slots.set(slot, node);
+    this.#slots.set(slot, (hash & ~nodeMask) | node);
   }
 
   #rehash(): void {
