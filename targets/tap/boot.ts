@@ -12,7 +12,7 @@ import { instance } from "@tesserae/node/instance";
 import { runProcess, StartError, type OpenTarget } from "@tesserae/node/run-process";
 import { createTimers } from "@tesserae/node/timers";
 import { readFlags, type TapDevice, tapFlags, type TapFlags } from "./flags.ts";
-import { loadLibc, UnsupportedError } from "./libc.ts";
+import { checkComplete, loadLibc, UnsupportedError } from "./libc.ts";
 import { createTap, type TapOptions } from "./netif.ts";
 import { joinQueues, openShared, type QueuedDevice, type SharedQueues } from "./queues.ts";
 import type { QueueNetif } from "./queue-netif.ts";
@@ -104,6 +104,7 @@ function openCapture(path: string): CaptureFile {
 /** What several instances cannot have is said before anything is opened. @throws StartError */
 function checkQueues(plan: ImagePlan, flags: TapFlags, keys: Readonly<Record<string, string>>): void {
   if (flags.devices.length > 1) throw new StartError("--queues: the queues are those of one device");
+  if (flags.devices[0]?.fd !== undefined) throw new StartError("--queues: --tap-fd is one queue of a device");
   const ipv4 = flags.ipv4 ?? keys["ipv4"] ?? plan.keys.find(({ name }) => name === "ipv4")?.default;
   if (ipv4?.startsWith("dhcp") === true) {
     throw new StartError("--queues: the instances have one address, which is to be given: --ipv4 ADDRESS/LENGTH");
@@ -127,6 +128,7 @@ interface QueuesOpen {
 async function openQueue(device: TapDevice, flags: TapFlags, random: Random): Promise<QueuesOpen> {
   return inWords(async () => {
     const { calls, notice } = await loadLibc();
+    checkComplete(calls, notice);
     const { name } = device;
     const wanted: QueuedDevice =
       device.kind === "xdp" ? { kind: "xdp", name } : { kind: "tap", options: tapOptions(device, flags) };
@@ -158,9 +160,10 @@ function countersOf(netif: QueueNetif): () => Readonly<Record<string, number>> {
   };
 }
 
-function tapOptions({ name, hostAddress }: TapDevice, { devices, mtu, pcap, faults, trace }: TapFlags): TapOptions {
+function tapOptions({ name, fd, hostAddress }: TapDevice, { devices, mtu, pcap, faults, trace }: TapFlags): TapOptions {
   return {
     name,
+    ...(fd === undefined ? {} : { fd }),
     // A frame that is shown, or damaged, is to be as on a wire; so is one that goes on to another device.
     offload: pcap === undefined && faults === undefined && !trace && devices.length === 1,
     ...(mtu === undefined ? {} : { mtu }),

@@ -14,6 +14,11 @@ export const tapFlags: readonly FlagPlan[] = [
     doc: "tap device to run on (default tap0), or several with commas between them; made when that is allowed",
   },
   {
+    name: "tap-fd",
+    value: "NUMBER",
+    doc: "descriptor of a tap device that whoever started this process has opened",
+  },
+  {
     name: "xdp",
     value: "NAME",
     doc: "interface to take over from the kernel (AF_XDP; needs root) instead of a tap device, or several",
@@ -41,6 +46,8 @@ export const tapFlags: readonly FlagPlan[] = [
 export interface TapDevice {
   readonly kind: "tap" | "xdp";
   readonly name: string;
+  /** A tap device that is open; `name` is only for messages then. */
+  readonly fd?: number;
   readonly hostAddress: Prefix | undefined;
 }
 
@@ -70,7 +77,9 @@ export function readFlags(
   given: Readonly<Record<string, string>>,
 ): TapFlags {
   const taken = flags["xdp"] === undefined ? [] : readNames("xdp", flags["xdp"]);
-  const names = flags["tap"] === undefined && taken.length > 0 ? [] : readNames("tap", flags["tap"] ?? "tap0");
+  const fd = readDescriptor(flags["tap-fd"]);
+  const isOther = taken.length > 0 || fd !== undefined;
+  const names = flags["tap"] === undefined && isOther ? [] : readNames("tap", flags["tap"] ?? "tap0");
   const both = names.find((name) => taken.includes(name));
   if (both !== undefined) throw new StartError(`--xdp: "${both}" is a tap device here`);
   const mtu = flags["mtu"] === undefined ? undefined : Number(flags["mtu"]);
@@ -95,7 +104,12 @@ export function readFlags(
           : undefined;
     return { kind: "tap", name, hostAddress };
   });
-  const devices = [...taps, ...taken.map((name): TapDevice => ({ kind: "xdp", name, hostAddress: undefined }))];
+  const inherited: TapDevice[] = fd === undefined ? [] : [{ kind: "tap", name: `fd${fd}`, fd, hostAddress: undefined }];
+  const devices = [
+    ...taps,
+    ...inherited,
+    ...taken.map((name): TapDevice => ({ kind: "xdp", name, hostAddress: undefined })),
+  ];
   return {
     devices,
     mtu,
@@ -104,6 +118,13 @@ export function readFlags(
     trace: "trace" in flags,
     faults: readFaults(flags),
   };
+}
+
+function readDescriptor(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,6}$/.test(text) || Number(text) < 3)
+    throw new StartError(`--tap-fd: "${text}" is not a number from 3 on`);
+  return Number(text);
 }
 
 function readNames(flag: string, text: string): string[] {

@@ -2,7 +2,8 @@ import { closeSync } from "node:fs";
 import { MacAddress } from "@tesserae/device/address";
 import type { Netif } from "@tesserae/device/netif";
 import type { SystemCalls } from "@tesserae/node/native/system-calls";
-import { loadCalls } from "./libc.ts";
+import { inheritedTap, isMacvtap, openMacvtap, type OpenTap } from "./handed-down.ts";
+import { checkComplete, loadLibc } from "./libc.ts";
 import { RingNetif } from "./ring-netif.ts";
 import { prepareInterface, setupAdvice, type TapSetup } from "./setup.ts";
 import type { FrameRing } from "./frame-ring.ts";
@@ -11,6 +12,12 @@ import { TapUring } from "./tap-uring.ts";
 import { openTap, TapError } from "./tun.ts";
 
 export interface TapOptions extends TapSetup {
+  /**
+   * A tap device that is open: opened with O_NONBLOCK, IFF_TAP and IFF_NO_PI, in the network namespace that
+   * `/sys/class/net` shows; `name` is only for messages then. It is closed with the interface, and everything else of
+   * the kernel's side is left as it is. With IFF_VNET_HDR the header has its usual 10 bytes, and `offload` is on.
+   */
+  readonly fd?: number;
   /** Our address on the link; default: derived from the kernel's, so that it is the same for a device that stays. */
   readonly mac?: MacAddress;
   /**
@@ -28,19 +35,32 @@ export interface TapOptions extends TapSetup {
 }
 
 /**
- * Opens a Linux tap device as a {@link Netif}, and sets its kernel side up as far as that is needed and allowed.
+ * Opens a Linux tap device as a {@link Netif}, and sets its kernel side up as far as that is needed and allowed; or a
+ * macvtap interface, which is taken as it is.
  *
- * @throws UnsupportedError (rejects) on another system, and when there is no way to call the kernel; TapError with the
+ * @throws UnsupportedError (rejects) on another system, and when there is no way to call the kernel and the device is
+ * neither handed down nor a macvtap; TapError with the
  * commands that would help when a privilege is missing; RangeError for a bad name or MTU.
  */
 export async function createTap(options: TapOptions): Promise<Netif> {
-  return openNetif(await loadCalls(), options);
+  const { calls, notice } = await loadLibc();
+  if (options.fd === undefined && !isMacvtap(options.name)) checkComplete(calls, notice);
+  return openNetif(calls, options);
 }
 
 /** {@link createTap} in the network namespace that the thread is in now: nothing is awaited. */
 export function openNetif(calls: SystemCalls, options: TapOptions): Netif {
+  if (options.fd !== undefined) return netifOnOpen(calls, inheritedTap(options.fd), options);
+  if (isMacvtap(options.name)) return netifOnOpen(calls, openMacvtap(options.name), options);
   const { descriptors, mac, mtu } = openQueues(calls, options);
   return netifOn(calls, descriptors[0] ?? -1, MacAddress.parse(mac), mtu, options);
+}
+
+/** A device whose kernel's side is as it is. */
+function netifOnOpen(calls: SystemCalls, open: OpenTap, options: TapOptions): Netif {
+  const { fd, name, mtu, hasHeader } = open;
+  const mac = options.mac ?? (open.isMacvtap ? open.mac : peerOf(open.mac));
+  return netifOn(calls, fd, mac, mtu, { ...options, name, offload: hasHeader });
 }
 
 /** The queues of a tap device that is open; plain data, which goes from thread to thread. */

@@ -57,7 +57,8 @@ export class RingNetif implements Netif {
     this.name = options.name;
     this.mac = options.mac;
     this.mtu = options.mtu;
-    this.features = { transmitChecksum: ring.transmitChecksum, maxSegmentation: ring.maxSegmentation };
+    const { transmitChecksum, maxSegmentation } = ring;
+    this.features = { transmitChecksum, maxSegmentation, segmentsIpv6: maxSegmentation > 0 };
     this.#calls = calls;
     this.#ring = ring;
     this.#counters = ring.counters;

@@ -7,6 +7,7 @@ const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUN_F_CSUM = 1;
 const TUN_F_TSO4 = 2;
+const TUN_F_TSO6 = 4;
 const IFF_TAP = 0x0002;
 const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
@@ -109,7 +110,7 @@ export function openTap(calls: SystemCalls, name: string, offload: boolean, seve
     throw new TapError(code, why);
   }
   // A device that stays may have been left with other settings. A kernel that refuses sends plain frames: no harm.
-  calls.ioctlNumber(fd, TUNSETOFFLOAD, offload ? TUN_F_CSUM | TUN_F_TSO4 : 0);
+  calls.ioctlNumber(fd, TUNSETOFFLOAD, offload ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0);
   return fd;
 }
 

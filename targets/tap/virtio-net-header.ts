@@ -11,13 +11,18 @@ export const virtioNetHeaderSize = 10;
 const flagNeedsChecksum = 1;
 const gsoNone = 0;
 const gsoTcp4 = 1;
+const gsoTcp6 = 4;
+/** Where a frame has its EtherType, and the first byte of IPv6's: 0x86dd. */
+const etherType = 12;
+const ipv6First = 0x86;
 const little = endianness() === "LE";
 
-/** Writes the header that says what the page's metadata say, at `offset`. */
+/** Writes the header that says what the page's metadata say, at `offset`: the frame is there, right behind it. */
 export function writeHeader(page: Page, bytes: Uint8Array, offset: number): void {
   const partial = (page.flags & needsChecksum) !== 0;
   bytes[offset] = partial ? flagNeedsChecksum : 0;
-  bytes[offset + 1] = page.segmentSize > 0 ? gsoTcp4 : gsoNone;
+  const isIpv6 = bytes[offset + virtioNetHeaderSize + etherType] === ipv6First;
+  bytes[offset + 1] = page.segmentSize === 0 ? gsoNone : isIpv6 ? gsoTcp6 : gsoTcp4;
   put16(bytes, offset + 2, page.segmentSize > 0 ? page.headerLength : 0);
   put16(bytes, offset + 4, page.segmentSize);
   put16(bytes, offset + 6, partial ? page.checksumStart : 0);

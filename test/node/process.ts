@@ -40,9 +40,15 @@ export class Running {
   stdout = "";
   stderr = "";
 
-  constructor(command: readonly string[]) {
+  /** @param inherited descriptors that it gets, as 3, 4 and so on @param environment beside ours */
+  constructor(
+    command: readonly string[],
+    inherited: readonly number[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     const [program = "", ...args] = command;
-    this.child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], cwd: tmpdir() });
+    const env = { ...process.env, ...environment };
+    this.child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe", ...inherited], cwd: tmpdir(), env });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
   }

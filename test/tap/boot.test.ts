@@ -5,46 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Namespace, unavailable } from "../namespace/namespace.ts";
 import { bundle, Running, type Bundle } from "../node/process.ts";
-
-const source = `
-import { boot } from "@tesserae/tap/boot";
-import { createStack } from "@tesserae/tcpip/stack/stack";
-
-await boot({
-  name: "greeter",
-  target: "tap",
-  keys: [
-    { name: "ipv4", type: { kind: "interface4" }, default: "10.2.0.2/24 via 10.2.0.1", doc: "our address" },
-    { name: "port", type: { kind: "port" }, default: "80", doc: "port to listen on" },
-  ],
-  constants: {},
-  devices: [
-    { id: "timers", kind: "timers", base: true },
-    { id: "random", kind: "random", base: true },
-    { id: "console", kind: "console", base: true },
-    { id: "netif", kind: "netif", base: true },
-    {
-      id: "stack",
-      kind: "stack",
-      implementation: "tcpip",
-      create: createStack,
-      needs: { netif: "netif", timers: "timers", random: "random" },
-      options: { ipv4: { key: "ipv4" } },
-    },
-  ],
-  bindings: { stack: "stack", console: "console" },
-  async main({ stack, console, keys, signal }) {
-    const reply = new TextEncoder().encode("HTTP/1.0 200 OK\\r\\n\\r\\n" + "hello ".repeat(2000));
-    await stack.tcp.listen({ port: keys.port }, async (flow) => {
-      await flow.read(new Uint8Array(4096));
-      await flow.write(reply);
-      await flow.close();
-    });
-    console.writeLine("listening on " + stack.addresses.join());
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
-  },
-});
-`;
+import { greeter, greeting as body } from "./greeter.ts";
 
 const reason = unavailable("curl", "setpriv");
 let image: Bundle;
@@ -52,7 +13,7 @@ let namespace: Namespace;
 const started: Running[] = [];
 
 beforeAll(async () => {
-  image = await bundle(source);
+  image = await bundle(greeter);
 });
 afterAll(() => image.remove());
 beforeEach(() => {
@@ -70,7 +31,6 @@ function run(...args: string[]): Running {
 }
 
 const curl = (...args: string[]) => namespace.succeeds("curl", ["-sS", "--fail", "-m", "20", ...args]);
-const body = "hello ".repeat(2000);
 
 async function stopped(running: Running): Promise<void> {
   running.child.kill("SIGTERM");

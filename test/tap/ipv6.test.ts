@@ -147,6 +147,21 @@ describe.skipIf(reason !== undefined)(`IPv6 on a tap device${reason === undefine
     60_000,
   );
 
+  test("the kernel takes long segments from us to cut them, and hands us such", async () => {
+    const own = await stack(ownStatic);
+    const kernel = createKernelStack({ linger: 3000, report: () => undefined });
+    open.push(kernel);
+    const [near, far] = await connected(own, kernel, kernelAddress);
+    // Cut to the MTU there would be 2083 frames each way, and those with ACKs.
+    const before = own.netif.statistics.sentFrames;
+    await transfer(near, far, 3_000_000);
+    expect(own.netif.statistics.sentFrames - before).toBeLessThan(1500);
+    const received = own.netif.statistics.receivedFrames;
+    await transfer(far, near, 3_000_000);
+    expect(own.netif.statistics.receivedFrames - received).toBeLessThan(1500);
+    await Promise.all([near.close(), far.close()]);
+  }, 60_000);
+
   test("datagrams go both ways, fragmented ones too, and a closed port is refused", async () => {
     const own = await stack(ownStatic);
     const kernel = createKernelStack({ report: () => undefined });

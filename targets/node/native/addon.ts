@@ -41,7 +41,10 @@ export interface Addon {
 /** The native piece, or why there is none, in words. */
 export type AddonOutcome = { readonly ok: true; readonly addon: Addon } | { readonly ok: false; readonly why: string };
 
-/** Of the environment: `off` goes without the native piece; a path names one that is built already. */
+/**
+ * Of the environment: `off` goes without the native piece, `none` without anything that stands in for it, too; a path
+ * names one that is built already.
+ */
 export const addonVariable = "TESSERAE_NATIVE";
 
 let outcome: AddonOutcome | undefined;
@@ -57,7 +60,7 @@ export function loadAddon(): AddonOutcome {
 
 function load(): AddonOutcome {
   const wanted = process.env[addonVariable];
-  if (wanted === "off") return { ok: false, why: `${addonVariable} is "off"` };
+  if (wanted === "off" || wanted === "none") return { ok: false, why: `${addonVariable} is "${wanted}"` };
   if (process.platform !== "linux") return { ok: false, why: `it is for Linux, and this is ${process.platform}` };
   try {
     const file = wanted === undefined || wanted === "" ? built() : wanted;
