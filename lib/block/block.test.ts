@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type BlockFaultOptions, faults } from "./faults.ts";
 import { createMemoryBlock } from "./memory.ts";
+import { blockPart } from "./part.ts";
 
 function faulty(options: Partial<BlockFaultOptions> = {}, sectors = 64) {
   const inner = createMemoryBlock({ sectors });
@@ -16,6 +17,7 @@ const subjects: Record<string, () => Block> = {
   "memory with large sectors": () => createMemoryBlock({ sectors: 100, sectorSize: 4096 }),
   "faults, none": () => faulty(),
   "faults, a small cache": () => faulty({ cache: 3 }),
+  "a part": () => blockPart(createMemoryBlock({ sectors: 3000 }), { first: 500, sectors: 2048 }),
 };
 
 for (const [name, make] of Object.entries(subjects)) {
@@ -50,6 +52,37 @@ async function valueAt(block: Block, sector: number): Promise<number> {
   expect(into.every((each) => each === into[0])).toBe(true);
   return into[0]!;
 }
+
+describe("blockPart", () => {
+  test("is a range of the whole, which stays open", async () => {
+    const whole = createMemoryBlock({ sectors: 100 });
+    const part = blockPart(whole, { first: 90 });
+    expect(part.sectors).toBe(10);
+    await part.write(9, sectorOf(1));
+    await expect(part.write(10, sectorOf(2))).rejects.toThrow("sector 10, 1 long, is not on a device of 10 sectors");
+    await part.close();
+    expect([await valueAt(whole, 89), await valueAt(whole, 99)]).toEqual([0, 1]);
+  });
+
+  test("may be read-only where the whole is not", async () => {
+    const whole = createMemoryBlock({ sectors: 64, contents: new Uint8Array(512 * 64).fill(7) });
+    const part = blockPart(whole, { readOnly: true });
+    await expect(part.write(0, sectorOf(1))).rejects.toMatchObject({ kind: "read-only", sector: 0 });
+    expect(await valueAt(part, 0)).toBe(7);
+  });
+
+  test("names its own sectors in errors", async () => {
+    const part = blockPart(faulty({ readErrors: 1 }), { first: 10 });
+    await expect(part.read(3, new Uint8Array(512))).rejects.toMatchObject({ kind: "io", sector: 3 });
+  });
+
+  test("does not lie outside of the whole", () => {
+    const whole = createMemoryBlock({ sectors: 64 });
+    for (const options of [{ first: 64 }, { first: -1 }, { first: 60, sectors: 5 }, { sectors: 0 }, { first: 0.5 }]) {
+      expect(() => blockPart(whole, options)).toThrow("is not on a device of 64 sectors");
+    }
+  });
+});
 
 describe("createMemoryBlock", () => {
   test("starts with the contents given, then zeros", async () => {

@@ -1,3 +1,4 @@
+import { blockPart } from "@tesserae/block/part";
 import type { Block } from "@tesserae/device/block";
 import { type BackDriver, BackEnd } from "../bus/back-end.ts";
 import type { DeviceNodes, OtherEnd } from "../bus/other-end.ts";
@@ -7,8 +8,12 @@ import { BackQueue, type BlockService, serviceOf } from "./back-queue.ts";
 import { directSegments, diskInfo, mostIndirectPages, protocol, segmentsOfPage, unit } from "./wire.ts";
 
 export interface BlockBackOptions {
-  /** What is served. It stays the caller's: closing the back end flushes it, and does not close it. */
-  readonly block: Block;
+  /**
+   * What is served, or what chooses it by the target that the toolstack was given (`target=` in xl's configuration, the
+   * node `params`; empty where there is none). What that throws ends the device. It stays the caller's: closing the
+   * back end flushes it, and does not close it.
+   */
+  readonly block: Block | ((target: string) => Block | Promise<Block>);
   /** Lets the device forget what sectors hold, numbered as the block's. Absent: front ends are told that it cannot. */
   readonly discard?: (sector: number, sectors: number) => Promise<void>;
   /** Pages of data in one request, 11 to 4096. Default 64. */
@@ -33,12 +38,10 @@ export class BlockBack {
   readonly #driver: Driver;
   /** Its handshake, for a directory of back ends. */
   readonly end: BackEnd;
-  readonly #block: Block;
 
   /** @throws RangeError when an option is out of range. */
   constructor(domain: XenDomain, path: string, options: BlockBackOptions) {
-    this.#block = options.block;
-    this.#driver = new Driver(domain, options, (reason) => this.end.fail(reason));
+    this.#driver = new Driver(domain, path, options, (reason) => this.end.fail(reason));
     this.end = new BackEnd(domain, path, this.#driver);
   }
 
@@ -55,14 +58,18 @@ export class BlockBack {
   /** Ends the device and flushes the block. Idempotent; never rejects. */
   async close(): Promise<void> {
     await this.end.close();
-    if (!this.#block.readOnly) await this.#block.flush().catch(() => undefined);
+    const { block } = this.#driver;
+    if (block?.readOnly === false) await block.flush().catch(() => undefined);
   }
 }
 
 class Driver implements BackDriver {
+  /** Once the device is offered. */
+  block: Block | undefined;
   readonly #domain: XenDomain;
-  readonly #service: BlockService;
-  readonly #block: Block;
+  readonly #path: string;
+  readonly #options: BlockBackOptions;
+  #service: BlockService | undefined;
   readonly #segments: number;
   readonly #concurrency: number;
   readonly #ringOrder: number;
@@ -71,16 +78,16 @@ class Driver implements BackDriver {
   readonly #failed: (reason: XenError) => void;
   #queues: BackQueue[] = [];
 
-  constructor(domain: XenDomain, options: BlockBackOptions, failed: (reason: XenError) => void) {
-    const { block, discard, segments = 64, concurrency = 16, ringOrder = 2, queues = 4, persistent = 1024 } = options;
+  constructor(domain: XenDomain, path: string, options: BlockBackOptions, failed: (reason: XenError) => void) {
+    const { segments = 64, concurrency = 16, ringOrder = 2, queues = 4, persistent = 1024 } = options;
     check("segments", segments, directSegments, segmentsOfPage * mostIndirectPages);
     check("concurrency", concurrency, 1, 1024);
     check("ringOrder", ringOrder, 0, 4);
     check("queues", queues, 1, 16);
     check("persistent", persistent, 0, 65_536);
     this.#domain = domain;
-    this.#block = block;
-    this.#service = serviceOf(block, discard);
+    this.#path = path;
+    this.#options = options;
     this.#segments = segments;
     this.#concurrency = concurrency;
     this.#ringOrder = ringOrder;
@@ -89,7 +96,9 @@ class Driver implements BackDriver {
     this.#failed = failed;
   }
 
-  features(): DeviceNodes {
+  async features(): Promise<DeviceNodes> {
+    const block = (this.block ??= await this.#open());
+    this.#service ??= serviceOf(block, block.readOnly ? undefined : this.#options.discard);
     return {
       "feature-flush-cache": 1,
       "feature-barrier": 1,
@@ -100,14 +109,28 @@ class Driver implements BackDriver {
       "multi-queue-max-queues": this.#mostQueues,
       ...(this.#service.discard !== undefined && {
         "feature-discard": 1,
-        "discard-granularity": this.#block.sectorSize,
+        "discard-granularity": block.sectorSize,
         "discard-alignment": 0,
         "discard-secure": 0,
       }),
     };
   }
 
+  /** A guest that the toolstack gives a disk to read does not write it, whatever its front end asks for. */
+  async #open(): Promise<Block> {
+    const { xenstore } = this.#domain;
+    const [target, mode] = await Promise.all(
+      ["params", "mode"].map((name) => xenstore.readIfThere(`${this.#path}/${name}`)),
+    );
+    const { block } = this.#options;
+    const chosen = typeof block === "function" ? await block(target ?? "") : block;
+    return mode === "r" && !chosen.readOnly ? blockPart(chosen, { readOnly: true }) : chosen;
+  }
+
   async connect(front: OtherEnd): Promise<DeviceNodes> {
+    const block = this.block;
+    const service = this.#service;
+    if (block === undefined || service === undefined) throw new XenError("refused", "the disk was not offered");
     const [said, order, count, isPersistent] = await Promise.all([
       front.read("protocol"),
       front.readInteger("ring-page-order", 0, this.#ringOrder, 0),
@@ -126,7 +149,7 @@ class Driver implements BackDriver {
       this.#queues.push(
         new BackQueue({
           domain: this.#domain,
-          service: this.#service,
+          service,
           front: front.domain,
           references,
           port,
@@ -138,10 +161,10 @@ class Driver implements BackDriver {
       );
     }
     return {
-      sectors: this.#service.units,
+      sectors: service.units,
       "sector-size": unit,
-      "physical-sector-size": this.#block.sectorSize,
-      info: this.#block.readOnly ? diskInfo.readOnly : 0,
+      "physical-sector-size": block.sectorSize,
+      info: block.readOnly ? diskInfo.readOnly : 0,
     };
   }
 

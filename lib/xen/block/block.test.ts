@@ -1,4 +1,5 @@
 import { createMemoryBlock } from "@tesserae/block/memory";
+import { blockPart } from "@tesserae/block/part";
 import { faults } from "@tesserae/block/faults";
 import { blockSuite, readOnlyBlockSuite } from "@tesserae/conformance/block";
 import { SeededRandom } from "@tesserae/conformance/seeded-random";
@@ -110,6 +111,34 @@ describe("a block device", () => {
       await block.read(0, into);
       expect(Buffer.compare(into, bytes)).toBe(0);
       expect(block.inFlight).toBe(0);
+    }));
+
+  test("is chosen by the toolstack's target, and only read where the toolstack says so", () =>
+    inWorld(async (world) => {
+      const front = await world.machine.createDomain();
+      const back = await world.machine.createDomain();
+      const whole = createMemoryBlock({ sectors: 64, contents: new Uint8Array(512 * 64).fill(7) });
+      const choose = (target: string): Block => {
+        if (!/^\d+$/.test(target)) throw new Error(`there is no disk "${target}"`);
+        return blockPart(whole, { first: Number(target) });
+      };
+      const serve = async (device: number, params: string, mode: string) => {
+        const backNodes = { params, mode };
+        const { backPath } = await world.tools.attach({ kind: "vbd", number: device, front, back, backNodes });
+        return serveBlock(back, backPath, { block: choose });
+      };
+      await serve(1, "60", "w");
+      await serve(2, "62", "r");
+      const written = await connectBlock(front, "device/vbd/1");
+      expect([written.sectors, written.readOnly]).toEqual([4, false]);
+      await written.write(3, new Uint8Array(512).fill(1));
+      const read = await connectBlock(front, "device/vbd/2");
+      expect([read.sectors, read.readOnly]).toEqual([2, true]);
+      const into = new Uint8Array(1024);
+      await read.read(0, into);
+      expect([into[0], into[512]]).toEqual([7, 1]);
+      const wrong = await serve(3, "elsewhere", "w");
+      expect((await wrong.over).message).toContain('there is no disk "elsewhere"');
     }));
 
   test("keeps the back end's pages mapped, and gives all back at the end", () =>
