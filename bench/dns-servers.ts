@@ -2,6 +2,7 @@
 // that load, and memory for each name. Each server has a network namespace of its own and core 1; the load generator
 // (bench/dns/load) has core 0, checks every answer, and is compared with dnsperf below dnsperf's saturation.
 //   npm run bench -- dns-servers [--rounds N] [--only TEXT|TEXT…] [--servers NSD,Knot,…] [--seconds S] [--markdown FILE] [--svg FILE]
+// On a quiet machine, in some eight minutes: --rounds 5 --only "zone of 10,000"
 // Needs root; skips in words without.
 import { writeFileSync } from "node:fs";
 import path from "node:path";
