@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fold, sum } from "./checksum.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { copySummed } from "./copy-summed.ts";
 
 test("copies what is asked for, and nothing else, and sums it as the checksum does", () => {
@@ -15,6 +16,9 @@ test("copies what is asked for, and nothing else, and sums it as the checksum do
       const summed = copySummed(from, start, to, at, bytes.length);
       expect(to).toEqual(expected);
       expect(fold(summed)).toBe(fold(sum(bytes, 0, bytes.length)));
+      const other = new Uint8Array(to.length).fill(0x5a);
+      copyBytes(from, start, other, at, bytes.length);
+      expect(other).toEqual(expected);
     }),
   );
 });

@@ -3,7 +3,7 @@
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { checksum, updateChecksum } from "@tesserae/wire/checksum";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { fragmentSize } from "../ipv4/fragmentation.ts";
 import type { Forwarder, Undeliverable } from "../ipv4/input.ts";
 import type { Ipv4Interface } from "../ipv4/interface.ts";

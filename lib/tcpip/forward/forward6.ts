@@ -4,7 +4,7 @@ import type { IpAddress } from "@tesserae/device/address";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { icmpPacketTooBig, icmpTimeExceeded, icmpUnreachable } from "../icmpv6/wire.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import type { Forwarder6 } from "../ipv6/input.ts";
 import type { Ipv6Interface } from "../ipv6/interface.ts";
 import { HostIpv6, type Ipv6 } from "../ipv6/ipv6.ts";

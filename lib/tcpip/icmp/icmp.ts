@@ -4,7 +4,7 @@ import { type IpPacket, type IpSendOptions, protocolIcmp } from "@tesserae/devic
 import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum } from "@tesserae/wire/checksum";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import type { Undeliverable } from "../ipv4/input.ts";
 import type { Ipv4 } from "../ipv4/ipv4.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";

@@ -6,7 +6,7 @@ import type { Random } from "@tesserae/device/random";
 import { checksum, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
 import { IcmpStatistics } from "../icmp/icmp.ts";
 import { type PingOptions, Pings } from "../icmp/pings.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
 import type { Ipv6 } from "../ipv6/ipv6.ts";
 import { isLinkLocal } from "../ipv6/scope.ts";

@@ -1,4 +1,4 @@
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 
 /** What became of a fragment: see {@link FragmentRanges.place}. */
 export type Placement = "placed" | "duplicate" | "overlap";

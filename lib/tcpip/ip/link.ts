@@ -1,6 +1,6 @@
 import { headroom, type Page } from "@tesserae/device/page";
 import type { CountedEthernet } from "../ethernet/ethernet.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 
 /** One network interface of a host, as IPv4 and IPv6 share it: its number, its name, and its pages. */
 export class Link {

@@ -7,7 +7,7 @@ import { checksum, fold, pseudoHeaderSum4 } from "@tesserae/wire/checksum";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { etherTypeIpv4 } from "../ethernet/wire.ts";
 import type { Links } from "../ip/link.ts";
-import { copyBytes } from "./copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { fragmentSize } from "./fragmentation.ts";
 import type { Ipv4Interface } from "./interface.ts";
 import type { Interfaces } from "./interfaces.ts";

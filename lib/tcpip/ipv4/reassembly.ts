@@ -10,7 +10,7 @@
 import { protocolTcp } from "@tesserae/device/ip";
 import { checksum } from "@tesserae/wire/checksum";
 import { type ReassemblyOptions, ReassemblySlot, ReassemblySlots } from "../ip/reassembly-slots.ts";
-import { copyBytes } from "./copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { ipv4 } from "./wire.ts";
 
 /** Where the payload begins in a slot's page: behind the longest header. */

@@ -6,7 +6,7 @@ import type { Random } from "@tesserae/device/random";
 import { checksum, pseudoHeaderSum6 } from "@tesserae/wire/checksum";
 import { etherTypeIpv6 } from "../ethernet/wire.ts";
 import type { Link } from "../ip/link.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { Mld, type MldLink } from "../mld/mld.ts";
 import { AddressBook, type InterfaceAddress } from "../ndp/address-book.ts";
 import {

@@ -5,7 +5,7 @@ import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import type { Links } from "../ip/link.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import type { Loopback } from "../ipv4/loopback.ts";
 import type { Destination, Destinations } from "./destinations.ts";
 import { FlowLabels } from "./flow-label.ts";

@@ -8,7 +8,7 @@
 
 import { IpAddress } from "@tesserae/device/address";
 import { type ReassemblyOptions, ReassemblySlot, ReassemblySlots } from "../ip/reassembly-slots.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { isCompleteChain, mostChainBytes } from "./extension-headers.ts";
 import { fragment, ipv6 } from "./wire.ts";
 

@@ -8,7 +8,7 @@ import { checksum, fold, sum } from "@tesserae/wire/checksum";
 import { copySummed } from "@tesserae/wire/copy-summed";
 import type { HostIp } from "../ip/host-ip.ts";
 import { pseudoHeaderSum } from "../ip/pseudo-header.ts";
-import { copyBytes } from "../ipv4/copy-bytes.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { ephemeralPort, everyPort, type PortShare } from "../ports/ephemeral.ts";
 import { udp } from "./wire.ts";
 

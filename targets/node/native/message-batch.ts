@@ -1,4 +1,5 @@
 import type { IpAddress } from "@tesserae/device/address";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { longestSocketAddress, socketAddressLength, writeSocketAddress } from "./socket-address.ts";
 import type { NativeMemory, SystemCalls } from "./system-calls.ts";
 
@@ -89,27 +90,6 @@ export class ReceivedMessages {
   }
 }
 
-/** Up to so many bytes, a loop costs less than a view, and leaves nothing to collect. */
-const shortCopy = 256;
-
-/** Copies `from[start … start + length)` to `to[at …)`; both are there. */
-function copyDatagram(from: Uint8Array, start: number, to: Uint8Array, at: number, length: number): void {
-  if (length > shortCopy) {
-    to.set(from.subarray(start, start + length), at);
-    return;
-  }
-  let index = 0;
-  for (const last = length - 3; index < last; index += 4) {
-    const source = start + index;
-    const target = at + index;
-    to[target] = from[source] as number; // as, here and below: the caller has checked that it is there
-    to[target + 1] = from[source + 1] as number; // as: above
-    to[target + 2] = from[source + 2] as number; // as: above
-    to[target + 3] = from[source + 3] as number; // as: above
-  }
-  for (; index < length; index++) to[at + index] = from[start + index] as number; // as: above
-}
-
 /** Datagrams that wait to be sent in one call, all by one socket. */
 export class QueuedMessages {
   /** Datagrams that the kernel refused. */
@@ -147,7 +127,7 @@ export class QueuedMessages {
     const index = this.#count++;
     const headers = this.#headers;
     const target = this.#memory.bytes;
-    copyDatagram(bytes, offset, target, this.#used, length);
+    copyBytes(bytes, offset, target, this.#used, length);
     headers.setBytes(index, this.#memory.address + this.#used, length);
     headers.setAddressLength(index, socketAddressLength(family));
     writeSocketAddress(headers.view, headers.addressAt(index), family, address, port);
