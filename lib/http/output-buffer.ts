@@ -1,5 +1,10 @@
 const encoder = new TextEncoder();
 const initialSize = 2048;
+/** Characters of a body that is remembered. */
+const longestRemembered = 16_384;
+/** The body sent last, and its octets once it was sent twice in a row: servers repeat themselves. */
+let lastBody = "";
+let lastBodyBytes: Uint8Array | undefined = undefined;
 
 /** Octets on their way out, gathered so that a small message is one write. Grows as needed, and is reused. */
 export class OutputBuffer {
@@ -26,18 +31,35 @@ export class OutputBuffer {
     this.length += bytes.length;
   }
 
-  /**
-   * Appends `head`, the length of `body` in UTF-8 as a decimal number, two line ends and `body`: a whole message whose
-   * head ends in `content-length: `.
-   */
-  appendMessage(head: string, body: string): void {
-    const most = head.length + 24;
+  /** Appends a field line. */
+  appendField(name: string, value: string): void {
+    this.appendText(name);
+    this.appendText(": ");
+    this.appendText(value);
+    this.appendText("\r\n");
+  }
+
+  /** Appends what ends a head and follows it: `content-length`, the empty line, and `body` in UTF-8. */
+  appendLengthAndBody(body: string): void {
+    this.appendText("content-length: ");
+    if (body === lastBody) {
+      lastBodyBytes ??= encoder.encode(body);
+      this.appendText(lastBodyBytes.length.toString());
+      this.appendText("\r\n\r\n");
+      this.appendBytes(lastBodyBytes);
+      return;
+    }
+    if (body.length <= longestRemembered) {
+      lastBody = body;
+      lastBodyBytes = undefined;
+    }
+    // The length comes first and is known last: behind the room for it.
+    const most = 24;
     this.reserve(most + body.length * 3);
     const { bytes, length } = this;
     const from = length + most;
     const size = encoder.encodeInto(body, bytes.subarray(from)).written;
-    let at = length + writeLatin1(head, bytes, length);
-    at += writeLatin1(`${size}\r\n\r\n`, bytes, at);
+    const at = length + writeLatin1(`${size}\r\n\r\n`, bytes, length);
     bytes.copyWithin(at, from, from + size);
     this.length = at + size;
   }

@@ -6,6 +6,7 @@ import { nameConnection, nameContentLength, nameExpect, nameHost, nameTransferEn
 import { headComplete, headFailed, HeadReader, type HeadLimits, type StartLine } from "./head-reader.ts";
 import { failed, gotData, gotEnd, gotHead, type MessageEvent, needInput } from "./message-event.ts";
 import { equalsIgnoreCase, targetOctet, tokenOctet } from "./octets.ts";
+import { RepeatedHead } from "./repeated-head.ts";
 import { isAuthority, parseTarget, type Target } from "./target.ts";
 
 /** The head of one request, checked. */
@@ -51,6 +52,7 @@ export class RequestParser {
   readonly #fields: HeadReader;
   readonly #framing = new FramingFields();
   readonly #limits: HeadLimits;
+  readonly #repeated = new RepeatedHead();
   #chunked: ChunkedDecoder | undefined = undefined;
   #state = stateHead;
   #left = 0;
@@ -71,9 +73,23 @@ export class RequestParser {
   next(bytes: Uint8Array, offset: number, end: number): MessageEvent {
     switch (this.#state) {
       case stateHead: {
+        const isFirst = !this.#fields.started;
+        const repeated = isFirst ? this.#repeated.find(bytes, offset, end) : 0;
+        if (repeated > 0) {
+          this.consumed = offset + repeated;
+          this.#state = stateEnd;
+          return gotHead;
+        }
         const status = this.#fields.read(bytes, offset, end);
         this.consumed = this.#fields.consumed;
-        if (status === headComplete) return this.#headDone();
+        if (status === headComplete) {
+          const event = this.#headDone();
+          // Without a body, and all of it here at once.
+          if (isFirst && event === gotHead && this.head?.bodyLength === 0)
+            this.#repeated.remember(bytes, offset, this.consumed);
+          else this.#repeated.forget();
+          return event;
+        }
         return status === headFailed && this.#fields.fault !== undefined ? this.#fail(this.#fields.fault) : needInput;
       }
       case stateFixed: {

@@ -134,7 +134,7 @@ export class ServerConnection {
     const request = this.head;
     const minor = request?.minor ?? 1;
     this.responded = true;
-    let head = statusLine(status, statusText);
+    out.appendText(statusLine(status, statusText));
     let length = typeof body === "number" ? body : -1;
     let dated = false;
     const bodiless = isBodiless(status);
@@ -152,36 +152,36 @@ export class ServerConnection {
       }
       if (name === "transfer-encoding" || name === "keep-alive") continue;
       if (name === "date") dated = true;
-      head += `${name}: ${value}\r\n`;
+      out.appendField(name, value);
     }
-    if (!dated) head += this.#date.line();
+    if (!dated) out.appendText(this.#date.line());
     if (request === undefined || !request.keepAlive || this.requests >= this.#limits.maxRequests) this.open = false;
     if (!this.received && !this.#drainable(request)) this.open = false;
     const whole = typeof body === "string" && !bodiless && !headOnly;
     const known = length >= 0 || whole;
     if (!known && !bodiless && !headOnly && minor === 0) this.open = false;
-    if (!this.open) head += "connection: close\r\n";
-    else if (minor === 0) head += "connection: keep-alive\r\n";
+    if (!this.open) out.appendText("connection: close\r\n");
+    else if (minor === 0) out.appendText("connection: keep-alive\r\n");
     if (whole) {
-      out.appendMessage(`${head}content-length: `, body);
+      out.appendLengthAndBody(body);
       return sendNothing;
     }
     let sending: BodySending = sendNothing;
     if (bodiless) {
       // RFC 9110 §8.6: none with 1xx and 204; 304 may say what 200 would have said.
-      if (status === 304 && length > 0) head += `content-length: ${length}\r\n`;
+      if (status === 304 && length > 0) out.appendField("content-length", String(length));
     } else if (length >= 0) {
-      head += `content-length: ${length}\r\n`;
+      out.appendField("content-length", String(length));
       this.sendingLength = length;
       sending = sendLength;
     } else if (typeof body === "string") {
-      head += `content-length: ${utf8Length(body)}\r\n`;
+      out.appendField("content-length", String(utf8Length(body)));
     } else if (minor > 0) {
       // RFC 9112 §6.1: a response to HEAD may name the coding that a response to GET would have.
-      head += "transfer-encoding: chunked\r\n";
+      out.appendField("transfer-encoding", "chunked");
       sending = sendChunked;
     } else sending = sendUntilClose;
-    out.appendText(`${head}\r\n`);
+    out.appendText("\r\n");
     return headOnly ? sendNothing : sending;
   }
 
@@ -191,10 +191,8 @@ export class ServerConnection {
     this.responded = true;
     const body = `${status} ${reasonPhrase(status)}: ${message}\n`;
     const head = statusLine(status, "");
-    out.appendMessage(
-      `${head}content-type: text/plain;charset=UTF-8\r\n${this.#date.line()}connection: close\r\ncontent-length: `,
-      body,
-    );
+    out.appendText(`${head}content-type: text/plain;charset=UTF-8\r\n${this.#date.line()}connection: close\r\n`);
+    out.appendLengthAndBody(body);
   }
 
   #started(): MessageEvent {

@@ -282,9 +282,9 @@ export class ServerSession implements RequestOrigin {
     const values: string[] = [];
     let body: BodyContent;
     try {
-      if (!(response instanceof EngineResponse)) throw new TypeError("the handler gave no Response");
       if (response instanceof LightResponse) body = LightResponse.send(response, names, values);
       else {
+        if (!(response instanceof EngineResponse)) throw new TypeError("the handler gave no Response");
         if (response.bodyUsed) throw new TypeError("the body of the response was already used");
         response.headers.forEach((value, name) => {
           names.push(name);

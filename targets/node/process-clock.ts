@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import type { Clock } from "@tesserae/device/clock";
 
 /** The moment that is held, or −1. */

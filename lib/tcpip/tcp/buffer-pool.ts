@@ -46,13 +46,13 @@ export class BufferPool {
 
   /** Whether a buffer of `held` bytes, 0 for none yet, may become one of at least `size`. */
   mayGrow(held: number, size: number): boolean {
-    return size <= guaranteedBuffer || this.#out - held + 2 ** powerFor(size) <= this.#limit;
+    return size <= guaranteedBuffer || this.#out - held + (1 << powerFor(size)) <= this.#limit;
   }
 
   /** An array of at least `size` bytes, not cleared. At most 256 MiB. Ask {@link mayGrow} first. */
   take(size: number): Uint8Array {
     const power = powerFor(size);
-    const bytes = 2 ** power;
+    const bytes = 1 << power;
     this.#out += bytes;
     const found = this.#free[power - smallest]?.pop();
     if (found !== undefined) {
