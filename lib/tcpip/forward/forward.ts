@@ -9,6 +9,7 @@ import type { Forwarder, Undeliverable } from "../ipv4/input.ts";
 import type { Ipv4Interface } from "../ipv4/interface.ts";
 import { HostIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import { ipv4 } from "../ipv4/wire.ts";
+import { RedirectLimit } from "./redirect-limit.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 /** Changes addresses and ports on the way: see `@tesserae/tcpip/nat/nat`. */
@@ -44,6 +45,11 @@ export interface ForwardOptions {
    */
   readonly reversePath?: "strict" | "off";
   /**
+   * Whether a neighbour is told, now and then, that the next hop of its packet is on its own link (RFC 1812 §5.2.7.2).
+   * The packet goes on all the same. Default true.
+   */
+  readonly redirects?: boolean | undefined;
+  /**
    * Asked for each packet before anything is translated; what it refuses is answered with "prohibited". The interfaces
    * are numbers from 1; `bytes[header …)` is the IPv4 packet.
    */
@@ -75,10 +81,12 @@ class Router implements Forwarding, Forwarder {
   readonly #translator: Translator | undefined;
   readonly #strict: boolean;
   readonly #filter: ForwardOptions["filter"];
+  readonly #redirects: RedirectLimit | undefined;
 
   constructor(options: ForwardOptions) {
-    const { ip } = options;
+    const { ip, redirects = true } = options;
     if (!(ip instanceof HostIpv4)) throw new TypeError("ip is not of createIpv4");
+    this.#redirects = redirects ? new RedirectLimit(ip.timers) : undefined;
     this.#ip = ip;
     this.#translator = options.translator;
     this.#strict = (options.reversePath ?? "strict") === "strict";
@@ -158,6 +166,7 @@ class Router implements Forwarding, Forwarder {
       this.#refuse(page, header, total, from, "packet-too-big", to.linkMtu);
       return;
     }
+    const nextHop = table.routes.nextHopAt(place, target);
     const translator = this.#translator;
     if (translator !== undefined) {
       if (!translated && !translator.outbound(bytes, header, total, from, to)) {
@@ -165,10 +174,10 @@ class Router implements Forwarding, Forwarder {
         this.#refuse(page, header, total, from, "prohibited", 0);
         return;
       }
+      if (to === from && !translated) this.#redirect(page, header, total, from, source, target, nextHop);
       translator.rewrite(bytes, header, total, (page.flags & needsChecksum) !== 0);
-    }
+    } else if (to === from) this.#redirect(page, header, total, from, source, target, nextHop);
     this.#age(bytes, header);
-    const nextHop = table.routes.nextHopAt(place, target);
     const partial = (page.flags & needsChecksum) !== 0;
     if (partial && (isLong || !features.transmitChecksum)) {
       const start = header + ipv4.field.headerLength.get(bytes, header) * 4;
@@ -179,9 +188,34 @@ class Router implements Forwarding, Forwarder {
     else this.#pass(page, header, total, to, target, nextHop);
   }
 
-  #refuse(page: Page, header: number, total: number, from: Ipv4Interface, reason: Undeliverable, mtu: number): void {
+  /** The packet leaves where it came from: a neighbour could have sent it to the next hop itself. */
+  #redirect(
+    page: Page,
+    header: number,
+    total: number,
+    on: Ipv4Interface,
+    source: number,
+    target: number,
+    nextHop: number,
+  ): void {
+    const { routes } = this.#ip.table;
+    const back = routes.find(source, on.index);
+    if (this.#redirects === undefined || back < 0 || routes.nextHopAt(back, source) !== source) return;
+    if (!this.#redirects.take(source, target)) return;
+    this.statistics.redirects++;
+    this.#refuse(page, header, total, on, "redirect", nextHop);
+  }
+
+  #refuse(
+    page: Page,
+    header: number,
+    total: number,
+    from: Ipv4Interface,
+    reason: Undeliverable,
+    parameter: number,
+  ): void {
     const length = ipv4.field.headerLength.get(page.bytes, header) * 4;
-    this.#ip.input.reject(page, header, header + length, total - length, from, reason, mtu);
+    this.#ip.input.reject(page, header, header + length, total - length, from, reason, parameter);
   }
 
   /** One hop less to live, and the header's checksum with it (RFC 1812 §5.3.1, RFC 1624). */

@@ -10,9 +10,10 @@ import type { Ipv6Interface } from "../ipv6/interface.ts";
 import { HostIpv6, type Ipv6 } from "../ipv6/ipv6.ts";
 import { allRouters, isLinkLocal } from "../ipv6/scope.ts";
 import type { ForwardOptions, Forwarding } from "./forward.ts";
+import { RedirectLimit } from "./redirect-limit.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
-export interface Forward6Options extends Pick<ForwardOptions, "reversePath"> {
+export interface Forward6Options extends Pick<ForwardOptions, "reversePath" | "redirects"> {
   readonly ip: Ipv6;
   /** As that of IPv4; `bytes[header …)` is the IPv6 packet. */
   readonly filter?: ForwardOptions["filter"];
@@ -39,10 +40,12 @@ class Router6 implements Forwarding, Forwarder6 {
   readonly #ip: HostIpv6;
   readonly #strict: boolean;
   readonly #filter: ForwardOptions["filter"];
+  readonly #redirects: RedirectLimit | undefined;
 
   constructor(options: Forward6Options) {
-    const { ip } = options;
+    const { ip, redirects = true } = options;
     if (!(ip instanceof HostIpv6)) throw new TypeError("ip is not of createIpv6");
+    this.#redirects = redirects ? new RedirectLimit(ip.timers) : undefined;
     this.#ip = ip;
     this.#strict = (options.reversePath ?? "strict") === "strict";
     this.#filter = options.filter;
@@ -118,6 +121,7 @@ class Router6 implements Forwarding, Forwarder6 {
       input.reject(page, header, total, from, icmpPacketTooBig, 0, to.linkMtu);
       return;
     }
+    if (to === from) this.#redirect(bytes, header, total, source, destination, way.nextHop, from);
     const out = to.link.allocate(total > to.linkMtu ? total : undefined);
     if (out === undefined) {
       statistics.dropped++;
@@ -130,6 +134,24 @@ class Router6 implements Forwarding, Forwarder6 {
     if ((page.flags & needsChecksum) !== 0) leaveChecksum(page, out, total, features.transmitChecksum);
     if (to.neighbours.send(way.nextHop, out, headroom, total)) statistics.forwarded++;
     else statistics.dropped++;
+  }
+
+  /** The packet leaves where it came from: a neighbour could have sent it to the next hop itself (RFC 4861 §8.2). */
+  #redirect(
+    bytes: Uint8Array,
+    header: number,
+    total: number,
+    source: IpAddress,
+    destination: IpAddress,
+    nextHop: IpAddress,
+    on: Ipv6Interface,
+  ): void {
+    // Hosts know routers by their link-local addresses only.
+    if (!nextHop.equals(destination) && !isLinkLocal(nextHop)) return;
+    if (this.#redirects === undefined || on.routes.find(source)?.gateway !== undefined) return;
+    if (!this.#redirects.take(source.w2 ^ source.w3, destination.w0 ^ destination.w1 ^ destination.w2 ^ destination.w3))
+      return;
+    if (on.ndp.redirect(source, nextHop, destination, bytes, header, total)) this.statistics.redirects++;
   }
 }
 

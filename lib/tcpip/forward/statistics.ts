@@ -13,6 +13,8 @@ export class ForwardStatistics {
   refusedDestination = 0;
   /** From an address that does not live where the packet came from (RFC 3704 §2.2). */
   refusedSource = 0;
+  /** Senders told that another router, or the destination itself, is on their link. */
+  redirects = 0;
   /** Refused by the filter. */
   prohibited = 0;
   /** No page of the next link, or no room in its queue. */

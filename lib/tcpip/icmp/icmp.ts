@@ -5,6 +5,7 @@ import { headroom } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum } from "@tesserae/wire/checksum";
 import { copyBytes } from "@tesserae/wire/copy-bytes";
+import { readInt32, writeInt32 } from "@tesserae/wire/field";
 import type { Undeliverable } from "../ipv4/input.ts";
 import type { Ipv4 } from "../ipv4/ipv4.ts";
 import { TokenBucket } from "../ipv4/token-bucket.ts";
@@ -15,6 +16,7 @@ import {
   icmp,
   icmpEchoReply,
   icmpEchoRequest,
+  icmpRedirect,
   icmpTimeExceeded,
   icmpUnreachable,
   isIcmpError,
@@ -42,7 +44,7 @@ export class IcmpStatistics {
   errorsReceived = 0;
   errorsSent = 0;
   errorsSuppressed = 0;
-  /** Types that mean nothing to a host, IPv4 redirects among them. */
+  /** Types that mean nothing to a host. */
   ignored = 0;
 }
 
@@ -69,6 +71,8 @@ export function createIcmp(options: IcmpOptions): Icmp {
 
 /** RFC 1812 §4.3.2.3: as much of the packet as fits a message of 576 bytes. */
 const mostQuoted = 576 - 20 - 8;
+/** Where the better first hop is in a redirect. */
+const gatewayAt = 4;
 
 class HostIcmp implements Icmp {
   readonly statistics = new IcmpStatistics();
@@ -95,7 +99,7 @@ class HostIcmp implements Icmp {
       if (error.bytes[error.offset] !== icmpEchoRequest) return;
       this.#pings.failed(icmpKey(error.bytes, error.offset), error);
     });
-    ip.listenUndeliverable((packet, reason, mtu) => this.#reject(packet, reason, mtu));
+    ip.listenUndeliverable((packet, reason, parameter) => this.#reject(packet, reason, parameter));
   }
 
   ping(address: IpAddress, options: PingOptions = {}): Promise<number> {
@@ -183,9 +187,16 @@ class HostIcmp implements Icmp {
 
   #error(packet: IpPacket, type: number): void {
     const bytes = packet.page.bytes;
-    const kind = errorKind(type, icmp.field.code.get(bytes, packet.offset));
-    // Source quench is void (RFC 6633), and redirects are for whoever wants our traffic: with one router there is
-    // nothing to redirect.
+    const code = icmp.field.code.get(bytes, packet.offset);
+    // RFC 1122 §3.2.2.2: those about networks are taken as about the host quoted.
+    if (type === icmpRedirect && code <= 3 && this.#ip.isLocal(packet.destination)) {
+      const { source, offset, length } = packet;
+      const gateway = readInt32(bytes, offset + gatewayAt);
+      this.#ip.reportRedirect(source, packet.interface, gateway, bytes, offset + icmp.size, length - icmp.size);
+      return;
+    }
+    const kind = errorKind(type, code);
+    // Source quench is void (RFC 6633).
     if (kind === undefined || !this.#ip.isLocal(packet.destination)) {
       this.statistics.ignored++;
       return;
@@ -196,8 +207,8 @@ class HostIcmp implements Icmp {
     this.#ip.reportError(kind, mtu, packet.source, bytes, quoted, packet.length - icmp.size);
   }
 
-  /** Tells the sender that its packet goes no further, where RFC 1122 §3.2.2 and RFC 1812 §4.3.2.7 allow. */
-  #reject(packet: IpPacket, reason: Undeliverable, mtu: number): void {
+  /** Tells the sender what became of its packet, where RFC 1122 §3.2.2 and RFC 1812 §4.3.2.7 allow. */
+  #reject(packet: IpPacket, reason: Undeliverable, parameter: number): void {
     const bytes = packet.page.bytes;
     const header = packet.headerOffset;
     const ip = this.#ip;
@@ -224,8 +235,8 @@ class HostIcmp implements Icmp {
     const said = wording[reason];
     icmp.field.type.set(message, 0, said.type);
     icmp.field.code.set(message, 0, said.code);
-    icmp.field.identifier.set(message, 0, 0);
-    icmp.field.sequence.set(message, 0, mtu);
+    // An MTU is in the last two of these four bytes.
+    writeInt32(message, gatewayAt, parameter);
     this.#from.source = from;
     this.statistics.errorsSent++;
     this.#finish(packet.source, message, icmp.size + length, this.#from);
@@ -242,6 +253,8 @@ const wording: Readonly<Record<Undeliverable, { readonly type: number; readonly 
   prohibited: { type: icmpUnreachable, code: 13 },
   "hop-limit": { type: icmpTimeExceeded, code: 0 },
   "reassembly-time": { type: icmpTimeExceeded, code: 1 },
+  // RFC 1812 §5.2.7.2: about the host, never about its network.
+  redirect: { type: icmpRedirect, code: 1 },
 };
 
 /** Identifier and sequence number of an echo, as one number. */

@@ -10,12 +10,23 @@ import { type ReassembledDatagram, Reassembler } from "./reassembly.ts";
 import type { Ipv4Statistics } from "./statistics.ts";
 import { checkHeader, ipv4 } from "./wire.ts";
 
-/** Why a packet goes no further: what ICMP says to its sender. */
+/** Why a packet goes no further, or with `redirect` should have gone elsewhere: what ICMP says to its sender. */
 export type Undeliverable =
-  "protocol" | "port" | "reassembly-time" | "network" | "host" | "prohibited" | "hop-limit" | "packet-too-big";
+  | "protocol"
+  | "port"
+  | "reassembly-time"
+  | "network"
+  | "host"
+  | "prohibited"
+  | "hop-limit"
+  | "packet-too-big"
+  | "redirect";
 
-/** Told of packets that go no further. `mtu` is 0 but for `packet-too-big`. The packet is lent. */
-export type UndeliverableHandler = (packet: IpPacket, reason: Undeliverable, mtu: number) => void;
+/**
+ * Told of packets that go no further. `parameter` is the MTU with `packet-too-big`, the better first hop as `IpAddress.w3`
+ * with `redirect`, else 0. The packet is lent.
+ */
+export type UndeliverableHandler = (packet: IpPacket, reason: Undeliverable, parameter: number) => void;
 
 /** What passes packets on that are not for us: see `createForwarder`. */
 export interface Forwarder {
@@ -122,7 +133,7 @@ export class Ipv4Input {
     this.#accept(page, offset, source, destination, toAll, from);
   }
 
-  /** Says that a packet goes no further. Its IPv4 header is at `header`, its payload at `offset`. */
+  /** Says what became of a packet: see {@link UndeliverableHandler}. Its IPv4 header is at `header`, its payload at `offset`. */
   reject(
     page: Page,
     header: number,
@@ -130,11 +141,11 @@ export class Ipv4Input {
     length: number,
     from: Ipv4Interface,
     reason: Undeliverable,
-    mtu: number,
+    parameter: number,
   ): void {
     const source = ipv4.field.source.word(page.bytes, header);
     const destination = ipv4.field.destination.word(page.bytes, header);
-    this.undeliverable?.(this.#fill(page, header, offset, length, source, destination, from), reason, mtu);
+    this.undeliverable?.(this.#fill(page, header, offset, length, source, destination, from), reason, parameter);
   }
 
   #checkHeader(bytes: Uint8Array, offset: number, length: number): boolean {

@@ -42,6 +42,8 @@ export class Ipv4Interface {
   /** Our address and the directed broadcast address, as `IpAddress.w3`; 0 while there is none. */
   own = 0;
   broadcast = 0;
+  /** Whether redirects that pass the checks of RFC 1122 §3.2.2.2 are followed. */
+  redirects = false;
   readonly #changed: (changed: Ipv4Interface, routes: readonly Route[]) => void;
 
   /** @param changed told when the address or the routes are others */

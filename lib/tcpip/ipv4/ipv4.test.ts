@@ -441,7 +441,8 @@ describe("RFC 1122 §3.2.2: ICMP", () => {
     for (const type of [4, 5]) {
       receive(frame(icmpMessage(type, 1, 0x0a00, 0x0063, sent!.slice(14, 42)), { source: "10.0.0.2", protocol: 1 }));
     }
-    expect(stack.statistics.icmp.ignored).toBe(2);
+    expect(stack.statistics.icmp.ignored).toBe(1);
+    expect(stack.statistics.ipv4.redirectsIgnored).toBe(1);
     send(24, {}, IpAddress.parse("192.0.2.1"));
     expect(MacAddress.read(heard()[0]!, 0).equals(peerMac)).toBe(true);
   });

@@ -12,6 +12,7 @@ import { InternedAddresses } from "./interned-address.ts";
 import { Loopback } from "./loopback.ts";
 import { Ipv4Output, noOptions } from "./output.ts";
 import { QuotedErrors } from "./quoted-error.ts";
+import { Redirects } from "./redirects.ts";
 import type { ReassemblyOptions } from "../ip/reassembly-slots.ts";
 import type { Reassembler } from "./reassembly.ts";
 import type { Route, RouteTable } from "./route.ts";
@@ -67,6 +68,19 @@ export interface Ipv4 extends Ip {
     offset: number,
     length: number,
   ): void;
+  /**
+   * Hands on a redirect that came in by interface `index`; what it quotes is as with {@link reportError}.
+   *
+   * @param gateway the better first hop, as `IpAddress.w3`
+   */
+  reportRedirect(
+    reporter: IpAddress,
+    index: number,
+    gateway: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): void;
   /** The IpAddress of an address word, mostly without allocating. */
   intern(word: number): IpAddress;
   /** Drops what waits and stops its timers. */
@@ -96,13 +110,16 @@ export class HostIpv4 implements Ipv4 {
   readonly links: Links;
   readonly input: Ipv4Input;
   readonly output: Ipv4Output;
+  readonly timers: Timers;
   readonly #errors: QuotedErrors;
+  readonly #redirects: Redirects;
   readonly #loopback: Loopback;
   readonly #interned = new InternedAddresses();
   #groups: GroupHandler = () => undefined;
 
   constructor(options: Ipv4Options) {
     const { timers, random, reassembly } = options;
+    this.timers = timers;
     this.links = new Links(options.interfaces.map(({ link }) => link));
     const { statistics, table: interfaces, links } = this;
     const interned = this.#interned;
@@ -115,6 +132,7 @@ export class HostIpv4 implements Ipv4 {
     this.output = new Ipv4Output({ interfaces, links, loopback, statistics, timers, random });
     this.input = new Ipv4Input({ interfaces, interned, statistics, timers, reassembly });
     this.#errors = new QuotedErrors({ interfaces, output: this.output, interned, statistics, timers });
+    this.#redirects = new Redirects({ interfaces, interned, statistics, timers });
     for (const { link, arp } of options.interfaces) {
       const each = new Ipv4Interface(link, arp, (changed, routes) => this.#configured(changed, routes));
       interfaces.all.push(each);
@@ -263,7 +281,19 @@ export class HostIpv4 implements Ipv4 {
     this.#errors.deliver(kind, mtu, reporter, bytes, offset, length, true);
   }
 
+  reportRedirect(
+    reporter: IpAddress,
+    index: number,
+    gateway: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    this.#redirects.told(reporter, index, gateway, bytes, offset, length);
+  }
+
   close(): void {
+    this.#redirects.close();
     this.input.close();
     this.#loopback.close();
   }
@@ -278,6 +308,7 @@ export class HostIpv4 implements Ipv4 {
   #unreachable(page: Page, offset: number, length: number, out: Ipv4Interface): void {
     const source = ipv4.field.source.word(page.bytes, offset);
     if (this.table.owner(source) !== undefined) {
+      this.#redirects.failed(ipv4.field.destination.word(page.bytes, offset));
       this.#errors.deliver("unreachable-host", 0, this.#interned.get(source), page.bytes, offset, length, false);
       return;
     }

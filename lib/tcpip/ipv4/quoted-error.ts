@@ -15,6 +15,23 @@ export interface QuotedErrorOptions {
   readonly timers: Timers;
 }
 
+/**
+ * Whether `bytes[offset … offset + length)` quotes a packet of ours: only the beginning of one, with eight bytes of its
+ * transport header, says whose it was.
+ */
+export function isQuoteOfOurs(interfaces: Interfaces, bytes: Uint8Array, offset: number, length: number): boolean {
+  if (length < ipv4.size) return false;
+  const { field } = ipv4;
+  const header = field.headerLength.get(bytes, offset) * 4;
+  return (
+    field.version.get(bytes, offset) === 4 &&
+    header >= ipv4.size &&
+    length >= header + 8 &&
+    interfaces.owner(field.source.word(bytes, offset)) !== undefined &&
+    field.fragmentOffset.get(bytes, offset) === 0
+  );
+}
+
 /** Hands errors to the transport whose packet they quote, and believes them as far as the quote proves something. */
 export class QuotedErrors {
   readonly #interfaces: Interfaces;
@@ -50,20 +67,12 @@ export class QuotedErrors {
     length: number,
     remote: boolean,
   ): void {
-    const header = length < ipv4.size ? 0 : ipv4.field.headerLength.get(bytes, offset) * 4;
     const field = ipv4.field;
-    // Only the quote of a packet's beginning, with eight bytes of its transport header, says whose packet it was.
-    if (
-      length < ipv4.size ||
-      field.version.get(bytes, offset) !== 4 ||
-      header < ipv4.size ||
-      length < header + 8 ||
-      this.#interfaces.owner(field.source.word(bytes, offset)) === undefined ||
-      field.fragmentOffset.get(bytes, offset) !== 0
-    ) {
+    if (!isQuoteOfOurs(this.#interfaces, bytes, offset, length)) {
       this.#statistics.implausibleErrors++;
       return;
     }
+    const header = field.headerLength.get(bytes, offset) * 4;
     const target = field.destination.word(bytes, offset);
     const protocol = field.protocol.get(bytes, offset);
     if (remote && kind === "packet-too-big") this.#lowerPathMtu(target, protocol, mtu, bytes, offset);

@@ -1,6 +1,6 @@
 /** Where a packet goes next: by which interface, to whom (RFC 1122 §3.3.1, RFC 1812 §5.2.4.3). */
 
-import type { IpAddress, Prefix } from "@tesserae/device/address";
+import { type IpAddress, Prefix } from "@tesserae/device/address";
 
 /** One way out of an interface. */
 export interface Route {
@@ -13,6 +13,7 @@ export interface Route {
 /** A bound against configuration (or a DHCP server) gone wrong, for each interface. */
 const mostOfInterface = 64;
 const mostRoutes = 256;
+const mostRedirects = 32;
 /** Answers remembered; a power of two. */
 const remembered = 512;
 const unknown = -2;
@@ -27,14 +28,22 @@ interface Entry {
  * linear, and its answer is remembered: a table this small is walked once for each peer.
  */
 export class RouteTable {
-  readonly #networks = new Int32Array(mostRoutes);
-  readonly #masks = new Int32Array(mostRoutes);
-  readonly #interfaces = new Uint8Array(mostRoutes);
+  readonly #networks = new Int32Array(mostRoutes + mostRedirects);
+  readonly #masks = new Int32Array(mostRoutes + mostRedirects);
+  readonly #interfaces = new Uint8Array(mostRoutes + mostRedirects);
   /** 0 is on the link. */
-  readonly #gateways = new Int32Array(mostRoutes);
+  readonly #gateways = new Int32Array(mostRoutes + mostRedirects);
   readonly #rememberedTargets = new Int32Array(remembered);
   readonly #rememberedPlaces = new Int16Array(remembered).fill(unknown);
+  #configured: readonly Entry[] = [];
+  /** The oldest first. Each is of one destination, so all go before the others. */
+  #redirected: readonly Entry[] = [];
   #entries: readonly Entry[] = [];
+
+  /** How many redirects are kept at most. */
+  get mostRedirects(): number {
+    return mostRedirects;
+  }
 
   /** The routes in the order in which they are tried. */
   get entries(): readonly { readonly route: Route; readonly interface: number }[] {
@@ -42,7 +51,7 @@ export class RouteTable {
   }
 
   /**
-   * Replaces all routes of one interface. What does not fit is left out, the least specific first.
+   * Replaces all routes of one interface, redirects included. What does not fit is left out, the least specific first.
    *
    * @param index the interface, from 1
    * @returns how many were left out.
@@ -53,21 +62,43 @@ export class RouteTable {
       .sort((a, b) => b.prefix.length - a.prefix.length)
       .slice(0, mostOfInterface);
     const all = [
-      ...this.#entries.filter((each) => each.interface !== index),
+      ...this.#configured.filter((each) => each.interface !== index),
       ...own.map((route) => entry(index, route)),
     ]
       .sort((a, b) => b.route.prefix.length - a.route.prefix.length || a.interface - b.interface)
       .slice(0, mostRoutes);
-    this.#entries = all;
+    this.#configured = all;
+    this.#redirected = this.#redirected.filter((each) => each.interface !== index);
+    this.#arrange();
+    return routes.length - all.filter((each) => each.interface === index).length;
+  }
+
+  /** A router has told of a better first hop to one destination. Of more than 32 the oldest goes. */
+  redirect(index: number, destination: IpAddress, gateway: IpAddress): void {
+    const made = entry(index, { prefix: new Prefix(destination, 32), gateway });
+    this.#redirected = [...this.#redirected.filter((each) => !isTo(each, destination.w3)), made].slice(-mostRedirects);
+    this.#arrange();
+  }
+
+  /** Takes back what {@link redirect} has said. @param destination as `IpAddress.w3`. @returns whether it had. */
+  restore(destination: number): boolean {
+    const rest = this.#redirected.filter((each) => !isTo(each, destination));
+    if (rest.length === this.#redirected.length) return false;
+    this.#redirected = rest;
+    this.#arrange();
+    return true;
+  }
+
+  #arrange(): void {
+    this.#entries = [...this.#redirected, ...this.#configured];
     this.#rememberedPlaces.fill(unknown);
-    all.forEach(({ route, interface: from }, place) => {
+    this.#entries.forEach(({ route, interface: from }, place) => {
       const mask = route.prefix.length === 0 ? 0 : -1 << (32 - route.prefix.length);
       this.#masks[place] = mask;
       this.#networks[place] = route.prefix.address.w3 & mask;
       this.#gateways[place] = route.gateway?.w3 ?? 0;
       this.#interfaces[place] = from;
     });
-    return routes.length - all.filter((each) => each.interface === index).length;
   }
 
   /**
@@ -105,6 +136,10 @@ export class RouteTable {
     }
     return -1;
   }
+}
+
+function isTo({ route }: Entry, destination: number): boolean {
+  return route.prefix.address.w3 === destination;
 }
 
 function entry(index: number, route: Route): Entry {

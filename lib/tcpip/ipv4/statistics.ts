@@ -28,4 +28,7 @@ export class Ipv4Statistics {
   pathMtuLowered = 0;
   /** ICMP messages about packets that we cannot have sent. */
   implausibleErrors = 0;
+  /** Redirects that were followed, and those that were not: nobody asked for them, or they failed a check. */
+  redirects = 0;
+  redirectsIgnored = 0;
 }

@@ -90,6 +90,7 @@ export class HostIpv6 implements Ipv6 {
   readonly statistics = new Ipv6Statistics();
   readonly interfaces: readonly Ipv6Interface[];
   readonly #links: Links;
+  readonly timers: Timers;
   readonly destinations: Destinations;
   readonly input: Ipv6Input;
   readonly #output: Ipv6Output;
@@ -100,6 +101,7 @@ export class HostIpv6 implements Ipv6 {
 
   constructor(options: Ipv6Options) {
     const { timers, random, reassembly } = options;
+    this.timers = timers;
     const links = new Links(options.interfaces.map(({ link }) => link));
     this.#links = links;
     const interfaces: Ipv6Interface[] = [];

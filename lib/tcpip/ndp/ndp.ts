@@ -13,6 +13,7 @@ import { allNodes, allRouters, isLinkLocal, solicitedNode } from "../ipv6/scope.
 import { leastMtu } from "../ipv6/wire.ts";
 import type { AddressBook } from "./address-book.ts";
 import type { Neighbours } from "./neighbours.ts";
+import { mostRedirect, writeRedirect } from "./redirect-message.ts";
 import { type RouterAdvertisementOptions, writeRouterAdvertisement } from "./router-advertisement.ts";
 import { type AdvertiserTimes, RouterAdvertiser } from "./router-advertiser.ts";
 import type { InterfaceRoutes } from "./routes.ts";
@@ -84,6 +85,8 @@ export class NdpStatistics {
   routerAdvertisementsSent = 0;
   redirects = 0;
   redirectsIgnored = 0;
+  /** As a router. */
+  redirectsSent = 0;
   /** Messages of hosts that use an address of ours. */
   conflicts = 0;
 }
@@ -112,6 +115,7 @@ export class Ndp {
   readonly #answers: TokenBucket;
   readonly #timer: Timer;
   readonly #message = new Uint8Array(64);
+  #redirectMessage: Uint8Array | undefined;
   /** With stateless autoconfiguration. */
   #configuration: AddressConfiguration | undefined;
   #advertiser: RouterAdvertiser | undefined;
@@ -160,6 +164,30 @@ export class Ndp {
     this.#advertiser.stop();
     this.#advertiser = undefined;
     this.#sendAdvertisement(true);
+  }
+
+  /**
+   * Tells `host`, a neighbour, that its packet `bytes[header … header + total)` had better gone to `target` at once
+   * (RFC 4861 §8.2).
+   *
+   * @returns false when there is no address to say so from.
+   */
+  redirect(
+    host: IpAddress,
+    target: IpAddress,
+    destination: IpAddress,
+    bytes: Uint8Array,
+    header: number,
+    total: number,
+  ): boolean {
+    const own = this.#linkLocal();
+    if (own === undefined) return false;
+    const message = (this.#redirectMessage ??= new Uint8Array(mostRedirect));
+    const mac = this.#neighbours.lookup(target);
+    const length = writeRedirect(message, target, destination, mac, bytes, header, total);
+    this.statistics.redirectsSent++;
+    this.#link.send(own, host, undefined, message, length);
+    return true;
   }
 
   close(): void {
@@ -359,6 +387,10 @@ export class Ndp {
     return true;
   }
 
+  #linkLocal(): IpAddress | undefined {
+    return this.#book.assigned.find((each) => isLinkLocal(each.address))?.address;
+  }
+
   #isOnLink(address: IpAddress): boolean {
     return isLinkLocal(address) || this.#routes.isOnLink(address);
   }
@@ -393,11 +425,11 @@ export class Ndp {
   }
 
   #sendAdvertisement(isLast: boolean): boolean {
-    const own = this.#book.assigned.find((each) => isLinkLocal(each.address));
+    const own = this.#linkLocal();
     if (own === undefined) return false;
     const message = this.#writeAdvertisement(this.#advertising, isLast);
     this.statistics.routerAdvertisementsSent++;
-    this.#link.send(own.address, allNodes, undefined, message, message.length);
+    this.#link.send(own, allNodes, undefined, message, message.length);
     return true;
   }
 
@@ -419,7 +451,7 @@ export class Ndp {
   }
 
   #solicitRouters(now: number): void {
-    const own = this.#book.assigned.find((each) => isLinkLocal(each.address));
+    const own = this.#linkLocal();
     // Without an address yet it would be asked from the unspecified one: it waits for the address instead.
     if (own === undefined) {
       this.#solicitAt = now + mostRouterSolicitationDelay;
@@ -433,7 +465,7 @@ export class Ndp {
     message[0] = ndRouterSolicitation;
     const length = writeMacOption(message, routerSolicitation.size, optionSourceMac, this.#link.mac);
     this.statistics.routerSolicitationsSent++;
-    this.#link.send(own.address, allRouters, undefined, message, length);
+    this.#link.send(own, allRouters, undefined, message, length);
   }
 
   #arm(): void {

@@ -23,6 +23,7 @@ export interface RouterOptions extends SeveralStackOptions {
       })
     | undefined;
   readonly reversePath?: ForwardOptions["reversePath"];
+  readonly redirects?: ForwardOptions["redirects"];
   readonly filter?: ForwardOptions["filter"];
   /** The same for IPv6. */
   readonly filter6?: ForwardOptions["filter"];
@@ -43,14 +44,14 @@ export interface RouterStack extends IpStack {
  * @throws as `createStack`; RangeError when `nat` makes no sense.
  */
 export async function createRouter(options: RouterOptions): Promise<RouterStack> {
-  const { timers, random, nat: setting, reversePath, filter } = options;
+  const { timers, random, nat: setting, reversePath, redirects, filter } = options;
   if (setting !== undefined && options.interfaces[setting.outside - 1] === undefined) {
     throw new RangeError(`nat.outside ${setting.outside} is no interface`);
   }
   const stack = await createStack(options);
   try {
     const { ip } = stack;
-    const ways = reversePath === undefined ? {} : { reversePath };
+    const ways = { redirects, ...(reversePath === undefined ? {} : { reversePath }) };
     const nat =
       setting === undefined
         ? undefined

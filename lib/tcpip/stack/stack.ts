@@ -45,6 +45,8 @@ export type Ipv4Setting =
       readonly probe?: boolean;
       /** Gives the address up when another host goes on using it (RFC 5227 §2.4 b). Default false: it is defended. */
       readonly yields?: boolean;
+      /** Whether redirects that pass the checks of RFC 1122 §3.2.2.2 are followed. Default false. */
+      readonly redirects?: boolean;
     }
   | {
       readonly kind: "static";
@@ -55,6 +57,8 @@ export type Ipv4Setting =
       readonly routes?: readonly Route[];
       /** Looks for other users of the address first (RFC 5227), which takes about six seconds. Default false. */
       readonly probe?: boolean;
+      /** Whether redirects that pass the checks of RFC 1122 §3.2.2.2 are followed. Default false. */
+      readonly redirects?: boolean;
     };
 
 /** What all stacks may be told. */
@@ -241,6 +245,7 @@ export async function createStack(options: SingleStackOptions | SeveralStackOpti
   const interfaces = below.map(({ netif, ethernet, link, arp }, place): StackInterface => {
     const setting = settings[place]?.ipv4;
     const ipv4 = ip.interface(link.index);
+    ipv4.redirects = setting?.redirects ?? false;
     const needs = { ethernet, arp, interface: ipv4, udp, timers, random, log };
     const dhcp = setting?.kind === "dhcp" ? createDhcp({ ...setting, ...needs }) : undefined;
     const { index, name } = link;
