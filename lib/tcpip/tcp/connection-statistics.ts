@@ -59,7 +59,7 @@ export function statisticsOf(connection: Connection, now: number): ConnectionSta
     roundTripVariance: rtt.variance,
     minimumRoundTrip: rtt.minimum,
     retransmissionTimeout: sender.retransmission.timeout(rtt.rto),
-    backOff: sender.retransmission.count,
+    backOff: sender.retransmission.backOff,
     inFlight: sender.flight,
     notSent: Math.max(0, distance(sender.end, sender.max)),
     sacked: scoreboard.sacked,

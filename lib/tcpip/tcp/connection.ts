@@ -135,7 +135,7 @@ export class Connection extends DemuxEntry {
   accept(half: HalfOpen, segment: Segment): void {
     const { sender } = this;
     this.#begin(half);
-    if (half.retransmits === 0 && half.sentAt >= 0) sender.rtt.sample(segment.time - half.sentAt);
+    this.#timeHandshake(segment, half.retransmits === 0 && half.sentAt >= 0 ? half.sentAt : -1);
     sender.initWindow(segment, half.peerShift);
     this.#establish(half.retransmits > 0);
   }
@@ -183,11 +183,22 @@ export class Connection extends DemuxEntry {
   }
 
   /** The peer has our SYN-ACK: nobody else has used its address. */
-  #completed(half: HalfOpen, now: number): void {
+  #completed(half: HalfOpen, segment: Segment): void {
     this.#early = null;
     half.listener.fastOpen?.free();
     this.sender.armSynAck(Infinity);
-    if (half.retransmits === 0 && half.sentAt >= 0) this.sender.rtt.sample(now - half.sentAt);
+    this.#timeHandshake(segment, half.retransmits === 0 ? half.sentAt : -1);
+  }
+
+  /**
+   * The first round trip is that of the handshake. Of a SYN that was sent again only a timestamp tells it, and without
+   * that the next timeout would be one of {@link RttEstimator.beCautious}.
+   *
+   * @param sentAt when the SYN that `segment` answers left, milliseconds; −1: there were several
+   */
+  #timeHandshake(segment: Segment, sentAt: number): void {
+    const roundTrip = sentAt >= 0 ? segment.time - sentAt : this.#echo(segment);
+    if (roundTrip >= 0) this.sender.rtt.sample(roundTrip);
   }
 
   /** What the handshake that `half` stands for has settled. */
@@ -336,7 +347,7 @@ export class Connection extends DemuxEntry {
       return;
     }
     const retransmitted = sender.retransmission.count > 0;
-    if (!retransmitted) sender.rtt.sample(segment.time - sender.retransmission.progressAt);
+    this.#timeHandshake(segment, retransmitted ? -1 : sender.retransmission.progressAt);
     this.#useShifts();
     this.#establish(retransmitted);
     if (this.#wantsFastOpen) this.#settleFastOpen(segment, retransmitted);
@@ -421,7 +432,7 @@ export class Connection extends DemuxEntry {
       this.#challenge(segment.time);
       return;
     }
-    if (early !== null && isAtLeast(acknowledgement, sender.una)) this.#completed(early, segment.time);
+    if (early !== null && isAtLeast(acknowledgement, sender.una)) this.#completed(early, segment);
     this.#heardAt = segment.time;
     this.#softError = undefined;
     this.#keepAlive.heard();

@@ -30,6 +30,32 @@ describe("RFC 8985 §6: RACK", () => {
     expect(t.scheduler.pending).toBe(0);
   });
 
+  test("what was sent again is found lost again after a timeout that was taken back, too; the back-off ends", async () => {
+    const { t, flow, ack, info } = await open({}, { mss: 500 });
+    void flow.write(new Uint8Array(20_000));
+    t.takeAll();
+    await t.advance(100);
+    expect(ack(1, [1001, 2501])).toEqual(["A 1:501 ack 1"]);
+    expect(ack(1, [1001, 3501])).toEqual(["A 501:1001 ack 1"]);
+    // Both copies are lost, and so is everything that comes back, for two timeouts.
+    await t.advance(300);
+    expect(t.takeAll()).toEqual(["A 1:501 ack 1"]);
+    await t.advance(600);
+    expect(t.takeAll()).toEqual(["A 1:501 ack 1"]);
+    expect(info()).toMatchObject({ backOff: 2, recovery: "loss" });
+    await t.advance(50);
+    // Something arrives that was sent only once: nothing but ACKs was lost, it seems. How long that took says nothing.
+    const { roundTrip } = info();
+    const more = ack(501, [1001, 4001]);
+    expect(more[0]).toBe("A 5001:5501 ack 1");
+    expect(info()).toMatchObject({ backOff: 2, recovery: "open", roundTrip });
+    await t.advance(100);
+    const again = ack(501, [1001, 4001], [5001, 5501]);
+    expect(again).toContain("A 501:1001 ack 1");
+    expect(info()).toMatchObject({ backOff: 0, recovery: "recovery" });
+    expect(info().retransmissionTimeout).toBeLessThan(400);
+  });
+
   test("three SACKed segments are a loss at once, as long as no reordering was seen", async () => {
     const { t, flow, ack } = await open();
     void flow.write(new Uint8Array(4000));

@@ -393,16 +393,17 @@ export class Scoreboard {
     this.#lostEnd = this.#tail;
   }
 
-  /** Nothing was lost after all. What is out once more stays out. */
+  /** Nothing was lost after all. What is out once more stays out, and may yet be found lost. */
   forgetLosses(): void {
     const records = this.#records;
+    this.lost = 0;
     if (records !== null) {
       for (let place = this.#head; place < this.#tail; place++) {
         const slot = place & this.#mask;
         records.states[slot] = (records.states[slot] ?? 0) & ~lost;
       }
+      this.#followRepeats();
     }
-    this.lost = 0;
     this.#again.clear();
     this.#undecided = this.#head;
     this.#lostFrom = this.#head;
@@ -417,10 +418,37 @@ export class Scoreboard {
         const slot = place & this.#mask;
         records.states[slot] = (records.states[slot] ?? 0) & ~sacked;
       }
+      this.#followRepeats();
     }
     this.sacked = 0;
     this.sackedSegments = 0;
     this.#undecided = this.#head;
+  }
+
+  /**
+   * What was sent again, and is now neither reported nor held for lost, is on its way twice, and looked after from now
+   * on: {@link detectLost} would not find it among what was sent once.
+   */
+  #followRepeats(): void {
+    const records = this.#records;
+    if (records === null) return;
+    const places: number[] = [];
+    let isNew = false;
+    for (let place = this.#head; place < this.#tail; place++) {
+      const slot = place & this.#mask;
+      const state = records.states[slot] ?? 0;
+      if ((state & repeated) === 0 || (state & sacked) !== 0) continue;
+      if ((state & (lost | repeating)) === 0) {
+        isNew = true;
+        records.states[slot] = state | repeating;
+        this.repeating += this.#length(place);
+      }
+      if (this.#isOnItsWayAgain(place)) places.push(place);
+    }
+    if (!isNew) return;
+    places.sort((a, b) => this.sentAt(a) - this.sentAt(b));
+    this.#repeats.clear();
+    for (const place of places) this.#repeats.push(place);
   }
 
   // ---- memory

@@ -90,6 +90,8 @@ export class Sender {
   /** Behind the highest number sent more than once, and when that was done last. */
   #repeatedEnd: number;
   #repeatedAt = 0;
+  /** When the retransmission timer expired last, milliseconds; −1 before. */
+  #timedOutAt = -1;
   /** The congestion window, nothing else, kept the last {@link output} from sending more. */
   #windowLimited = false;
   /** There was no page for what {@link output} wanted to send, or IP refused it. */
@@ -245,8 +247,9 @@ export class Sender {
       const restart = this.recovery.acknowledged(segment, duplicate, echo, this.#windowLimited, !isEchoed);
       if (this.recovery.reductions !== reductions) ecn?.reduced(this.max);
       const sure = isNew && !this.#isAmbiguous(echo, segment.time) ? echo : -1;
-      this.#measure(segment.time, sure);
-      if (isNew) this.#acknowledgeNew(ack, segment.time, sure >= 0);
+      const isMeasured = this.#measure(segment.time, sure);
+      if (isNew) this.#acknowledgeNew(ack, segment.time, isMeasured);
+      else if (isMeasured && this.retransmission.backOff > 0) this.#endBackOff(segment.time);
       this.#rearm(segment.time, restart);
     }
     // A peer that keeps its window shut is alive as long as it answers (RFC 9293 §3.8.6.1).
@@ -299,14 +302,14 @@ export class Sender {
     if (window > this.maxWindow) this.maxWindow = window;
   }
 
-  #acknowledgeNew(ack: number, now: number, isEchoed: boolean): void {
+  #acknowledgeNew(ack: number, now: number, isMeasured: boolean): void {
     const bytes = distance(ack, this.una);
     const isFin = this.finQueued && isAfter(ack, this.finSequence);
     const data = isFin ? Math.max(0, bytes - 1) : bytes;
     this.buffer.acknowledged(Math.min(data, this.buffer.length));
     this.bytesAcknowledged += data;
     // Karn: back-off ends with an ACK of something that was sent once, or whose timestamp says which copy it is of.
-    const isFresh = isEchoed || isAfter(ack, this.#repeatedEnd);
+    const isFresh = isMeasured || isAfter(ack, this.#repeatedEnd);
     if (isAfter(ack, this.#repeatedEnd)) this.#repeatedEnd = ack;
     this.una = ack;
     // A probe of a shut window was taken.
@@ -327,17 +330,30 @@ export class Sender {
     return isBefore(this.una, this.#repeatedEnd) && echo > Math.ceil(now - this.#repeatedAt);
   }
 
-  /** Takes a round trip, at most one in each (RFC 6298 §3), of a segment that was sent once, or by a timestamp. */
-  #measure(now: number, echo: number): void {
+  /**
+   * Takes a round trip, at most one in each (RFC 6298 §3), of a segment that was sent once, or by a timestamp. What was
+   * sent before the last timeout may have arrived long ago: the timeout can have come because its ACKs were lost.
+   *
+   * @returns whether the ACK tells one.
+   */
+  #measure(now: number, echo: number): boolean {
     const { selective, scoreboard } = this.recovery;
     const { originalAt, originalEnd, repeatedAt } = scoreboard.delivery;
-    if (originalAt >= 0 && (selective || repeatedAt < 0)) {
-      if (!isAfter(originalEnd, this.#timedEnd)) return;
+    if (originalAt >= 0 && (selective || repeatedAt < 0) && originalAt >= this.#timedOutAt) {
+      if (!isAfter(originalEnd, this.#timedEnd)) return true;
       this.rtt.sample(now - originalAt);
       this.#timedEnd = this.max;
-    } else if (echo >= 0) {
-      this.rtt.sample(echo);
+      return true;
     }
+    if (echo < 0) return false;
+    this.rtt.sample(echo);
+    return true;
+  }
+
+  /** The path is as it was: what is out needs not wait for a timeout that has doubled. */
+  #endBackOff(now: number): void {
+    this.retransmission.measured();
+    this.#retransmitAt = Math.min(this.#retransmitAt, now + this.retransmission.timeout(this.rtt.rto));
   }
 
   /** Sends what may be sent now: first what was lost, then what is new. `force`: a short segment, too. */
@@ -683,6 +699,7 @@ export class Sender {
   /** RFC 6298 §5.4 to 5.6. */
   #timeout(now: number): void {
     this.#context.counters.retransmissionTimeouts++;
+    this.#timedOutAt = now;
     this.recovery.timedOut(this.retransmission.count, now);
     this.#connection.ecn?.reduced(this.max);
     this.retransmission.timedOut();

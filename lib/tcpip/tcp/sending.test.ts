@@ -77,6 +77,41 @@ describe("RFC 6298: the retransmission timer", () => {
     expect((await timesWithin(t, 5000))[0]).toBe(3000);
   });
 
+  test("RFC 7323 §4.1: after a lost SYN a timestamp tells the round trip, either way", async () => {
+    const t = new Transcript({ timestamps: true });
+    const connecting = t.connect();
+    t.take();
+    await t.advance(1000);
+    const again = t.take();
+    await t.advance(30);
+    const echo = again?.timestamp?.value ?? 0;
+    t.receive({ flags: "SA", seq: 0, ack: 1, mss: 1000, timestamp: { value: 7, echo } });
+    const flow = await connecting;
+    await flow.write(new Uint8Array(500));
+    expect(t.takeAll()).toEqual(["A 1 ack 1", "PA 1:501 ack 1"]);
+    // SRTT of 30 ms, and 200.
+    await t.advance(229);
+    expect(t.takeAll()).toEqual([]);
+    await t.advance(1);
+    expect(t.takeAll()).toEqual(["PA 1:501 ack 1"]);
+
+    const server = new Transcript({ timestamps: true });
+    await server.listen();
+    server.receive({ flags: "S", seq: 0, mss: 1000, timestamp: { value: 7, echo: 0 } });
+    server.take();
+    await server.advance(1000);
+    const answer = server.take();
+    await server.advance(50);
+    const echoed = answer?.timestamp?.value ?? 0;
+    server.receive({ flags: "A", seq: 1, ack: 1, timestamp: { value: 8, echo: echoed } });
+    await server.accepted[0]?.write(new Uint8Array(500));
+    expect(server.takeAll()).toEqual(["PA 1:501 ack 1"]);
+    await server.advance(249);
+    expect(server.takeAll()).toEqual([]);
+    await server.advance(1);
+    expect(server.takeAll()).toEqual(["PA 1:501 ack 1"]);
+  });
+
   test("an ACK that covers everything stops the timer", async () => {
     const { t, flow } = await open();
     await flow.write(new Uint8Array(10));
