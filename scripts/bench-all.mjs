@@ -43,6 +43,14 @@ const chapters = [
       "veth pair whose segmentation offload is off.",
   },
   {
+    name: "forwarding",
+    title: "Forwarding",
+    text:
+      "Packets a second that arrive behind a router: ours (`createRouter`, as in `examples/router`) between two tap devices, " +
+      "and the Linux kernel's between veth pairs, passed on as they are and translated (NAT44 in both). One program sends " +
+      "datagrams of 16 flows as fast as it can; the router has core 1, all the rest core 0.",
+  },
+  {
     name: "xenstore",
     title: "Xenstore in a storm of machines",
     text:

@@ -10,6 +10,7 @@ export const prerequisites = [
   { command: "ip", debian: "iproute2", suites: "network namespaces: targets/tap, test/system" },
   { command: "tc", debian: "iproute2", suites: "loss and delay: test/system" },
   { command: "ethtool", debian: "ethtool", suites: "checksum offload: targets/tap" },
+  { command: "nft", debian: "nftables", suites: "translation by the kernel: bench" },
   { command: "ping", debian: "iputils-ping", suites: "ICMP with the kernel: targets/tap" },
   { command: "arping", debian: "iputils-arping", suites: "ARP with the kernel: targets/tap" },
   { command: "curl", debian: "curl", suites: "HTTP clients: test/system, test/vm" },

@@ -28,6 +28,8 @@ const packages: Readonly<Record<string, string>> = {
   dnsmasq: "dnsmasq-base",
   udhcpc: "udhcpc",
   ethtool: "ethtool",
+  nft: "nftables",
+  sysctl: "procps",
   taskset: "util-linux",
   setpriv: "util-linux",
   chrt: "util-linux",
