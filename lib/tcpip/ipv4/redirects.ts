@@ -51,6 +51,7 @@ export class Redirects {
     this.#statistics.redirects++;
     const { routes } = this.#interfaces;
     routes.redirect(index, this.#interned.get(destination), this.#interned.get(gateway));
+    this.#interfaces.changed();
     this.#ends.delete(destination);
     this.#ends.set(destination, this.#timers.now() + lifetime);
     for (const each of this.#ends.keys()) {
@@ -62,7 +63,7 @@ export class Redirects {
 
   /** Nobody answers on the way to `destination`, given as `IpAddress.w3`: a redirect there is void. */
   failed(destination: number): void {
-    if (this.#ends.delete(destination)) this.#interfaces.routes.restore(destination);
+    if (this.#ends.delete(destination) && this.#interfaces.routes.restore(destination)) this.#interfaces.changed();
   }
 
   close(): void {
