@@ -50,6 +50,8 @@ export class Place {
   readonly server: Namespace;
   readonly #options: PlaceOptions;
   readonly #children: ChildProcess[] = [];
+  /** The kernel's threads that receive. */
+  readonly #threads: number[] = [];
 
   private constructor(generator: Namespace, server: Namespace, options: PlaceOptions) {
     this.generator = generator;
@@ -74,7 +76,7 @@ export class Place {
       namespace.ip(`neighbour replace ${peer} lladdr ${peerMac} dev ${device} nud permanent`);
     }
     const place = new Place(generator, server, options);
-    if (options.xdp === true) threadedReceive(server, serverCore);
+    if (options.xdp === true) place.#threads.push(...threadedReceive(server, serverCore));
     else steerReceive(server, serverCore);
     return place;
   }
@@ -93,8 +95,9 @@ export class Place {
   /** For the generator's end: prepares receiving on its core, after the device is there. */
   prepareGenerator(xdp: boolean): void {
     // XDP on a tap device runs where the frame is written, in the server's own system call.
-    if (xdp && this.#options.link === "veth") threadedReceive(this.generator, generatorCore);
-    else steerReceive(this.generator, generatorCore);
+    if (xdp && this.#options.link === "veth") {
+      this.#threads.push(...threadedReceive(this.generator, generatorCore));
+    } else steerReceive(this.generator, generatorCore);
   }
 
   /** Waits until the server answers for the zone. @throws Error when it does not within the time. */
@@ -112,6 +115,8 @@ export class Place {
   /** One measurement, with the generator through AF_XDP or sockets. */
   async load(program: string, options: LoadOptions & { readonly throughXdp?: boolean }): Promise<Load> {
     const { throughXdp = false, ...rest } = options;
+    // Those that had not run when they were made could not be moved then.
+    for (const pid of this.#threads) joinControlGroup(pid);
     const frames = throughXdp
       ? {
           xdp: device,
@@ -148,7 +153,7 @@ function joinControlGroup(pid: number): void {
   try {
     writeFileSync(controlGroup, String(pid));
   } catch {
-    // A thread of the kernel that has not run yet cannot be moved; it does without.
+    // A thread of the kernel that has not run yet cannot be moved.
   }
 }
 
@@ -172,8 +177,8 @@ function steerReceive(namespace: Namespace, core: number): void {
   namespace.run("sh", ["-c", `echo ${mask} > /sys/class/net/${device}/queues/rx-0/rps_cpus`]);
 }
 
-/** Gives the interface's NAPI a thread of its own, on this core. GRO is what switches NAPI on for a veth. */
-function threadedReceive(namespace: Namespace, core: number): void {
+/** Gives the interface's NAPI a thread of its own, on this core: its id. GRO is what switches NAPI on for a veth. */
+function threadedReceive(namespace: Namespace, core: number): number[] {
   const others = new Set(napiThreads());
   namespace.run("ethtool", ["-K", device, "gro", "on"]);
   namespace.run("sh", ["-c", `echo 1 > /sys/class/net/${device}/threaded`]);
@@ -183,6 +188,7 @@ function threadedReceive(namespace: Namespace, core: number): void {
     namespace.run("taskset", ["-cp", String(core), String(pid)]);
     joinControlGroup(pid);
   }
+  return own;
 }
 
 function napiThreads(): number[] {
