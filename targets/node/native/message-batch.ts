@@ -11,6 +11,11 @@ const lengthAt = 56;
 const vectorSize = 16;
 /** The longest datagram there can be, in bytes, rounded up. */
 const longest = 65_536;
+/**
+ * From one datagram that is received to the next. Were it a power of two, all of them would have to share a few lines of
+ * the processor's cache, and each would be gone from there before it is read.
+ */
+const receiveStride = longest + 192;
 
 /** `struct mmsghdr`s, each with one `struct iovec` and an address, for `recvmmsg` and `sendmmsg`. */
 class MessageHeaders {
@@ -71,10 +76,10 @@ export class ReceivedMessages {
     this.#calls = calls;
     this.headers = new MessageHeaders(calls);
     // What no datagram has reached takes no memory.
-    const memory = calls.memory(mostMessages * longest, 4096);
+    const memory = calls.memory(mostMessages * receiveStride, 4096);
     this.bytes = memory.bytes;
     for (let index = 0; index < mostMessages; index++) {
-      this.headers.setBytes(index, memory.address + index * longest, longest);
+      this.headers.setBytes(index, memory.address + this.offset(index), longest);
     }
   }
 
@@ -86,7 +91,7 @@ export class ReceivedMessages {
 
   /** Where a datagram begins in `bytes`. */
   offset(index: number): number {
-    return index * longest;
+    return index * receiveStride;
   }
 }
 
