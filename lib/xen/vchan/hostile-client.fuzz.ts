@@ -86,7 +86,7 @@ export async function converse(world: World, flow: Flow, other: HostileEnd, scri
   let isReading = false;
   let isHonest = true;
   let hasEnded = false;
-  let hasFailed = false;
+  let failures = 0;
   const follow = <T>(work: Promise<T>, done: (value: T) => void): void => {
     waiting++;
     work.then(
@@ -96,7 +96,7 @@ export async function converse(world: World, flow: Flow, other: HostileEnd, scri
       },
       () => {
         waiting--;
-        hasFailed = true;
+        failures++;
       },
     );
   };
@@ -183,8 +183,7 @@ export async function converse(world: World, flow: Flow, other: HostileEnd, scri
   }
   const [first] = broken;
   if (first !== undefined) throw first;
-  // as: other code has run meanwhile
-  if (isHonest && (there.got < there.put || back.got < back.put || (hasFailed as boolean))) {
+  if (isHonest && (there.got < there.put || back.got < back.put || failures > 0)) {
     throw new Error(`${there.got} of ${there.put} bytes there, ${back.got} of ${back.put} back`);
   }
   follow(flow.close(), () => undefined);
