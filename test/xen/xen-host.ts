@@ -7,7 +7,7 @@ import type { XlGuest } from "@tesserae/vm-image/formats/xl-config";
 import { buildForVm, vmUnavailable } from "../vm/test-machine.ts";
 
 /** Milliseconds that a test with guests may take: twice emulated, on a busy host, a boot takes minutes. */
-export const patience = 600_000;
+export const patience = 1_800_000;
 
 /**
  * Why no Xen can be booted here, in words; `undefined` when it can. The first time its packages are fetched.

@@ -22,6 +22,9 @@ const dom0Memory = 320;
 const xenMemory = 192;
 /** Where kernel, image and disks are in dom0. */
 const files = { kernel: "/root/kernel.elf", image: "/root/image.bin" } as const;
+/** Milliseconds that a guest has to end before it is asked again, and between two times. */
+const askAgain = 60_000;
+const pause = 2_000;
 const diskAt = (index: number): string => `/root/disk${String(index)}`;
 
 export interface EmulatedGuest {
@@ -78,17 +81,22 @@ class EmulatedImage implements RunningImage {
   readonly #host: XenHost;
   readonly #guest: XenGuest;
   #asked = false;
+  #isOver = false;
   #killedWith: number | undefined;
 
   constructor(host: XenHost, guest: XenGuest, output: ConsoleOutput) {
     this.#host = host;
     this.#guest = guest;
-    // Typing into a guest that is gone is no mistake of ours.
-    const type = (bytes: Buffer): void => void guest.type(bytes.toString()).catch(() => undefined);
+    let typed = Promise.resolve();
+    // One after the other, or they come in another order. Typing into a guest that is gone is no mistake of ours.
+    const type = (bytes: Buffer): void => {
+      typed = typed.then(() => guest.type(bytes.toString())).catch(() => undefined);
+    };
     process.stdin.on("data", type);
     if (process.stdin instanceof Socket) process.stdin.unref();
     guest.onConsole((text) => output.take(text));
     this.ended = this.#end(() => {
+      this.#isOver = true;
       output.end();
       process.stdin.off("data", type);
       process.stdin.pause();
@@ -123,9 +131,20 @@ class EmulatedImage implements RunningImage {
   }
 
   #shutdown(): void {
+    if (this.#asked) return;
     this.#asked = true;
-    // How the guest ends is told by its console; one that does not listen is ended by a second signal.
-    void this.#guest.shutdown().catch(() => undefined);
+    void this.#keepAsking();
+  }
+
+  /**
+   * Asks it to shut down until it is gone: on a busy machine dom0 may be too slow to pass the first one on. How the guest
+   * ends is told by its console; one that does not listen is ended by a second signal.
+   */
+  async #keepAsking(): Promise<void> {
+    while (!this.#isOver) {
+      await this.#guest.shutdown(askAgain).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, pause).unref());
+    }
   }
 
   #kill(status: number): void {

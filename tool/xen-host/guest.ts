@@ -5,7 +5,7 @@ import { XenHostError } from "./failure.ts";
 import type { XenHost } from "./host.ts";
 
 /** How long something of a guest is waited for, in milliseconds, unless another time is given. */
-const usualTimeout = 300_000;
+const usualTimeout = 900_000;
 /** Characters of a guest's console that are kept, from its end. */
 const consoleBound = 2 ** 20;
 

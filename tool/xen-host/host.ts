@@ -191,14 +191,16 @@ export class XenHost {
     const file = `/etc/xen/${config.name}.cfg`;
     // What a guest of that name wrote before is not this one's.
     await this.sh(`rm -f ${consoleFolder}/guest-${config.name}.log; cat > ${file}`, { input: Buffer.from(text) });
-    await this.sh(`xl create ${file}`, { timeout: 300_000 });
-    const id = Number(await this.sh(`xl domid ${config.name}`));
-    return new XenGuest(this, config.name, id);
+    // Paused at first: one that ends at once would be gone before its number is known.
+    await this.sh(`xl create -p ${file}`, { timeout: 900_000 });
+    const guest = new XenGuest(this, config.name, Number(await this.sh(`xl domid ${config.name}`)));
+    await this.sh(`xl unpause ${String(guest.id)}`);
+    return guest;
   }
 
   /** Goes on with a guest that was saved to a file in dom0, in a new domain. @throws XenHostError (rejects) */
   async restoreGuest(name: string, file: string): Promise<XenGuest> {
-    await this.sh(`rm -f ${consoleFolder}/guest-${name}.log; xl restore ${quote(file)}`, { timeout: 300_000 });
+    await this.sh(`rm -f ${consoleFolder}/guest-${name}.log; xl restore ${quote(file)}`, { timeout: 900_000 });
     return new XenGuest(this, name, Number(await this.sh(`xl domid ${quote(name)}`)));
   }
 
