@@ -9,6 +9,7 @@ import { createLinuxGuest } from "@tesserae/xen-host/linux-guest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noise } from "../../examples/www/noise.ts";
 import { unavailable } from "../namespace/namespace.ts";
+import { VchanPair } from "./vchan-pair.ts";
 import { patience, XenBench, xenUnavailable } from "./xen-host.ts";
 
 // Images of ours as guests of the real Xen, in QEMU: one boot of it for all that is here.
@@ -32,7 +33,7 @@ describe.skipIf(reason !== undefined)(`on Xen${reason === undefined ? "" : ` (sk
     truncateSync(file, savedBytes);
     const apps = {
       ...{ hello: "examples/hello", www: "examples/www", nameserver: "examples/nameserver" },
-      disk: "test/fixtures/apps/disk",
+      ...{ disk: "test/fixtures/apps/disk", vchan: "examples/vchan" },
     };
     bench = await XenBench.start(apps, { files: { [saved]: { file, readOnly: false } } });
   }, patience);
@@ -172,6 +173,22 @@ describe.skipIf(reason !== undefined)(`on Xen${reason === undefined ? "" : ` (sk
       expect(await dig("nobody.example.org")).toMatch(/status: NXDOMAIN[^]*flags: qr aa[^]*\bSOA\b/);
       expect(await guest.shutdown(), guest.console).toBe(0);
       expect(guest.console).toContain("answered");
+    },
+    patience,
+  );
+
+  test(
+    "two guests move the same bytes over a vchan and over TCP, both ways",
+    async () => {
+      const pair = await VchanPair.start(bench);
+      for (const direction of ["send", "receive"] as const) {
+        for (const kind of ["vchan", "tcp"] as const) {
+          const { milliseconds, sent, received } = await pair.transfer(kind, direction, 500_003);
+          expect([kind, direction, received]).toEqual([kind, direction, sent]);
+          expect(milliseconds).toBeGreaterThan(0);
+        }
+      }
+      expect(await pair.stop(), pair.client.console + pair.server.console).toEqual([0, 0]);
     },
     patience,
   );
