@@ -40,7 +40,7 @@ const chapters = [
     title: "Bulk TCP on our stack",
     text:
       "One connection, as fast as it goes, both ways. The rival is the same application on the kernel's sockets over a " +
-      "veth pair whose segmentation offload is off.",
+      "veth pair with segmentation offload.",
   },
   {
     name: "forwarding",
