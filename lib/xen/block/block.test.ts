@@ -113,6 +113,28 @@ describe("a block device", () => {
       expect(block.inFlight).toBe(0);
     }));
 
+  test("is served in parts by a domain whose own disk another domain serves, written, flushed and read", () =>
+    withDisk({}, {}, async ({ world, front: driver, block: whole }) => {
+      const guest = await world.machine.createDomain();
+      const block = async (device: number, first: number) => {
+        const { backPath } = await world.tools.attach({ kind: "vbd", number: device, front: guest, back: driver });
+        serveBlock(driver, backPath, { block: blockPart(whole, { first, sectors: 2048 }) });
+        return connectBlock(guest, `device/vbd/${device}`);
+      };
+      const [one, other] = [await block(1, 0), await block(2, 2048)];
+      const bytes = bytesOf(512 * 600, 3);
+      const into = new Uint8Array(bytes.length);
+      for (const disk of [one, other]) {
+        await disk.write(7, bytes);
+        await disk.flush();
+        await disk.read(7, into);
+        expect(Buffer.compare(into, bytes)).toBe(0);
+      }
+      await whole.read(2048 + 7, into);
+      expect(Buffer.compare(into, bytes)).toBe(0);
+      await Promise.all([one.close(), other.close()]);
+    }));
+
   test("is chosen by the toolstack's target, and only read where the toolstack says so", () =>
     inWorld(async (world) => {
       const front = await world.machine.createDomain();
