@@ -85,6 +85,23 @@ const chapters = [
     args: ["--svg", path.join(root, "docs/dns-servers.svg")],
   },
   {
+    name: "dns-memory",
+    title: "Memory of a signed zone",
+    text:
+      "A million names, each with an A record, an NSEC record and a signature of each, of ECDSA P-256's size; the servers " +
+      "as for the rates. The proportional share of all pages of a server's processes, once the zone is loaded.",
+  },
+  {
+    name: "dns-resolver",
+    title: "Recursive resolvers",
+    text:
+      "Answers a second from one core, 128 questions outstanding, each answer checked. A private root, a zone below it, and 300 " +
+      "below that, all signed, on three NSDs, which have core 0 together with the generator; the resolver has core 1. Known " +
+      "names: 6,000 with a time to live of an hour. Names to be asked for: 30,000 with one of a second, so that each question " +
+      "goes to a server. Made-up names: at random below all zones. unbound with one thread and as much memory for what was " +
+      "learnt, otherwise as it comes; ours is `examples/resolver` on kernel sockets, a tap device and AF_XDP.",
+  },
+  {
     name: "tcp-goodput",
     title: "Goodput on bad paths",
     text:

@@ -1,14 +1,9 @@
 // Zones of a given number of names, and queries about them, the same ones every time.
 import { execFileSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import path from "node:path";
+import { addressQuery, type ExpectedAnswer, nameError, randomName, writeQueries } from "./query-file.ts";
 import { apex, hostName, zoneText } from "./zone-text.ts";
-
-/** Letters of the first label that the load generator changes where it is told to. */
-const nonceLength = 7;
-
-const typeA = 1;
-const optType = 41;
 
 /** Writes the zone's master file into the folder unless it is there. @returns its path */
 export function zoneFile(folder: string, names: number): string {
@@ -78,41 +73,27 @@ export function pseudoRandom(seed: number): () => number {
  */
 export function queryFile(folder: string, names: number, mix: QueryMix, count = Math.min(names * 4, 1 << 20)): string {
   const file = path.join(folder, `${mix.name.replaceAll(/\W+/g, "-")}-${names}.queries`);
-  const random = pseudoRandom(names + 77);
-  const bytes = Buffer.alloc(count * 64);
-  let length = 0;
-  for (let index = 0; index < count; index++) {
-    const there = random() / 2 ** 32 < mix.existing;
-    const malformed = random() / 2 ** 32 < (mix.malformed ?? 0);
-    const name = there ? hostName(random() % names) : `${"x".repeat(nonceLength)}-.${apex}`;
-    const query = message(name, mix.dnssec);
-    const question = query.length - (mix.dnssec ? 11 : 0) - 12;
-    if (malformed) spoil(query, random());
-    const flags = malformed ? loose : there ? 0 : randomLabel;
-    // With DO: the record and its signature. Without the name: nothing in the answer section.
-    const answers = mix.anyAnswer === true ? 255 : there ? (mix.dnssec ? 2 : 1) : 0;
-    length = bytes.writeUInt16BE(query.length, length);
-    length = bytes.writeUInt16BE(question, length);
-    length = bytes.writeUInt8((flags << 4) | (there ? 0 : nameError), length);
-    length = bytes.writeUInt8(answers, length);
-    length += query.copy(bytes, length);
-  }
-  writeFileSync(file, bytes.subarray(0, length));
+  writeQueries(file, queriesOf(names, mix, count));
   return file;
 }
 
-const randomLabel = 1;
-const loose = 2;
-const nameError = 3;
-
-function message(name: string, dnssec: boolean): Buffer {
-  const labels = name
-    .slice(0, -1)
-    .split(".")
-    .map((label) => Buffer.concat([Buffer.of(label.length), Buffer.from(label, "latin1")]));
-  const header = Buffer.from([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, dnssec ? 1 : 0]);
-  const opt = Buffer.from([0, 0, optType, 1232 >> 8, 1232 & 255, 0, 0, 0x80, 0, 0, 0]);
-  return Buffer.concat([header, ...labels, Buffer.from([0, 0, typeA, 0, 1]), ...(dnssec ? [opt] : [])]);
+function* queriesOf(names: number, mix: QueryMix, count: number): Generator<ExpectedAnswer> {
+  const { dnssec, anyAnswer = false } = mix;
+  const random = pseudoRandom(names + 77);
+  for (let index = 0; index < count; index++) {
+    const there = random() / 2 ** 32 < mix.existing;
+    const loose = random() / 2 ** 32 < (mix.malformed ?? 0);
+    const query = addressQuery(there ? hostName(random() % names) : randomName(apex), { dnssec });
+    if (loose) spoil(query.message, random());
+    yield {
+      ...query,
+      loose,
+      randomLabel: !there && !loose,
+      rcode: there ? 0 : nameError,
+      // With DO: the record and its signature. Without the name: nothing in the answer section.
+      answers: anyAnswer ? 255 : there ? (dnssec ? 2 : 1) : 0,
+    };
+  }
 }
 
 /** Breaks a query in one of the ways that a server must bear. The id stays. */

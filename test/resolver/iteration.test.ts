@@ -130,6 +130,26 @@ describe("servers", () => {
     expect(toDead.length).toBeLessThan(8);
   });
 
+  test("a server gets so many queries at once, and the others in turn", async () => {
+    const internet = smallInternet();
+    internet.serve("198.51.100.7", "far.example", ["* A 192.0.2.1"], 50);
+    let open = 0;
+    let most = 0;
+    const resolver = internet.resolver({
+      ...{ limits: { perServer: 2 }, stub: [{ zone: "far.example", servers: [IpAddress.parse("198.51.100.7")] }] },
+      exchange: async (request) => {
+        most = Math.max(most, ++open);
+        const outcome = await internet.exchange(request);
+        open--;
+        return outcome;
+      },
+    });
+    const names = Array.from({ length: 20 }, (_, at) => `n${at}.far.example`);
+    const all = await internet.run(Promise.all(names.map((name) => resolver.resolve(name, types.A))));
+    expect(all.map(({ rcode }) => rcode)).toEqual(names.map(() => 0));
+    expect(most).toBe(2);
+  });
+
   test("what does not fit comes over TCP", async () => {
     const internet = smallInternet();
     internet.serve(

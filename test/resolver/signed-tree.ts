@@ -77,7 +77,7 @@ export function makeTree(folder: string): SignedTree {
       ...lines,
       ...below.map(([, records]) => records),
     ];
-    const made = signed(folder, zone, `${text.join("\n")}\n`, options);
+    const made = signZoneFile(folder, zone, `${text.join("\n")}\n`, options);
     files.set(zone, made.file);
     ds.set(zone, made.ds);
   };
@@ -109,7 +109,17 @@ function parentOf(zone: string): string {
   return zone === "." ? "" : zone.includes(".") ? zone.slice(zone.indexOf(".") + 1) : ".";
 }
 
-function signed(folder: string, zone: string, text: string, options: ZoneOptions): { file: string; ds: string } {
+/**
+ * Writes a zone's master file and signs it. @param zone without the final dot; `.` is the root
+ *
+ * @returns the file to be served, and DS records of its key
+ */
+export function signZoneFile(
+  folder: string,
+  zone: string,
+  text: string,
+  options: ZoneOptions = {},
+): { file: string; ds: string } {
   mkdirSync(folder, { recursive: true });
   const apex = zone === "." ? "." : `${zone}.`;
   const file = path.join(folder, `zone.${zone === "." ? "root" : zone}`);

@@ -1,13 +1,21 @@
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { machineTypes } from "@tesserae/qemu/arguments";
+import { quoteWord } from "@tesserae/vm/command-line";
+import { nsd } from "../dns/servers/nsd.ts";
+import { startServer } from "../dns/servers/running.ts";
 import { unavailable } from "../namespace/namespace.ts";
+import { signZoneFile } from "../resolver/signed-tree.ts";
 import { buildForVm, patience, TestMachine, vmUnavailable, type TestMachineOptions } from "./test-machine.ts";
 
 const reason = vmUnavailable();
 const withoutDig = unavailable("dig");
+const withoutTree = unavailable("dig", "nsd", "dnssec-keygen", "dnssec-signzone");
 let machine: TestMachine | undefined;
 afterEach(() => machine?.kill());
 
@@ -62,10 +70,7 @@ describe.skipIf(reason !== undefined)(`the examples in a machine${reason === und
     async () => {
       const server = await start("nameserver", { machine: "microvm", forward: [5300] });
       await server.waitFor("answering");
-      const dig = (...words: string[]): string =>
-        execFileSync("dig", ["@127.0.0.1", "-p", String(server.port(5300)), "+timeout=20", "+tries=2", ...words], {
-          encoding: "utf8",
-        });
+      const dig = asker(server.port(5300));
       expect(dig("+short", "ftp.example.org").split("\n")).toEqual(["www.example.org.", "192.0.2.80", ""]);
       expect(dig("+short", "+tcp", "host77.example.org")).toBe("10.0.0.77\n");
       const missing = dig("nobody.example.org");
@@ -76,7 +81,43 @@ describe.skipIf(reason !== undefined)(`the examples in a machine${reason === und
     },
     patience,
   );
+
+  test.skipIf(withoutTree !== undefined)(
+    `resolver answers dig from a signed root, over UDP and TCP${withoutTree === undefined ? "" : ` (${withoutTree})`}`,
+    async () => {
+      const folder = mkdtempSync(path.join(tmpdir(), "tesserae-vm-resolver-"));
+      const lines = ["$TTL 300", "@ SOA ns admin 1 3600 900 604800 60", "@ NS ns", "ns A 10.0.2.2", "www A 192.0.2.80"];
+      const { file, ds } = signZoneFile(folder, ".", `${[...lines, "alias CNAME www"].join("\n")}\n`);
+      const upstream = await startServer(nsd, [{ apex: ".", file }], folder);
+      try {
+        // For the machine its gateway is this host.
+        const anchors = quoteWord(`anchors=${ds.trim().replaceAll("\n", ";")}`);
+        const commandLine = `roots=ns=10.0.2.2 upstream-port=${String(upstream.port)} ${anchors}`;
+        const resolver = await start("resolver", { machine: "microvm", commandLine, forward: [53] });
+        await resolver.waitFor("resolving");
+        const dig = asker(resolver.port(53));
+        expect(dig("+short", "alias").split("\n")).toEqual(["www.", "192.0.2.80", ""]);
+        expect(dig("+tcp", "+dnssec", "www")).toMatch(/status: NOERROR[^]*flags: qr rd ra ad;[^]*RRSIG/);
+        expect(dig("+adflag", "nobody")).toMatch(/status: NXDOMAIN[^]*flags: qr rd ra ad;/);
+        // From what was learnt.
+        await upstream.close();
+        expect(dig("+short", "www")).toBe("192.0.2.80\n");
+        expect(await resolver.powerOff(), resolver.output).toBe(0);
+        expect(resolver.output).toMatch(/resolved .*hits=/);
+      } finally {
+        await upstream.close();
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    patience,
+  );
 });
+
+/** What dig says of a server at a port of this host. */
+function asker(port: number): (...words: string[]) => string {
+  const at = ["@127.0.0.1", "-p", String(port), "+timeout=20", "+tries=2"];
+  return (...words) => execFileSync("dig", [...at, ...words], { encoding: "utf8" });
+}
 
 function overTcp(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {

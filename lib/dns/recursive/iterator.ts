@@ -323,7 +323,12 @@ class ZoneQuestion {
           : undefined;
       if (server !== undefined && server.outstanding < limits.perServer) this.#launch(server);
       else if (this.#attempts < limits.attempts && (await this.#findAddresses())) continue;
-      if (this.#pending.size === 0) return this.#failure;
+      if (this.#pending.size === 0) {
+        if (server === undefined) return this.#failure;
+        // Others' questions have all of its places.
+        await server.ended(timers, work.deadline - timers.now());
+        continue;
+      }
       const wait = this.#attempts < limits.attempts ? (server?.timeout ?? Infinity) : Infinity;
       const heard = await this.#next(Math.min(wait, work.deadline - timers.now()));
       if (heard === undefined) continue;

@@ -32,7 +32,7 @@ export interface RecursiveLimits {
   readonly inFlight: number;
   /** Of them, with servers of the same zone: names made up below one zone block only it. Default 256. */
   readonly perZone: number;
-  /** Queries that one server may have to answer at once. Default 128. */
+  /** Queries that one server may have to answer at once; more wait for their turn. Default 128. */
   readonly perServer: number;
   /** Bytes of records kept, about. Default 32 MiB. */
   readonly cacheBytes: number;

@@ -1,5 +1,5 @@
 import type { IpAddress } from "@tesserae/device/address";
-import type { Clock } from "@tesserae/device/clock";
+import type { Clock, Timers } from "@tesserae/device/clock";
 import type { Random } from "@tesserae/device/random";
 
 /** Milliseconds that a server of which nothing is known has; and the bounds for those that are known (RFC 6298). */
@@ -26,13 +26,15 @@ export class ServerState {
   failedAt = 0;
   /** Whether it is asked with EDNS: it said that it does not know it otherwise. */
   edns = true;
-  /** Queries under way. */
+  /** Queries under way; see {@link begin} and {@link end}. */
   outstanding = 0;
   /** RFC 7873: ours for this server, and what it answered; empty as long as it has none. */
   readonly clientCookie: Uint8Array;
   serverCookie: Uint8Array = new Uint8Array();
   /** Until when it is not asked, by zone. */
   readonly #lame = new Map<string, number>();
+  /** Who waits until a query is over, in order. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(address: IpAddress, random: Random) {
     this.address = address;
@@ -44,6 +46,35 @@ export class ServerState {
   get timeout(): number {
     const base = this.roundTrip === 0 ? unknownTimeout : this.roundTrip + Math.max(4 * this.variation, 20);
     return Math.min(mostTimeout, Math.max(leastTimeout, base) * 2 ** Math.min(this.failures, 6));
+  }
+
+  begin(): void {
+    this.outstanding++;
+  }
+
+  end(): void {
+    this.outstanding--;
+    for (const wake of this.#waiting) {
+      this.#waiting.delete(wake);
+      wake();
+      return;
+    }
+  }
+
+  /** Waits in turn until a query is over, for `ms` milliseconds at most. */
+  ended(timers: Timers, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      const timer = timers.timer(() => {
+        this.#waiting.delete(wake);
+        resolve();
+      });
+      timer.set(timers.now() + ms);
+      this.#waiting.add(wake);
+    });
   }
 
   answered(ms: number): void {

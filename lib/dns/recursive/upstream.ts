@@ -77,7 +77,7 @@ export class Upstream {
   async ask(server: ServerState, question: UpstreamQuestion, work: Work, signal: AbortSignal): Promise<Reply> {
     const { timeout } = server;
     const start = this.#timers.now();
-    server.outstanding++;
+    server.begin();
     try {
       const reply = await this.#ask(server, question, work, signal);
       const now = this.#timers.now();
@@ -89,7 +89,7 @@ export class Upstream {
       }
       return reply;
     } finally {
-      server.outstanding--;
+      server.end();
     }
   }
 
