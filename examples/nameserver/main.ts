@@ -6,6 +6,7 @@ import { nameFromText } from "@tesserae/dns/name-bytes";
 import { createZoneKeeper } from "@tesserae/dns/transfer/zone-keeper";
 import { TsigKeyring } from "@tesserae/dns/tsig/key";
 import { readPeers } from "./peers.ts";
+import { sleep } from "@tesserae/time/sleep";
 import type { config } from "./tesserae.config.ts";
 import { ZoneFiles } from "./zone-files.ts";
 
@@ -15,7 +16,8 @@ export async function main(devices: Devices<typeof config>): Promise<void> {
   const zones = new Zones();
   const { key, policy, secondaries } = readPeers(keys);
   const files = new ZoneFiles(devices.zones, zones, log, new Set(secondaries.keys()));
-  await files.refresh();
+  // Nobody waits yet.
+  await files.refresh(() => Promise.resolve());
   const common = { udp: stack.udp, tcp: stack.tcp, timers, random, zones, log };
   const keyring = new TsigKeyring(key === undefined ? [] : [key]);
   const keeper = createZoneKeeper({ ...common, crypto, kv, policy, keys: keyring });
@@ -30,10 +32,12 @@ export async function main(devices: Devices<typeof config>): Promise<void> {
   });
   log.info("answering", { at: formatEndpoint(server.local), zones: zones.size });
   const again = timers.timer(() => {
-    files.refresh().then(
-      () => again.set(timers.now() + keys.refresh),
-      (error: unknown) => log.error("zone files cannot be read", { error: String(error) }),
-    );
+    files
+      .refresh(() => sleep(timers, 0))
+      .then(
+        () => again.set(timers.now() + keys.refresh),
+        (error: unknown) => log.error("zone files cannot be read", { error: String(error) }),
+      );
   });
   again.set(timers.now() + keys.refresh);
   await new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 import type { Kv } from "@tesserae/device/kv";
 import type { Log } from "@tesserae/device/log";
-import { loadZone } from "@tesserae/dns/authoritative/zone-file";
+import { inTurns } from "@tesserae/dns/authoritative/steps";
+import { loadZoneInSteps } from "@tesserae/dns/authoritative/zone-file";
 import type { Zones } from "@tesserae/dns/authoritative/zones";
 import { nameFromText } from "@tesserae/dns/name-bytes";
 
@@ -23,22 +24,26 @@ export class ZoneFiles {
     this.#others = others;
   }
 
-  /** Reads what is new or has changed. A zone whose file is wrong now, or gone, is served as it was. */
-  async refresh(): Promise<void> {
+  /**
+   * Reads what is new or has changed. A zone whose file is wrong now, or gone, is served as it was.
+   *
+   * @param pause called every millisecond or so of the work: lets queries be answered
+   */
+  async refresh(pause: () => Promise<void>): Promise<void> {
     for (const key of await this.#files.list()) {
       if (!key.endsWith(suffix)) continue;
       const entry = await this.#files.stat(key);
       if (entry === undefined || entry.digest === this.#read.get(key)) continue;
       this.#read.set(key, entry.digest);
       const bytes = await this.#files.get(key);
-      if (bytes !== undefined) this.#load(key, bytes);
+      if (bytes !== undefined) await this.#load(key, bytes, pause);
     }
   }
 
-  #load(key: string, bytes: Uint8Array): void {
+  async #load(key: string, bytes: Uint8Array, pause: () => Promise<void>): Promise<void> {
     const zone = key.slice(key.lastIndexOf("/") + 1, -suffix.length);
     if (this.#others.has(zone)) return;
-    const loaded = loadZone(nameFromText(`${zone}.`), bytes, { source: key });
+    const loaded = await inTurns(loadZoneInSteps(nameFromText(`${zone}.`), bytes, { source: key }), pause);
     for (const warning of loaded.warnings) this.#log.warn("zone file", { warning });
     if (!loaded.ok) {
       for (const error of loaded.errors) this.#log.error("zone not loaded", { error });

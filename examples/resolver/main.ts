@@ -54,5 +54,5 @@ export async function main({
   await service.close();
   await keeper.close();
   const { questions, hits, queries } = resolver.statistics;
-  log.info("resolved", { questions, hits, queries });
+  log.info("resolved", { questions, hits, queries, memoised: service.statistics().memoised });
 }

@@ -1,6 +1,7 @@
 import type { NameKey } from "./name-key.ts";
 import type { NameTree } from "./name-tree.ts";
 import { i32At } from "./octets.ts";
+import type { Steps } from "./steps.ts";
 
 /** A chunk is cut in two above this. */
 const mostInChunk = 1024;
@@ -159,11 +160,15 @@ export class NameOrder {
   }
 }
 
+/** Nodes that are compared in one step. */
+const nodesInStep = 4096;
+
 /** Sorts nodes of a tree into canonical order. Costs one pass when they are in order already. */
-export function sortNodes(tree: NameTree, nodes: Int32Array): Int32Array {
+export function* sortNodes(tree: NameTree, nodes: Int32Array): Steps<Int32Array> {
   let isSorted = true;
   for (let at = 1; at < nodes.length && isSorted; at++) {
     isSorted = tree.compare(i32At(nodes, at - 1), i32At(nodes, at)) < 0;
+    if (at % nodesInStep === 0) yield;
   }
   if (isSorted) return nodes;
   // Merging runs of 1, 2, 4 … nodes.
@@ -178,6 +183,7 @@ export function sortNodes(tree: NameTree, nodes: Int32Array): Int32Array {
       for (let at = start; at < end; at++) {
         const isLeft = left < middle && (right >= end || tree.compare(i32At(from, left), i32At(from, right)) <= 0);
         into[at] = isLeft ? i32At(from, left++) : i32At(from, right++);
+        if (at % nodesInStep === nodesInStep - 1) yield;
       }
     }
     [from, into] = [into, from];

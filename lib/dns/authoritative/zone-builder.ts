@@ -2,6 +2,7 @@ import { nameLength, nameToText } from "../name-bytes.ts";
 import type { WireRecord } from "../wire-record.ts";
 import { NameKey } from "./name-key.ts";
 import { NameTree } from "./name-tree.ts";
+import { atOnce, type Steps } from "./steps.ts";
 import { isHashed, recordFault, Zone } from "./zone.ts";
 import { ZoneDraft } from "./zone-draft.ts";
 import { recordType } from "../wire.ts";
@@ -46,9 +47,14 @@ export class ZoneBuilder {
 
   /** The zone. The builder is used up. */
   finish(): BuiltZone {
+    return atOnce(this.finishing());
+  }
+
+  /** The same in steps. */
+  *finishing(): Steps<BuiltZone> {
     if (!this.#hasSoa) return { ok: false, message: `${nameToText(this.#apex)}: no SOA record at the apex` };
-    this.#names.finish();
-    this.#hashed.finish();
+    yield* this.#names.finishing();
+    yield* this.#hashed.finishing();
     const parts = { apex: this.#apex, names: this.#names.tree, hashed: this.#hashed.tree, garbage: 0 };
     return { ok: true, zone: new Zone(parts) };
   }

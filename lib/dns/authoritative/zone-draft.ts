@@ -14,8 +14,11 @@ import {
   type StoredSet,
   writeBlock,
 } from "./rrset-block.ts";
+import { atOnce, type Steps } from "./steps.ts";
 import { recordType } from "../wire.ts";
 
+/** Names that are written in one step. */
+const nodesInStep = 512;
 const opAdd = 1;
 /** Previous change of the same node, and what is done. The record, as in a block, follows. */
 const opHeaderLength = 5;
@@ -63,12 +66,21 @@ export class ZoneDraft {
 
   /** Makes the changes. The draft is used up. */
   finish(): void {
+    atOnce(this.finishing());
+  }
+
+  /** The same in steps, between which the tree is nothing to look at. */
+  *finishing(): Steps<void> {
     const { tree } = this;
     // Many new names are sorted at once, few are put in one by one.
     const sortAll = this.#touched.length * 8 > tree.order.length;
     // Names next to each other come to lie next to each other.
-    const nodes = sortAll ? sortNodes(tree, Int32Array.from(this.#touched)) : this.#touched;
-    for (const node of nodes) this.#rewrite(node, !sortAll);
+    const nodes = sortAll ? yield* sortNodes(tree, Int32Array.from(this.#touched)) : this.#touched;
+    let count = 0;
+    for (const node of nodes) {
+      this.#rewrite(node, !sortAll);
+      if (++count % nodesInStep === 0) yield;
+    }
     if (!sortAll) return;
     const isTouched = new Uint8Array(tree.count);
     for (const node of nodes) isTouched[node] = 1;
@@ -77,7 +89,7 @@ export class ZoneDraft {
     const both = new Int32Array(old.length + current.length);
     both.set(old);
     both.set(current, old.length);
-    tree.order.assign(sortNodes(tree, both));
+    tree.order.assign(yield* sortNodes(tree, both));
   }
 
   #note(node: number, op: number, record: WireRecord): void {

@@ -4,12 +4,16 @@ import { nameToText } from "../name-bytes.ts";
 import { typeName } from "../record/type-name.ts";
 import { nodeFlag } from "./name-tree.ts";
 import { RecordSet } from "./rrset-block.ts";
+import { atOnce, type Steps } from "./steps.ts";
 import type { Zone } from "./zone.ts";
 import { ZoneBuilder } from "./zone-builder.ts";
 import { recordType } from "../wire.ts";
 
 /** Messages that are kept; a file that is wrong from end to end need not be told line by line. */
 const mostMessages = 100;
+/** Records that are read, and names that are looked at, in one step. */
+const recordsInStep = 512;
+const namesInStep = 4096;
 /** Types that may stand beside a CNAME record (RFC 4035 §2.5). */
 const besideAlias: ReadonlySet<number> = new Set([recordType.CNAME, recordType.NSEC]);
 
@@ -25,12 +29,23 @@ export type LoadedZone =
  * @param apex the zone's name, as on the wire; also the file's first origin
  */
 export function loadZone(apex: Uint8Array, input: MasterFileInput, options: MasterFileOptions = {}): LoadedZone {
+  return atOnce(loadZoneInSteps(apex, input, options));
+}
+
+/** The same in steps, so that queries are answered while a large zone is read anew. */
+export function* loadZoneInSteps(
+  apex: Uint8Array,
+  input: MasterFileInput,
+  options: MasterFileOptions = {},
+): Steps<LoadedZone> {
   const source = options.source ?? "zone";
   const reader = new MasterFileReader(input, { origin: apex, ...options });
   const builder = new ZoneBuilder(apex);
   const errors: string[] = [];
   const warnings: string[] = [];
+  let count = 0;
   for (let item = reader.next(); item !== undefined; item = reader.next()) {
+    if (++count % recordsInStep === 0) yield;
     if (item instanceof MasterFileError) {
       if (errors.length < mostMessages) errors.push(item.toString());
       continue;
@@ -38,9 +53,11 @@ export function loadZone(apex: Uint8Array, input: MasterFileInput, options: Mast
     const fault = builder.add(item);
     if (fault !== undefined && warnings.length < mostMessages) warnings.push(`${source}: ${fault}`);
   }
-  const built = builder.finish();
+  const built = yield* builder.finishing();
   if (!built.ok) errors.push(`${source}: ${built.message}`);
-  else if (errors.length === 0) errors.push(...aliasesBesideOthers(built.zone).map((each) => `${source}: ${each}`));
+  else if (errors.length === 0) {
+    for (const each of yield* aliasesBesideOthers(built.zone)) errors.push(`${source}: ${each}`);
+  }
   if (!built.ok || errors.length > 0) return { ok: false, errors, warnings };
   if (built.zone.recordsOf(apex, recordType.NS).length === 0)
     warnings.push(`${source}: ${nameToText(apex)} has no NS record`);
@@ -48,11 +65,13 @@ export function loadZone(apex: Uint8Array, input: MasterFileInput, options: Mast
 }
 
 /** Names with a CNAME record and others (RFC 2181 §10.1), in words. */
-function aliasesBesideOthers(zone: Zone): string[] {
+function* aliasesBesideOthers(zone: Zone): Steps<string[]> {
   const { names } = zone;
   const found: string[] = [];
   const set = new RecordSet();
+  let count = 0;
   for (const node of names.order) {
+    if (++count % namesInStep === 0) yield;
     if ((names.flags(node) & nodeFlag.data) === 0) continue;
     let hasAlias = false;
     let other = -1;

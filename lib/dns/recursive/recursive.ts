@@ -112,6 +112,8 @@ export interface Recursive {
   known(name: Uint8Array, type: number): Resolution | undefined;
   /** Forgets what was learnt of a name, in text, and everything below it. */
   flush(name: string): void;
+  /** How often {@link flush} was called: what was known before may be otherwise. */
+  readonly flushes: number;
   readonly statistics: Readonly<RecursiveStatistics>;
   /** Entries and bytes kept. */
   readonly kept: { readonly entries: number; readonly bytes: number; readonly delegations: number };
@@ -133,6 +135,7 @@ class RecursiveResolver implements Recursive, Lookups {
   readonly limits: RecursiveLimits;
   readonly store: Store;
   readonly denied: DeniedRanges;
+  flushes = 0;
   readonly #iterator: Iterator;
   readonly #delegations: Delegations;
   readonly #local: LocalZones;
@@ -218,6 +221,7 @@ class RecursiveResolver implements Recursive, Lookups {
   }
 
   flush(name: string): void {
+    this.flushes++;
     this.store.flush(keyFromText(name));
     this.denied.flush(keyFromText(name));
   }

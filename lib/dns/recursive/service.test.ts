@@ -77,13 +77,14 @@ async function serve(
     connect: () => Promise.reject(new Error("nobody is there")),
     listen: () => Promise.resolve({ local, close: () => Promise.resolve() }),
   };
-  const resolver: Pick<Recursive, "resolve" | "known"> = {
+  const resolver: Pick<Recursive, "resolve" | "known" | "flushes"> = {
     resolve: () => Promise.resolve(resolution),
     known: () => undefined,
+    flushes: 0,
   };
   const timers = new Scheduler(new VirtualClock());
   const service = await createResolverService({
-    // Only these two are called.
+    // Nothing else is used.
     resolver: resolver as Recursive,
     ...{ udp, tcp, timers, random: new SeededRandom(1) },
     ...options,
@@ -210,5 +211,77 @@ describe("what clients do not get", () => {
     await send(new Uint8Array(5));
     await send(query());
     expect(sent).toHaveLength(5);
+  });
+});
+
+describe("answers that are remembered", () => {
+  /** A resolver that knows everything, and says how often it was asked. */
+  async function knowing(resolution: Resolution = good, options: Partial<ResolverServiceOptions> = {}) {
+    const clock = new VirtualClock();
+    const resolver = {
+      asked: 0,
+      flushes: 0,
+      known: () => {
+        resolver.asked++;
+        return resolution;
+      },
+    };
+    const timers = new Scheduler(clock);
+    // Only these are called.
+    const as = { resolver: resolver as unknown as Recursive, timers };
+    return { resolver, clock, ...(await serve(resolution, { ...as, ...options })) };
+  }
+
+  test("from the second time on, under each query's number, until the second is over", async () => {
+    const { ask, raw, resolver, clock, service, send } = await knowing();
+    for (let times = 0; times < 5; times++) await ask();
+    expect(resolver.asked).toBe(2);
+    const other = query();
+    other.set([0x12, 0x34]);
+    await send(other);
+    expect(raw.at(-1)).toEqual(Uint8Array.of(0x12, 0x34, ...raw[0]!.subarray(2)));
+    expect([resolver.asked, service.statistics().memoised]).toEqual([2, 4]);
+    clock.advanceTo(clock.now() + 1000);
+    await ask();
+    expect(resolver.asked).toBe(3);
+    resolver.flushes++;
+    await ask();
+    expect(resolver.asked).toBe(4);
+  });
+
+  test("not for another query, nor when anything lasts no longer than a second, nor failures", async () => {
+    const { ask, resolver } = await knowing();
+    for (const dnssecOk of [false, false, false, true]) await ask({ dnssecOk });
+    expect(resolver.asked).toBe(3);
+    const never: readonly Resolution[] = [
+      { ...good, answers: [{ set, ttl: 1 }] },
+      { ...good, authorities: [{ set: soa, ttl: 1 }] },
+      { ...good, answers: [], rcode: 2 },
+    ];
+    for (const resolution of never) {
+      const { ask: again, resolver: own } = await knowing(resolution);
+      for (let times = 0; times < 4; times++) await again();
+      expect(own.asked).toBe(4);
+    }
+  });
+
+  test("not with a client's cookie in them", async () => {
+    const { ask, resolver } = await knowing();
+    const options = [{ code: 10, bytes: new Uint8Array(8) }];
+    for (let times = 0; times < 4; times++) await ask({ options });
+    expect(resolver.asked).toBe(4);
+  });
+
+  test("not for who is not served, and not cut short by the limit of the rate", async () => {
+    const { ask, resolver } = await knowing();
+    for (let times = 0; times < 3; times++) await ask();
+    expect((await ask({}, far))!.rcode).toBe(5);
+    const allow = [Prefix.parse("0.0.0.0/0")];
+    const limited = await knowing(good, { allow, rateLimit: { perSecond: 1, slip: 1 } });
+    for (let times = 0; times < 3; times++) await limited.ask();
+    const cut = await Promise.all(Array.from({ length: 20 }, () => limited.ask({}, far)));
+    expect(cut.some((message) => has(message, messageFlag.truncated))).toBe(true);
+    expect((await limited.ask())!.answers).toHaveLength(1);
+    expect([resolver.asked, limited.resolver.asked]).toEqual([2, 2]);
   });
 });

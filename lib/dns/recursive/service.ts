@@ -12,7 +12,8 @@ import { RateLimit, type RateLimitOptions, truncate, verdict } from "../authorit
 import { ServerPort } from "../authoritative/server-port.ts";
 import { StreamService } from "../authoritative/stream-service.ts";
 import { ednsOption, rcode } from "../wire.ts";
-import type { Recursive } from "./recursive.ts";
+import type { Recursive, Resolution } from "./recursive.ts";
+import { ReplyMemo } from "./reply-memo.ts";
 import { type AskedQuery, readClientQuery, udpLimit, writeRefusal, writeReply } from "./reply.ts";
 import { extendedErrorCode } from "../edns/extended-error.ts";
 
@@ -48,6 +49,8 @@ export interface ResolverServiceOptions {
 export interface ResolverServiceStatistics {
   readonly udp: number;
   readonly streams: number;
+  /** Answers over UDP that were remembered as they are: the resolver does not count them. */
+  readonly memoised: number;
   /** Questions of those who are not served. */
   readonly refused: number;
   /** Dropped, as the client had too many waiting. */
@@ -93,6 +96,9 @@ class Service implements ResolverService {
   readonly #options: ResolverServiceOptions;
   readonly #allow: readonly Prefix[];
   readonly #limit: RateLimit | undefined;
+  readonly #memo: ReplyMemo;
+  /** What the last answer came from, when it depends on nothing but the query. */
+  #forAll: Resolution | undefined;
   readonly #cookies: Cookies;
   readonly #streams: StreamService;
   readonly #waiting = new Map<string, number>();
@@ -104,6 +110,7 @@ class Service implements ResolverService {
     this.#options = options;
     this.#allow = allow;
     this.#limit = rateLimit === false ? undefined : new RateLimit(timers, random, rateLimit);
+    this.#memo = new ReplyMemo(timers);
     this.#cookies = Cookies.withRandomSecret(timers, random);
     const { connections = 512, connectionsPerClient = 32 } = options;
     this.#streams = new StreamService(
@@ -136,7 +143,7 @@ class Service implements ResolverService {
   }
 
   statistics(): ResolverServiceStatistics {
-    return { ...this.#counts, connections: this.#streams.size };
+    return { ...this.#counts, memoised: this.#memo.hits, connections: this.#streams.size };
   }
 
   serve(flow: Flow, transport: Transport): Promise<void> {
@@ -157,21 +164,41 @@ class Service implements ResolverService {
     this.#counts.udp++;
     // A response to port 0 goes nowhere.
     if (sourcePort === 0) return;
+    const memo = this.#memo;
+    const { resolver } = this.#options;
+    const remembered = memo.recall(bytes, offset, length, resolver.flushes);
+    if (remembered > 0 && this.#serves(source)) {
+      this.#send(memo.bytes, memo.at, remembered, source, sourcePort);
+      return;
+    }
+    this.#forAll = undefined;
     const answer = this.#answer(bytes, offset, length, "udp", source);
-    if (answer instanceof Uint8Array) this.#send(answer, source, sourcePort);
-    else
+    if (answer instanceof Uint8Array) {
+      if (this.#forAll !== undefined) memo.remember(length, answer, this.#forAll);
+      this.#send(answer, 0, answer.length, source, sourcePort);
+    } else {
       void answer?.then((reply) => {
-        if (reply !== undefined) this.#send(reply, source, sourcePort);
+        if (reply !== undefined) this.#send(reply, 0, reply.length, source, sourcePort);
       });
+    }
   }
 
-  #send(reply: Uint8Array, client: IpAddress, port: number): void {
+  #serves(client: IpAddress): boolean {
+    return this.#allow.some((prefix) => prefix.contains(client));
+  }
+
+  #send(bytes: Uint8Array, at: number, length: number, client: IpAddress, port: number): void {
     const isNear = privateNetworks.some((prefix) => prefix.contains(client));
-    const verdictOn = isNear ? verdict.send : (this.#limit?.check(client, reply, 0) ?? verdict.send);
+    const verdictOn = isNear ? verdict.send : (this.#limit?.check(client, bytes, at) ?? verdict.send);
     if (verdictOn !== verdict.send) this.#counts.limited++;
     if (verdictOn === verdict.drop) return;
-    const length = verdictOn === verdict.truncate ? truncate(reply, reply.length) : reply.length;
-    this.#port.send(reply, 0, length, client, port);
+    if (verdictOn !== verdict.truncate) {
+      this.#port.send(bytes, at, length, client, port);
+      return;
+    }
+    // What is remembered stays as it is.
+    const own = bytes.slice(at, at + length);
+    this.#port.send(own, 0, truncate(own, length), client, port);
   }
 
   /** The answer at once, or later, or never. What is there at once is valid until the next call. */
@@ -189,7 +216,7 @@ class Service implements ResolverService {
     const cookie = this.#cookie(query, client);
     const isEncrypted = transport === "tls" || transport === "https";
     const options = { limit, padded: isEncrypted, ...(cookie === undefined ? {} : { cookie }) };
-    if (!this.#allow.some((prefix) => prefix.contains(client))) {
+    if (!this.#serves(client)) {
       this.#counts.refused++;
       return writeRefusal(
         query,
@@ -203,7 +230,11 @@ class Service implements ResolverService {
     if (question === undefined) return undefined;
     const { resolver } = this.#options;
     const known = resolver.known(question.name, question.type);
-    if (known !== undefined) return writeReply(query, known, options);
+    if (known !== undefined) {
+      // A cookie is for one client.
+      if (cookie === undefined) this.#forAll = known;
+      return writeReply(query, known, options);
+    }
     return this.#later(client, async () => {
       return writeReply(query, await resolver.resolve(question.name, question.type), options).slice();
     });
