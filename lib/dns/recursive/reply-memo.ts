@@ -50,10 +50,10 @@ export class ReplyMemo {
     return length < 12 ? 0 : this.#memo.recall(query, offset, length, 0, 0, this.#generation);
   }
 
-  /** Remembers the answer to the query that {@link recall} was last asked for, if it may. @param length of the query */
-  remember(length: number, reply: Uint8Array, resolution: Resolution): void {
+  /** Remembers the answer to the query that {@link recall} was last asked for, if it may. */
+  remember(query: Uint8Array, offset: number, length: number, reply: Uint8Array, resolution: Resolution): void {
     if (length < 12 || !lastsASecond(resolution)) return;
-    this.#memo.remember(length, 0, 0, this.#generation, reply, 0, reply.length);
+    this.#memo.remember(query, offset, length, 0, 0, this.#generation, reply, 0, reply.length);
   }
 }
 

@@ -174,7 +174,7 @@ class Service implements ResolverService {
     this.#forAll = undefined;
     const answer = this.#answer(bytes, offset, length, "udp", source);
     if (answer instanceof Uint8Array) {
-      if (this.#forAll !== undefined) memo.remember(length, answer, this.#forAll);
+      if (this.#forAll !== undefined) memo.remember(bytes, offset, length, answer, this.#forAll);
       this.#send(answer, 0, answer.length, source, sourcePort);
     } else {
       void answer?.then((reply) => {
