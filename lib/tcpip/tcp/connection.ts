@@ -137,7 +137,7 @@ export class Connection extends DemuxEntry {
     this.#begin(half);
     this.#timeHandshake(segment, half.retransmits === 0 && half.sentAt >= 0 ? half.sentAt : -1);
     sender.initWindow(segment, half.peerShift);
-    this.#establish(half.retransmits > 0);
+    this.#establish(half.retransmits);
   }
 
   /**
@@ -156,7 +156,7 @@ export class Connection extends DemuxEntry {
     this.#early = half;
     this.#sendSynAck(half);
     receiver.acked();
-    this.#establish(false);
+    this.#establish(0);
     this.#armSynAck(half);
     this.#context.schedule(this);
   }
@@ -296,9 +296,9 @@ export class Connection extends DemuxEntry {
     return Math.min(65_535, this.receiver.buffer.limit);
   }
 
-  #establish(retransmitted: boolean): void {
+  #establish(retransmissions: number): void {
     this.state = states.established;
-    this.sender.established(retransmitted);
+    this.sender.established(retransmissions);
     this.#setLifeTimer();
     this.#context.established(this);
   }
@@ -346,11 +346,11 @@ export class Connection extends DemuxEntry {
       this.#sendSyn();
       return;
     }
-    const retransmitted = sender.retransmission.count > 0;
-    this.#timeHandshake(segment, retransmitted ? -1 : sender.retransmission.progressAt);
+    const { count, progressAt } = sender.retransmission;
+    this.#timeHandshake(segment, count > 0 ? -1 : progressAt);
     this.#useShifts();
-    this.#establish(retransmitted);
-    if (this.#wantsFastOpen) this.#settleFastOpen(segment, retransmitted);
+    this.#establish(count);
+    if (this.#wantsFastOpen) this.#settleFastOpen(segment, count > 0);
     receiver.ackNow = true;
     // Data and FIN with the SYN: the text is behind it. We leave it to be sent again, unless it is a FIN at once.
   }
@@ -421,9 +421,9 @@ export class Connection extends DemuxEntry {
       }
       this.#useShifts();
       sender.initWindow(segment, sender.shift);
-      const retransmitted = sender.retransmission.count > 0;
-      this.#establish(retransmitted);
-      if (this.#wantsFastOpen) this.#settleFastOpen(segment, retransmitted);
+      const { count } = sender.retransmission;
+      this.#establish(count);
+      if (this.#wantsFastOpen) this.#settleFastOpen(segment, count > 0);
     } else if (isAfter(acknowledgement, sender.highest)) {
       // RFC 9293: an ACK of what was never sent is answered and dropped; RFC 5961 §5 bounds the other end.
       this.#challenge(segment.time);

@@ -136,18 +136,17 @@ export class Sender {
     this.recovery.congestion = this.#newCongestion();
   }
 
-  /** The SYN is acknowledged. `retransmitted`: it had been sent more than once. */
-  established(retransmitted: boolean): void {
+  /** The SYN is acknowledged. `retransmissions`: how often it was sent again. */
+  established(retransmissions: number): void {
     const now = this.#context.timers.now();
     this.una = add(this.iss, 1);
     this.max = this.una;
     this.#timedEnd = this.una;
     this.recovery.start(this.una);
-    if (retransmitted) {
-      this.rtt.beCautious();
-      // RFC 5681 §3.1: a lost SYN means a small start.
-      this.congestion.timeout(0, false, now);
-    }
+    if (retransmissions > 0) this.rtt.beCautious();
+    // RFC 5681 §3.1 has a lost SYN mean a small start. As in Linux the second one does: a first timeout of one second
+    // (RFC 6298) can be too short, and a single loss says little about a path.
+    if (retransmissions > 1) this.congestion.timeout(0, false, now);
     this.retransmission.progress(now, true);
     this.advancedAt = now;
     this.sentAt = now;
