@@ -171,7 +171,6 @@ class Service implements ResolverService {
       this.#send(memo.bytes, memo.at, remembered, source, sourcePort);
       return;
     }
-    this.#forAll = undefined;
     const answer = this.#answer(bytes, offset, length, "udp", source);
     if (answer instanceof Uint8Array) {
       if (this.#forAll !== undefined) memo.remember(bytes, offset, length, answer, this.#forAll);
@@ -209,6 +208,7 @@ class Service implements ResolverService {
     transport: Transport,
     client: IpAddress,
   ): Uint8Array | Promise<Uint8Array | undefined> | undefined {
+    this.#forAll = undefined;
     const read = readClientQuery(bytes, at, length);
     if (read.kind === "ignored") return undefined;
     const { query } = read;
