@@ -34,8 +34,9 @@ void xen_event_send(u32 port) { event_call(EVENT_SEND, &port); }
 void xen_mask(u32 port, bool masked) {
 	if (masked)
 		bit_set(xen_shared->mask, port);
-	else if (bit_clear(xen_shared->mask, port) && xen_shared->pending[port / 64] >> port % 64 & 1)
-		event_call(EVENT_UNMASK, &port); /* Xen has not told, and does now */
+	else if (bit_clear(xen_shared->mask, port) && xen_shared->pending[port / 64] >> port % 64 & 1 &&
+		 !bit_set(xen_shared->mask, port)) /* Xen looks at what it unmasks itself alone */
+		event_call(EVENT_UNMASK, &port);   /* it has not told, and does now */
 }
 
 static void deliver(u32 port) {
@@ -51,8 +52,7 @@ void xen_interrupt(void) {
 	xen_shared->vcpu[0].pending = 0;
 	u64 words = __atomic_exchange_n(&xen_shared->vcpu[0].pending_words, 0, __ATOMIC_SEQ_CST);
 	for (u32 word = 0; words >> word && word < XEN_PORTS / 64; word++) {
-		if (!(words >> word & 1)) continue;
-		u64 bits = xen_shared->pending[word] & ~xen_shared->mask[word];
+		u64 bits = words >> word & 1 ? xen_shared->pending[word] & ~xen_shared->mask[word] : 0;
 		for (u32 bit = 0; bit < 64; bit++)
 			if (bits >> bit & 1 && xen_event_clear(word * 64 + bit)) deliver(word * 64 + bit);
 	}
