@@ -136,7 +136,8 @@ print(flow.makefile().read())
     started.push(running);
     await new Promise((resolve) => running.stdout?.once("data", resolve));
     expect((await outside.succeeds("python3", ["-c", client, address])).trim()).toBe("5000000");
-    expect(router.forwarding6?.statistics.forwarded).toBeGreaterThan(3000);
+    // Up to 45 segments are one packet to the router.
+    expect(router.forwarding6?.statistics.forwarded).toBeGreaterThan(60);
     expect(router.forwarding6?.statistics.tooBig).toBeGreaterThan(0);
   }, 60_000);
 

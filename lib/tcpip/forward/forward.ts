@@ -10,6 +10,7 @@ import type { Ipv4Interface } from "../ipv4/interface.ts";
 import { HostIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import { ipv4 } from "../ipv4/wire.ts";
 import { RedirectLimit } from "./redirect-limit.ts";
+import { segmentLength } from "./segment-length.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 /** Changes addresses and ports on the way: see `@tesserae/tcpip/nat/nat`. */
@@ -160,7 +161,9 @@ class Router implements Forwarding, Forwarder {
       statistics.segmented++;
       return;
     }
-    const isLong = total > to.linkMtu && !segmented;
+    // What a segmented packet becomes is what the link has to take; in fragments it goes as it is.
+    const headerSize = ((bytes[header] ?? 0) & 15) * 4;
+    const isLong = (segmented ? segmentLength(page, header, headerSize) : total) > to.linkMtu;
     if (isLong && ipv4.field.dontFragment.get(bytes, header)) {
       statistics.tooBig++;
       this.#refuse(page, header, total, from, "packet-too-big", to.linkMtu);

@@ -9,8 +9,10 @@ import type { Forwarder6 } from "../ipv6/input.ts";
 import type { Ipv6Interface } from "../ipv6/interface.ts";
 import { HostIpv6, type Ipv6 } from "../ipv6/ipv6.ts";
 import { allRouters, isLinkLocal } from "../ipv6/scope.ts";
+import { ipv6 } from "../ipv6/wire.ts";
 import type { ForwardOptions, Forwarding } from "./forward.ts";
 import { RedirectLimit } from "./redirect-limit.ts";
+import { segmentLength } from "./segment-length.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 export interface Forward6Options extends Pick<ForwardOptions, "reversePath" | "redirects"> {
@@ -116,7 +118,9 @@ class Router6 implements Forwarding, Forwarder6 {
       statistics.segmented++;
       return;
     }
-    if (total > to.linkMtu && !isSegmented) {
+    // What a segmented packet becomes is what the link has to take.
+    const longest = isSegmented ? segmentLength(page, header, ipv6.size) : total;
+    if (longest > to.linkMtu) {
       statistics.tooBig++;
       input.reject(page, header, total, from, icmpPacketTooBig, 0, to.linkMtu);
       return;

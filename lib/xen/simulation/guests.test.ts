@@ -8,6 +8,7 @@ import { serveBlock } from "../block/back.ts";
 import { type BlockFront, connectBlock } from "../block/front.ts";
 import { connectVchan } from "../vchan/connect.ts";
 import { serveVchan } from "../vchan/serve.ts";
+import { XenError } from "../xen-error.ts";
 import type { SimulatedDomain } from "./domain.ts";
 import type { Device } from "./toolstack.ts";
 import { inWorld, type World } from "./world.ts";
@@ -65,7 +66,12 @@ class Crowd {
   async #attach(front: SimulatedDomain, driver: Driver): Promise<Device> {
     for (;;) {
       const back = driver.domain;
-      const device = await this.#world.tools.attach({ kind: "vbd", number, front, back });
+      const attaching = this.#world.tools.attach({ kind: "vbd", number, front, back });
+      const device = await attaching.catch((error: unknown) => {
+        if (error instanceof XenError && error.kind === "no-domain") return undefined;
+        throw error;
+      });
+      if (device === undefined) continue;
       if (back.isDestroyed || driver.domain !== back) {
         await this.#world.tools.remove(device);
         continue;

@@ -1,6 +1,7 @@
 import { sleep } from "@tesserae/time/sleep";
 import type { Nodes } from "@tesserae/xenstore/client";
 import { xenbusState } from "../bus/state.ts";
+import { XenError } from "../xen-error.ts";
 import type { SimulatedDomain } from "./domain.ts";
 import type { SimulatedMachine } from "./machine.ts";
 
@@ -30,12 +31,20 @@ export class Toolstack {
     this.#machine = machine;
   }
 
-  /** Makes the nodes of both ends, for a device that is new or has got another back end. */
+  /**
+   * Makes the nodes of both ends, for a device that is new or has got another back end.
+   *
+   * @throws XenError (rejects) `no-domain` when the toolstack has destroyed one of the two.
+   */
   async attach({ kind, number, front, back, frontNodes = {}, backNodes = {} }: DeviceOptions): Promise<Device> {
     const frontPath = `/local/domain/${front.id}/device/${kind}/${number}`;
     const backPath = `/local/domain/${back.id}/backend/${kind}/${front.id}/${number}`;
     const state = String(xenbusState.initialising);
     await this.#machine.control.xenstore.transaction(async (nodes) => {
+      for (const { id } of [front, back]) {
+        if ((await nodes.readIfThere(`/local/domain/${id}`)) !== undefined) continue;
+        throw new XenError("no-domain", `${backPath}: there is no domain ${id}`);
+      }
       const ends = { frontend: frontPath, "frontend-id": String(front.id), online: "1", state };
       await make(nodes, backPath, back.id, front.id, { ...ends, ...backNodes });
       const there = { backend: backPath, "backend-id": String(back.id), state };
