@@ -69,6 +69,7 @@ export const targets: readonly Target[] = [
     external: ["koffi"],
     flags: {
       tap: "NAME",
+      "tap-fd": "NUMBER",
       xdp: "NAME",
       "host-address": "PREFIX",
       queues: "COUNT",
