@@ -18,19 +18,16 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 class FaultyKeeper extends MemoryKeeper {
   /** Records until the next fault, one number for each fault. */
   readonly plan: number[] = [];
-  readonly #failed = new Set<string>();
   isPoisoned: (record: string) => boolean = () => false;
 
   override append(record: Uint8Array): void {
     if (this.isPoisoned(textOf(record))) throw new Error("this record cannot be kept");
     const [next] = this.plan;
-    // Not twice of the same: that would be refused.
-    if (next === 0 && !this.#failed.has(textOf(record))) {
-      this.#failed.add(textOf(record));
+    if (next === 0) {
       this.plan.shift();
       throw new Error("a fault");
     }
-    if (next !== undefined) this.plan[0] = Math.max(0, next - 1);
+    if (next !== undefined) this.plan[0] = next - 1;
     super.append(record);
   }
 }

@@ -5,8 +5,7 @@ import { MemoryKeeper, type Keeper, type Kept } from "./keeper.ts";
 import { defaultLimits } from "./limits.ts";
 import type { UpdateSource } from "./live-update.ts";
 import type { Connects, Serves } from "./serve.ts";
-import type { Client, Sockets, XenstoreServerOptions } from "./server-options.ts";
-import { XenstoreServer } from "./server.ts";
+import { XenstoreServer, type Client, type Sockets, type XenstoreServerOptions } from "./server.ts";
 import type { ErrorName } from "./wire.ts";
 
 /** Makes a server that goes on from what is kept: {@link XenstoreServer.restore}, of this or of newer code. */
@@ -172,7 +171,7 @@ export class LiveServer implements Sockets, Serves {
   }
 
   #journal(): Journal {
-    const countFaults = (): number => this.faults;
+    const live = this;
     return {
       begin: (client) => {
         this.#underWay = client;
@@ -182,7 +181,7 @@ export class LiveServer implements Sockets, Serves {
         this.#underWay = undefined;
       },
       get faults() {
-        return countFaults();
+        return live.faults;
       },
     };
   }

@@ -1,7 +1,7 @@
 import { FlowError, type Flow } from "@tesserae/device/flow";
 import { XenstoreClient } from "./client.ts";
 import type { Carrier, Line } from "./connection.ts";
-import type { Client } from "./server-options.ts";
+import type { Client } from "./server.ts";
 
 const chunk = 16_384;
 

@@ -1,23 +1,21 @@
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { Connection, type Answerer, type Carrier } from "./connection.ts";
 import { control, parseQuota, type Controlled } from "./control.ts";
-import { absence, Draft } from "./draft.ts";
+import { absence, Draft, type Operation } from "./draft.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
-import { LiveUpdate } from "./live-update.ts";
-import { EffectWriter, readRecord, type Effects } from "./journal.ts";
+import { LiveUpdate, type Updater } from "./live-update.ts";
+import { EffectWriter, readRecord, type Effects, type Journal } from "./journal.ts";
 import type { Kept } from "./keeper.ts";
-import { find } from "./node.ts";
+import { find, type Node } from "./node.ts";
 import { absolutePath, domainPath, isSpecial } from "./path.ts";
-import { access, isAllowed, printPermission, type Actor, type Permissions } from "./permissions.ts";
+import { access, isAllowed, parsePermission, printPermission, type Actor, type Permissions } from "./permissions.ts";
 import { isQuotaName, quotaNames, type QuotaName } from "./quotas.ts";
-import { aspectOf, looks, parseOperation, parsePermissions, partOf, watchings } from "./request.ts";
 import { ringFeature } from "./ring.ts";
-import type { Serves } from "./serve.ts";
+import type { Connects, Serves } from "./serve.ts";
 import { loadState, saveState, type SavedConnection, type SavedNode, type SavedTransaction } from "./state.ts";
 import { StateError } from "./state-bytes.ts";
-import type { Client, XenstoreServerOptions } from "./server-options.ts";
 import { Store } from "./store.ts";
-import { Transaction } from "./transaction.ts";
+import { aspect, Transaction } from "./transaction.ts";
 import { Watch } from "./watches.ts";
 import {
   bytesOf,
@@ -26,9 +24,49 @@ import {
   encodeStrings,
   longestPayload,
   messageType,
+  textOf,
   Message,
   type ErrorName,
 } from "./wire.ts";
+
+export interface XenstoreServerOptions {
+  readonly timers: Timers;
+  readonly limits?: Partial<Limits>;
+  /** How domains are reached; without it they are only known by number. */
+  readonly domains?: Domains;
+  /** Who keeps clients that came by sockets while one server takes another's place. */
+  readonly sockets?: Sockets;
+  /** Loads newer code when `xenstore-control live-update` asks for it; without it that is refused. */
+  readonly updater?: Updater;
+  /** Takes what `xenstore-control print` says. */
+  readonly print?: (text: string) => void;
+  /** Keeps what is done: clients have numbers then, of sockets or of domains. */
+  readonly journal?: Journal;
+}
+
+/** What brings the bytes of clients that are no domains. */
+export interface Sockets {
+  /**
+   * A client of the server before is to be served by `server`: whoever implements it calls
+   * {@link XenstoreServer.connect} with the same number.
+   *
+   * @returns false when it left meanwhile
+   */
+  reattach(socket: number, server: Connects): boolean;
+}
+
+/** What brings the bytes of domains. */
+export interface Domains {
+  /**
+   * Domain 0 introduces a domain: its ring is in frame `frame`, and `port` of its event channels goes with it. Whoever
+   * implements it calls `connect` of `server`. Again for one that is there: it was restored.
+   *
+   * @returns false when it cannot be reached
+   */
+  introduce(domain: number, frame: number, port: number, server: Serves): boolean;
+  /** It is not to be heard any more. */
+  release(domain: number): void;
+}
 
 /** A domain that was introduced. */
 interface Domain {
@@ -44,6 +82,13 @@ const done = bytesOf("OK\0");
 /** From here on numbers mean something else than a domain (`xen.h`). */
 const firstReserved = 0x7ff0;
 const master: Actor = { domain: 0, target: -1, privileged: true };
+
+/**
+ * Whom a client is: a domain, or a program on the same machine, which may do what domain 0 may. One whose socket has a
+ * number, of no other client's, is handed on to a server that goes on in this one's place.
+ */
+export type Client =
+  { readonly kind: "domain"; readonly domain: number } | { readonly kind: "local"; readonly socket?: number };
 
 /**
  * A xenstore server (`docs/misc/xenstore.txt` of Xen). It knows neither sockets nor rings: see {@link Connection}.
@@ -279,7 +324,7 @@ export class XenstoreServer implements Answerer, Serves {
   }
 
   #loadNode({ path, value, permissions }: SavedNode): void {
-    const parsed = parsePermissions(permissions, this.#store.lifeOf);
+    const parsed = this.#permissions(permissions);
     if (isSpecial(path) && parsed !== undefined) {
       this.#store.special.set(path, parsed);
       return;
@@ -311,7 +356,7 @@ export class XenstoreServer implements Answerer, Serves {
     for (const { id, accesses } of saved.transactions) {
       const most = this.#transactionNodes(connection.actor);
       const transaction = new Transaction(id, connection.actor, this.#store.root, this.#store, most);
-      transaction.load(accesses, (texts) => parsePermissions(texts, this.#store.lifeOf));
+      transaction.load(accesses, (texts) => this.#permissions(texts));
       connection.transactions.set(id, transaction);
     }
     connection.restore(saved.input, saved.output);
@@ -490,13 +535,13 @@ export class XenstoreServer implements Answerer, Serves {
     if (type === messageType.getPermissions) return encodeStrings(...node.permissions.map(printPermission));
     const names = encodeStrings(...[...node.children].map(([name]) => name));
     if (type === messageType.directory) return names.length > longestPayload ? "E2BIG" : names;
-    return partOf(node, names, offset);
+    return part(node, names, offset);
   }
 
   // Changing.
 
   #change(connection: Connection, transaction: Transaction | undefined, type: number, payload: Uint8Array): Outcome {
-    const operation = parseOperation(type, payload, connection.home, this.#store.lifeOf);
+    const operation = this.#operation(connection, type, payload);
     if (typeof operation === "string") return operation;
     if ("special" in operation) return this.#permitSpecial(connection.actor, operation.special, operation.permissions);
     if (transaction !== undefined) {
@@ -524,6 +569,35 @@ export class XenstoreServer implements Answerer, Serves {
   #take(draft: Draft): void {
     this.#store.adopt(draft);
     if (this.#effects !== undefined) this.#store.tellEffects(draft, this.#effects);
+  }
+
+  #operation(
+    connection: Connection,
+    type: number,
+    payload: Uint8Array,
+  ): Operation | { special: "@introduceDomain" | "@releaseDomain"; permissions: Permissions } | ErrorName {
+    const end = payload.indexOf(0);
+    if (end < 0) return "EINVAL";
+    const text = textOf(payload, 0, end);
+    if (type === messageType.setPermissions) {
+      const permissions = this.#permissions(decodeStrings(payload).slice(1));
+      if (permissions === undefined) return "EINVAL";
+      if (isSpecial(text)) return { special: text, permissions };
+      const path = absolutePath(text, connection.home);
+      return path === undefined ? "EINVAL" : { kind: "permit", path, permissions };
+    }
+    const path = absolutePath(text, connection.home);
+    if (path === undefined) return "EINVAL";
+    if (type === messageType.write) return { kind: "write", path, value: payload.slice(end + 1) };
+    return { kind: type === messageType.remove ? "remove" : "make", path };
+  }
+
+  #permissions(texts: readonly string[]): Permissions | undefined {
+    const parsed = texts.map((each) => parsePermission(each, this.#store.lifeOf));
+    const [first, ...others] = parsed;
+    if (first === undefined) return undefined;
+    const known = others.filter((each) => each !== undefined);
+    return known.length === others.length ? [first, ...known] : undefined;
   }
 
   #permitSpecial(actor: Actor, path: "@introduceDomain" | "@releaseDomain", permissions: Permissions): Outcome {
@@ -805,6 +879,10 @@ export class XenstoreServer implements Answerer, Serves {
 
 const nothing = new Uint8Array(0);
 
+const { read, directory, directoryPart, getPermissions, watch, unwatch, resetWatches } = messageType;
+const looks: ReadonlySet<number> = new Set([read, directory, directoryPart, getPermissions]);
+const watchings: ReadonlySet<number> = new Set([watch, unwatch, resetWatches]);
+
 /** What rings offer. */
 const features = ringFeature.reconnection | ringFeature.error;
 
@@ -817,7 +895,28 @@ const managed: Readonly<Record<number, true>> = {
   [messageType.setTarget]: true,
 };
 
+function aspectOf(type: number): number {
+  if (type === messageType.read) return aspect.value;
+  return type === messageType.getPermissions ? aspect.permissions : aspect.children;
+}
+
 /** A number in decimal, which may be negative; −1 000 000 000 and beyond are none. */
 function number(text: string): number | undefined {
   return /^-?\d{1,19}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A piece of the names of children, with the generation in front; one empty name ends the whole. */
+function part(node: Node, names: Uint8Array, offset: string | undefined): Outcome {
+  if (offset === undefined || !/^\d{1,9}$/.test(offset)) return "EINVAL";
+  const generation = encodeStrings(String(node.generation));
+  const from = Math.min(Number(offset), names.length);
+  const room = longestPayload - generation.length;
+  let to = Math.min(names.length, from + room - 1);
+  // Whole names only.
+  while (to > from && to < names.length && names[to - 1] !== 0) to--;
+  const isEnd = to === names.length;
+  const payload = new Uint8Array(generation.length + (to - from) + (isEnd ? 1 : 0));
+  payload.set(generation);
+  payload.set(names.subarray(from, to), generation.length);
+  return payload;
 }

@@ -1,6 +1,6 @@
 import { DomainLink } from "@tesserae/xenstore/domain-link";
 import type { Serves } from "@tesserae/xenstore/serve";
-import type { Domains } from "@tesserae/xenstore/server-options";
+import type { Domains } from "@tesserae/xenstore/server";
 import type { EventChannel, EventChannels } from "../event-channel.ts";
 import type { ForeignPages, MappedPages } from "../grant.ts";
 import { XenError } from "../xen-error.ts";
