@@ -10,14 +10,6 @@ export interface Connects {
   connect(client: Client, carrier: Carrier): Line;
 }
 
-/** A server as those see it who bring it domains. */
-export interface Serves extends Connects {
-  /** The domain is destroyed. */
-  release(domain: number): void;
-  /** Some domain is not what it was: those who watch for releases look. */
-  announceRelease(): void;
-}
-
 /**
  * Serves one client over a flow, until it ends. The flow is closed then.
  *

@@ -1,6 +1,5 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
-import { loadState, saveState } from "./state.ts";
-import { StateError } from "./state-bytes.ts";
+import { loadState, saveState, StateError } from "./state.ts";
 
 /** Any bytes as a state: refused in words, or read and written again to what is read the same. */
 export const fuzz: FuzzTarget = {

@@ -6,8 +6,7 @@ import { DomainLink, GuestLink } from "./domain-link.ts";
 import { connectInMemory } from "./in-memory.ts";
 import { pageSize } from "./ring.ts";
 import { XenstoreServer, type XenstoreServerOptions } from "./server.ts";
-import { loadState, saveState } from "./state.ts";
-import { StateError } from "./state-bytes.ts";
+import { loadState, saveState, StateError } from "./state.ts";
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
