@@ -135,23 +135,12 @@ export class XenGuest {
     const log = `${consoleFolder}/guest-${this.name}.log`;
     const place = `/local/domain/${String(this.id)}`;
     const here = `xenstore-exists ${place} 2>/dev/null`;
-    // The shell looks by itself, twice a second: a process for each look would be all that a busy dom0 does.
     const script = [
       `until [ -e ${log} ]; do ${here} || exit 0; sleep 0.1; done`,
-      `exec 4< ${log}`,
-      "wakes=$(mktemp -u)",
-      "mkfifo $wakes",
-      "exec 3<> $wakes",
-      "rm $wakes",
-      `xenstore-watch ${place}/domid >&3 2>/dev/null & watch=$!`,
-      "while :; do",
-      `if IFS= read -r line <&4; then printf '%s\\n' "$line"; cat <&4`,
-      `elif [ -n "$line" ]; then printf %s "$line"; cat <&4; fi`,
-      `if read -r -t 0.5 line <&3; then ${here} || break; fi`,
-      "done",
-      "kill $watch",
+      `exec < ${log}`,
+      `while ${here}; do cat; sleep 0.5; done`,
       "sleep 0.3",
-      "cat <&4",
+      "cat",
     ].join("\n");
     try {
       const day = 86_400_000;
