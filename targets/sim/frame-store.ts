@@ -1,4 +1,5 @@
 import { headroom, Page } from "@tesserae/device/page";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 
 /** Bytes of a page: of the usual frames, of jumbo frames, of the longest. */
 const sizes = [2048, 16_384, 131_072];
@@ -36,14 +37,14 @@ export class FrameStore {
   /** A page with a copy of the frame at {@link headroom}, for a link. */
   copy(bytes: Uint8Array, offset: number, length: number): Page {
     const page = this.take(headroom + length);
-    copyBytes(page.bytes, headroom, bytes, offset, length);
+    copyBytes(bytes, offset, page.bytes, headroom, length);
     return page;
   }
 
   /** Makes a page hold a copy of another frame of the same length. */
   copyInto(page: Page, bytes: Uint8Array, offset: number, length: number): void {
     page.reset();
-    copyBytes(page.bytes, headroom, bytes, offset, length);
+    copyBytes(bytes, offset, page.bytes, headroom, length);
   }
 
   /** An interface hands a page over to a link. @throws RangeError when the page is not its. */
@@ -63,13 +64,4 @@ export class FrameStore {
   #check(page: Page, owner: number): void {
     if (this.#owners[page.index] !== owner) throw new RangeError(`page ${String(page.index)} is not out of this pool`);
   }
-}
-
-function copyBytes(to: Uint8Array, at: number, from: Uint8Array, offset: number, length: number): void {
-  // A view of a small frame costs more than copying it by hand.
-  if (length > 96) {
-    to.set(from.subarray(offset, offset + length), at);
-    return;
-  }
-  for (let index = 0; index < length; index++) to[at + index] = from[offset + index] ?? 0;
 }

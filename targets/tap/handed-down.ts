@@ -24,7 +24,7 @@ export interface OpenTap {
   readonly hasHeader: boolean;
 }
 
-/** The flags of an interface that is to be, or why there is no answer. */
+/** A file that the kernel shows of an interface, below `/sys/class/net/NAME`. @throws TapError when it shows none. */
 function read(name: string, file: string): string {
   try {
     return readFileSync(`/sys/class/net/${name}/${file}`, "utf8").trim();

@@ -2,63 +2,41 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Namespace, unavailable } from "../namespace/namespace.ts";
 import { bundle, Running, type Bundle } from "../node/process.ts";
+import { stackImage } from "./stack-image.ts";
 
-const source = `
-import { boot } from "@tesserae/tap/boot";
+const source = stackImage({
+  name: "spread",
+  imports: `
 import { IpAddress } from "@tesserae/device/address";
 import { instance } from "@tesserae/node/instance";
-import { createStack } from "@tesserae/tcpip/stack/stack";
-
-await boot({
-  name: "spread",
-  target: "tap",
-  keys: [
-    { name: "ipv4", type: { kind: "interface4" }, default: "10.2.0.2/24 via 10.2.0.1", doc: "our address" },
-    { name: "ipv6", type: { kind: "interface6" }, default: "fd00::2/64", doc: "our address" },
-    { name: "act", type: { kind: "string" }, default: "serve", doc: "what else to do" },
-  ],
-  constants: {},
-  devices: [
-    { id: "timers", kind: "timers", base: true },
-    { id: "random", kind: "random", base: true },
-    { id: "console", kind: "console", base: true },
-    { id: "netif", kind: "netif", base: true },
-    {
-      id: "stack",
-      kind: "stack",
-      implementation: "tcpip",
-      create: createStack,
-      needs: { netif: "netif", timers: "timers", random: "random" },
-      options: { ipv4: { key: "ipv4" }, ipv6: { key: "ipv6" } },
-    },
-  ],
-  bindings: { stack: "stack", console: "console" },
-  async main({ stack, console, keys, signal }) {
-    const { index } = instance();
-    const own = new TextEncoder().encode(String(index));
-    const socket = await stack.udp.bind({ port: 7 }, ({ length, source, sourcePort }) => {
-      socket.send(length > 1000 ? new TextEncoder().encode(index + " " + length) : own, 0, length > 1000 ? 6 : 1, source, sourcePort);
-    });
-    await stack.tcp.listen({ port: 7 }, async (flow) => {
-      const into = new Uint8Array(65536);
-      await flow.write(own);
-      for (let got = await flow.read(into); got > 0; got = await flow.read(into)) await flow.write(into.subarray(0, got));
-      await flow.close();
-    });
-    console.writeLine("instance " + index + " is up");
-    if (keys.act === "call") {
-      // A connection of each instance's own, on which the kernel says nothing for longer than it remembers flows.
-      const flow = await stack.tcp.connect({ address: IpAddress.parse("10.2.0.1"), port: 9 });
-      const into = new Uint8Array(100);
-      const got = await flow.read(into);
-      console.writeLine("instance " + index + " heard " + new TextDecoder().decode(into.subarray(0, got)));
-      await flow.close();
-    }
-    if (keys.act === "die" && index === 1) throw new Error("deliberate");
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
-  },
+`,
+  ipv6: true,
+  keys: `{ name: "act", type: { kind: "string" }, default: "serve", doc: "what else to do" },`,
+  main: `
+  const { index } = instance();
+  const own = new TextEncoder().encode(String(index));
+  const socket = await stack.udp.bind({ port: 7 }, ({ length, source, sourcePort }) => {
+    socket.send(length > 1000 ? new TextEncoder().encode(index + " " + length) : own, 0, length > 1000 ? 6 : 1, source, sourcePort);
+  });
+  await stack.tcp.listen({ port: 7 }, async (flow) => {
+    const into = new Uint8Array(65536);
+    await flow.write(own);
+    for (let got = await flow.read(into); got > 0; got = await flow.read(into)) await flow.write(into.subarray(0, got));
+    await flow.close();
+  });
+  console.writeLine("instance " + index + " is up");
+  if (keys.act === "call") {
+    // A connection of each instance's own, on which the kernel says nothing for longer than it remembers flows.
+    const flow = await stack.tcp.connect({ address: IpAddress.parse("10.2.0.1"), port: 9 });
+    const into = new Uint8Array(100);
+    const got = await flow.read(into);
+    console.writeLine("instance " + index + " heard " + new TextDecoder().decode(into.subarray(0, got)));
+    await flow.close();
+  }
+  if (keys.act === "die" && index === 1) throw new Error("deliberate");
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+`,
 });
-`;
 
 const reason = unavailable("socat", "ping", "python3", "ethtool");
 let image: Bundle;

@@ -133,8 +133,7 @@ export class XenGuest {
   /** Reads its console until the domain is gone. */
   async #follow(): Promise<number | undefined> {
     const log = `${consoleFolder}/guest-${this.name}.log`;
-    const place = `/local/domain/${String(this.id)}`;
-    const here = `xenstore-exists ${place} 2>/dev/null`;
+    const here = `xenstore-exists /local/domain/${String(this.id)} 2>/dev/null`;
     const script = [
       `until [ -e ${log} ]; do ${here} || exit 0; sleep 0.1; done`,
       `exec < ${log}`,

@@ -1,10 +1,11 @@
 import type { IpAddress } from "@tesserae/device/address";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { ednsOption, messageFlag, rcode, recordType } from "../wire.ts";
 import { clientCookieLength, cookieLength, type Cookies } from "./cookie.ts";
 import type { Transport } from "./extension.ts";
 import { Lookup } from "./lookup.ts";
 import { Memo } from "./memo.ts";
-import { copyOctets, putU16, putU32, u16At, u8At } from "./octets.ts";
+import { putU16, putU32, u16At, u8At } from "./octets.ts";
 import { dropped, headerLength, Query } from "./query.ts";
 import { questionName, Response } from "./response.ts";
 import type { Zones } from "./zones.ts";
@@ -125,7 +126,7 @@ export class Authoritative {
     client: IpAddress,
   ): number {
     const size = this.respond(bytes, offset, length, out, outOffset, limit, transport, client);
-    if (size > 0 && this.response !== out) copyOctets(this.response, this.responseAt, size, out, outOffset);
+    if (size > 0 && this.response !== out) copyBytes(this.response, this.responseAt, out, outOffset, size);
     return size;
   }
 
@@ -270,7 +271,7 @@ export class Authoritative {
     if (options > 0) {
       if (query.wantsNsid && this.#nsid !== undefined) {
         at = optionHeader(bytes, at, ednsOption.nsid, this.#nsid.length);
-        copyOctets(this.#nsid, 0, this.#nsid.length, bytes, at);
+        copyBytes(this.#nsid, 0, bytes, at, this.#nsid.length);
         at += this.#nsid.length;
       }
       // RFC 7828 §3.2.1: never over UDP.
@@ -325,7 +326,7 @@ export class Authoritative {
     putU32(bytes, at + 6, 0);
     putU16(bytes, at + 10, text.length + 1);
     bytes[at + 12] = text.length;
-    copyOctets(text, 0, text.length, bytes, at + 13);
+    copyBytes(text, 0, bytes, at + 13, text.length);
     response.length += length;
     response.answers++;
     return true;

@@ -1,4 +1,5 @@
-import { copyOctets, i32At, u8At } from "./octets.ts";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
+import { i32At, u8At } from "./octets.ts";
 import { longestQuery, QueryContexts, questionEnd, readWords } from "./query-context.ts";
 
 /** Longer entries are not kept. */
@@ -156,7 +157,7 @@ export class Memo {
     words[at] = this.#context;
     words[at + 1] = (response << 8) | asked;
     words[at + 2] = hash;
-    copyOctets(out, outOffset, response, this.bytes, (at + entryWords) << 2);
+    copyBytes(out, outOffset, this.bytes, (at + entryWords) << 2, response);
     this.#entries++;
     if (this.#entries * 2 > this.#index.length) this.#grow();
     this.#enter(hash, start);

@@ -6,11 +6,12 @@ import type { Log } from "@tesserae/device/log";
 import type { Random } from "@tesserae/device/random";
 import type { Tcp } from "@tesserae/device/tcp";
 import type { Datagram, Udp } from "@tesserae/device/udp";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { rcode } from "../wire.ts";
 import { Authoritative, type AuthoritativeCounts, type AuthoritativeOptions } from "./authoritative.ts";
 import { Cookies } from "./cookie.ts";
 import type { Extension, ExtensionRequest, Transport } from "./extension.ts";
-import { copyOctets, putU16, u16At } from "./octets.ts";
+import { putU16, u16At } from "./octets.ts";
 import { RateLimit, type RateLimitOptions, truncate, verdict } from "./rate-limit.ts";
 import { ServerPort } from "./server-port.ts";
 import { type StreamConnection, StreamService } from "./stream-service.ts";
@@ -204,7 +205,7 @@ class Service implements NameServer {
       if (decision === verdict.truncate) {
         this.#slipped++;
         // What is remembered stays as it is.
-        if (from !== out) copyOctets(from, at, size, out, 0);
+        if (from !== out) copyBytes(from, at, out, 0, size);
         from = out;
         at = 0;
         size = truncate(out, size);

@@ -41,29 +41,6 @@ export function wordAt(bytes: Uint8Array, at: number): number {
   return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24); // as: in bounds
 }
 
-/** Above this many bytes making a view to copy with is cheaper than a loop. */
-const loopLimit = 192;
-
-/** Copies `from[at … at + length)` to `into[to …)`. Allocates only for long copies. */
-export function copyOctets(from: Uint8Array, at: number, length: number, into: Uint8Array, to: number): void {
-  if (length > loopLimit) {
-    into.set(from.subarray(at, at + length), to);
-    return;
-  }
-  // Four at a time takes half the time.
-  const whole = length & ~3;
-  let index = 0;
-  for (; index < whole; index += 4) {
-    const source = at + index;
-    const target = to + index;
-    into[target] = from[source] as number; // as: in bounds
-    into[target + 1] = from[source + 1] as number; // as: in bounds
-    into[target + 2] = from[source + 2] as number; // as: in bounds
-    into[target + 3] = from[source + 3] as number; // as: in bounds
-  }
-  for (; index < length; index++) into[to + index] = from[at + index] as number; // as: in bounds
-}
-
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;

@@ -1,7 +1,8 @@
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { lowerCase } from "../name-bytes.ts";
 import { hashBasis, hashPrime, spread } from "./name-key.ts";
 import type { NegativeAuthority } from "./negative-authority.ts";
-import { copyOctets, i32At, putU16, putU32, u16At, u8At } from "./octets.ts";
+import { i32At, putU16, putU32, u16At, u8At } from "./octets.ts";
 import { headerLength, type Query } from "./query.ts";
 import { bytesBeforeName, compressibleNames } from "./record-layout.ts";
 import { recordHeaderLength, type RecordSet } from "./rrset-block.ts";
@@ -65,7 +66,7 @@ export class Response {
       this.#stamp = 1;
     }
     const question = query.questionEnd - query.start;
-    copyOctets(query.bytes, query.start + headerLength, question - headerLength, bytes, base + headerLength);
+    copyBytes(query.bytes, query.start + headerLength, bytes, base + headerLength, question - headerLength);
     this.length = question;
   }
 
@@ -168,7 +169,7 @@ export class Response {
     const start = this.base + this.length;
     if (names === 0) {
       if (this.length + next - at > this.limit) return false;
-      copyOctets(from, at, next - at, this.bytes, start);
+      copyBytes(from, at, this.bytes, start, next - at);
       this.length += next - at;
     } else {
       const type = u16At(from, at);
@@ -188,7 +189,7 @@ export class Response {
 
   #copy(from: Uint8Array, at: number, end: number): boolean {
     if (this.length + end - at > this.limit) return false;
-    copyOctets(from, at, end - at, this.bytes, this.base + this.length);
+    copyBytes(from, at, this.bytes, this.base + this.length, end - at);
     this.length += end - at;
     return true;
   }

@@ -1,9 +1,10 @@
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { nameLength, nameToText } from "../name-bytes.ts";
 import type { WireRecord } from "../wire-record.ts";
 import { NameKey, unkey } from "./name-key.ts";
 import { NameTree, nodeFlag, none } from "./name-tree.ts";
 import { NegativeAuthority } from "./negative-authority.ts";
-import { copyOctets, i32At, u16At, u32At, u8At } from "./octets.ts";
+import { i32At, u16At, u32At, u8At } from "./octets.ts";
 import { coveredType, dataFault } from "./record-layout.ts";
 import { recordHeaderLength, RecordSet } from "./rrset-block.ts";
 import type { SetSigner } from "./set-signer.ts";
@@ -270,7 +271,7 @@ function* recordsIn(owner: Uint8Array, bytes: Uint8Array, at: number, count: num
   for (let index = 0; index < count; index++) {
     const length = u16At(bytes, at + 8);
     const data = new Uint8Array(length);
-    copyOctets(bytes, at + recordHeaderLength, length, data, 0);
+    copyBytes(bytes, at + recordHeaderLength, data, 0, length);
     yield { owner, type: u16At(bytes, at), class: u16At(bytes, at + 2), ttl: u32At(bytes, at + 4), data };
     at += recordHeaderLength + length;
   }

@@ -1,6 +1,7 @@
 import type { Crypto } from "@tesserae/device/crypto";
+import { copyBytes } from "@tesserae/wire/copy-bytes";
 import { recordHeaderLength, type RecordSet } from "../authoritative/rrset-block.ts";
-import { copyOctets, putU16, putU32, u16At } from "../authoritative/octets.ts";
+import { putU16, putU32, u16At } from "../authoritative/octets.ts";
 import type { SetSigner } from "../authoritative/set-signer.ts";
 import { keysFor } from "../dnssec/sign-zone.ts";
 import { signRrset, type Validity, type ZoneKey } from "../dnssec/signature.ts";
@@ -93,7 +94,7 @@ export class LiveSigner implements SetSigner {
   #idOf(set: RecordSet, owner: Uint8Array): string {
     const bytes = new Uint8Array(owner.length + set.length);
     bytes.set(owner);
-    copyOctets(set.bytes, set.at, set.length, bytes, owner.length);
+    copyBytes(set.bytes, set.at, bytes, owner.length, set.length);
     return latin1(bytes.length <= 512 ? bytes : this.#crypto.hash("sha256", bytes));
   }
 }

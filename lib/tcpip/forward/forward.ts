@@ -162,7 +162,7 @@ class Router implements Forwarding, Forwarder {
       return;
     }
     // What a segmented packet becomes is what the link has to take; in fragments it goes as it is.
-    const headerSize = ((bytes[header] ?? 0) & 15) * 4;
+    const headerSize = ipv4.field.headerLength.get(bytes, header) * 4;
     const isLong = (segmented ? segmentLength(page, header, headerSize) : total) > to.linkMtu;
     if (isLong && ipv4.field.dontFragment.get(bytes, header)) {
       statistics.tooBig++;
@@ -171,19 +171,17 @@ class Router implements Forwarding, Forwarder {
     }
     const nextHop = table.routes.nextHopAt(place, target);
     const translator = this.#translator;
-    if (translator !== undefined) {
-      if (!translated && !translator.outbound(bytes, header, total, from, to)) {
-        statistics.prohibited++;
-        this.#refuse(page, header, total, from, "prohibited", 0);
-        return;
-      }
-      if (to === from && !translated) this.#redirect(page, header, total, from, source, target, nextHop);
-      translator.rewrite(bytes, header, total, (page.flags & needsChecksum) !== 0);
-    } else if (to === from) this.#redirect(page, header, total, from, source, target, nextHop);
+    if (translator !== undefined && !translated && !translator.outbound(bytes, header, total, from, to)) {
+      statistics.prohibited++;
+      this.#refuse(page, header, total, from, "prohibited", 0);
+      return;
+    }
+    if (to === from && !translated) this.#redirect(page, header, total, from, source, target, nextHop);
+    translator?.rewrite(bytes, header, total, (page.flags & needsChecksum) !== 0);
     this.#age(bytes, header);
     const partial = (page.flags & needsChecksum) !== 0;
     if (partial && (isLong || !features.transmitChecksum)) {
-      const start = header + ipv4.field.headerLength.get(bytes, header) * 4;
+      const start = header + headerSize;
       completeChecksum(bytes, start, header + total - start, 0, page.checksumOffset);
       page.flags &= ~needsChecksum;
     }
