@@ -1,5 +1,6 @@
 // Files of queries as bench/dns/load/load.c reads them.
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import path from "node:path";
 
 /** Letters of the first label that the load generator changes where it is told to. */
 const nonceLength = 7;
@@ -56,6 +57,7 @@ const looseFlag = 2;
 
 /** Writes the queries; the generator begins again at the end. */
 export function writeQueries(file: string, queries: Iterable<ExpectedAnswer>): void {
+  mkdirSync(path.dirname(file), { recursive: true });
   const output = openSync(file, "w");
   const block = Buffer.alloc(1 << 20);
   let length = 0;
