@@ -1,6 +1,6 @@
 // What a subject sent, in the relative numbers of a script, and how it is compared.
 import { printFlags, patternByte, type Origins, type SentSegment } from "./packet.ts";
-import { flagAck, flagPsh, flagSyn, type OptionSpec, type SegmentSpec } from "./script.ts";
+import { flagAck, flagPsh, flagSyn, type OptionSpec, type SegmentSpec, type StampValue } from "./script.ts";
 
 /** One segment that a subject sent. */
 export interface Observed {
@@ -82,7 +82,7 @@ export function printOption(option: OptionSpec): string {
   }
 }
 
-function printStamp(stamp: number | "last" | "any"): string {
+function printStamp(stamp: StampValue): string {
   return stamp === "any" ? "*" : String(stamp);
 }
 

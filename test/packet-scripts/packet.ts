@@ -147,7 +147,9 @@ function emitOptions(options: readonly OptionSpec[], origins: Origins): Uint8Arr
             ? 0
             : typeof option.echo === "number"
               ? origins.subjectStamp + option.echo
-              : origins.lastStamp,
+              : option.echo === "first"
+                ? origins.subjectStamp
+                : origins.lastStamp,
         );
         break;
       case "sack":

@@ -320,6 +320,7 @@ function readOption(words: Words, isInjected: boolean): OptionSpec {
 function readStamps(words: Words, isInjected: boolean): { readonly value: StampValue; readonly echo: StampValue } {
   const one = (isOwn: boolean): StampValue => {
     if (isInjected && !isOwn && words.accept("last")) return "last";
+    if (isInjected && !isOwn && words.accept("first")) return "first";
     if (!isInjected && words.accept("*")) return "any";
     return words.integer("the time stamp", 0, most32);
   };

@@ -27,7 +27,7 @@ export const flagUrg = 0x20;
  * milliseconds after the subject's first TSval, `last` for the one it sent last, 0 for 0. Of one that is expected, the
  * other way about, and `*` for whatever it is.
  */
-export type StampValue = number | "last" | "any";
+export type StampValue = number | "first" | "last" | "any";
 
 export type OptionSpec =
   | { readonly kind: "mss"; readonly value: number }

@@ -14,6 +14,7 @@ import type { TcpListenerState } from "./listener.ts";
 import type { ConnectionOptions } from "./options.ts";
 import { Path } from "./path.ts";
 import { Receiver } from "./receive.ts";
+import { initialRto } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
 import { Sender } from "./send.ts";
 import { add, isAfter, isAtLeast, isAtMost, isBefore, later } from "./sequence.ts";
@@ -135,9 +136,9 @@ export class Connection extends DemuxEntry {
   accept(half: HalfOpen, segment: Segment): void {
     const { sender } = this;
     this.#begin(half);
-    this.#timeHandshake(segment, half.retransmits === 0 && half.sentAt >= 0 ? half.sentAt : -1);
+    this.#timeHandshake(segment, half.firstSentAt, half.sentAt);
     sender.initWindow(segment, half.peerShift);
-    this.#establish(half.retransmits);
+    this.#establish(half.retransmits, this.#answersFirst(segment, half.firstSentAt));
   }
 
   /**
@@ -152,11 +153,12 @@ export class Connection extends DemuxEntry {
     segment.sequence = add(segment.sequence, 1);
     segment.flags &= ~flagSyn;
     receiver.take(segment, false);
+    half.firstSentAt = segment.time;
     half.sentAt = segment.time;
     this.#early = half;
     this.#sendSynAck(half);
     receiver.acked();
-    this.#establish(0);
+    this.#establish(0, true);
     this.#armSynAck(half);
     this.#context.schedule(this);
   }
@@ -177,6 +179,7 @@ export class Connection extends DemuxEntry {
     if (half === null) return true;
     if (half.retransmits === maxSynAckRetransmits) return false;
     half.retransmits++;
+    half.sentAt = this.#context.timers.now();
     this.#sendSynAck(half);
     this.#armSynAck(half);
     return true;
@@ -187,18 +190,27 @@ export class Connection extends DemuxEntry {
     this.#early = null;
     half.listener.fastOpen?.free();
     this.sender.armSynAck(Infinity);
-    this.#timeHandshake(segment, half.retransmits === 0 ? half.sentAt : -1);
+    this.#timeHandshake(segment, half.firstSentAt, half.sentAt);
   }
 
   /**
-   * The first round trip is that of the handshake. Of a SYN that was sent again only a timestamp tells it, and without
-   * that the next timeout would be one of {@link RttEstimator.beCautious}.
+   * The first round trip is that of the handshake. Of a SYN that was sent again only a timestamp tells it, and not one of
+   * an earlier copy: then perhaps the peer's answers were lost, and the next timeout would be as long as all that took.
    *
-   * @param sentAt when the SYN that `segment` answers left, milliseconds; −1: there were several
+   * @param first when the SYN, or SYN-ACK, that `segment` answers left, milliseconds; −1: that is not known
+   * @param last when its last copy left
    */
-  #timeHandshake(segment: Segment, sentAt: number): void {
-    const roundTrip = sentAt >= 0 ? segment.time - sentAt : this.#echo(segment);
-    if (roundTrip >= 0) this.sender.rtt.sample(roundTrip);
+  #timeHandshake(segment: Segment, first: number, last: number): void {
+    if (first < 0) return;
+    const passed = segment.time - last;
+    const roundTrip = first === last ? passed : this.#echo(segment);
+    if (roundTrip >= 0 && roundTrip <= Math.ceil(passed)) this.sender.rtt.sample(roundTrip);
+  }
+
+  /** RFC 3522 §3.2: whether `segment` answers the SYN, or SYN-ACK, that left at `first`, and none that was sent again. */
+  #answersFirst(segment: Segment, first: number): boolean {
+    const echo = this.#echo(segment);
+    return echo >= 0 && segment.time - echo < first + initialRto;
   }
 
   /** What the handshake that `half` stands for has settled. */
@@ -296,9 +308,9 @@ export class Connection extends DemuxEntry {
     return Math.min(65_535, this.receiver.buffer.limit);
   }
 
-  #establish(retransmissions: number): void {
+  #establish(retransmissions: number, needless: boolean): void {
     this.state = states.established;
-    this.sender.established(retransmissions);
+    this.sender.established(retransmissions, needless);
     this.#setLifeTimer();
     this.#context.established(this);
   }
@@ -347,9 +359,9 @@ export class Connection extends DemuxEntry {
       return;
     }
     const { count, progressAt } = sender.retransmission;
-    this.#timeHandshake(segment, count > 0 ? -1 : progressAt);
+    this.#timeHandshake(segment, progressAt, sender.sentAt);
     this.#useShifts();
-    this.#establish(count);
+    this.#establish(count, this.#answersFirst(segment, progressAt));
     if (this.#wantsFastOpen) this.#settleFastOpen(segment, count > 0);
     receiver.ackNow = true;
     // Data and FIN with the SYN: the text is behind it. We leave it to be sent again, unless it is a FIN at once.
@@ -421,8 +433,8 @@ export class Connection extends DemuxEntry {
       }
       this.#useShifts();
       sender.initWindow(segment, sender.shift);
-      const { count } = sender.retransmission;
-      this.#establish(count);
+      const { count, progressAt } = sender.retransmission;
+      this.#establish(count, this.#answersFirst(segment, progressAt));
       if (this.#wantsFastOpen) this.#settleFastOpen(segment, count > 0);
     } else if (isAfter(acknowledgement, sender.highest)) {
       // RFC 9293: an ACK of what was never sent is answered and dropped; RFC 5961 §5 bounds the other end.

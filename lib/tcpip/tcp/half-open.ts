@@ -41,7 +41,8 @@ export class HalfOpen extends DemuxEntry {
   /** Whether all its SYNs asked for ECN, and we do it. */
   ecn: boolean;
   retransmits = 0;
-  /** When the SYN-ACK left, milliseconds; −1 when that is not known. */
+  /** When the SYN-ACK left for the first and for the last time, milliseconds; −1 when that is not known. */
+  firstSentAt = -1;
   sentAt = -1;
   /** Private to the queue. */
   deadline = 0;
@@ -89,9 +90,9 @@ export class HalfOpen extends DemuxEntry {
     this.givesCookie = fields.givesCookie;
   }
 
-  /** A SYN that is to be answered once more: nobody can tell which answer the peer's ACK will be for. */
-  answerAgain({ sequence, options, flags }: Segment): void {
-    this.sentAt = -1;
+  /** A SYN that is to be answered once more: only a timestamp can tell which answer the peer's ACK will be for. */
+  answerAgain({ sequence, options, flags, time }: Segment): void {
+    this.sentAt = time;
     // RFC 3168 §6.1.1: one SYN without is enough. Perhaps those with ECN are lost on the way.
     if (!isSetupSyn(flags)) this.ecn = false;
     // The same SYN, sent again: an echo of the first copy would tell the peer a round trip as long as its timeout.
@@ -141,7 +142,8 @@ export class HalfOpenQueue {
     this.#demux.insert(half);
     this.#size++;
     half.listener.halfOpen++;
-    half.sentAt = this.#timers.now();
+    half.firstSentAt = this.#timers.now();
+    half.sentAt = half.firstSentAt;
     this.#append(half);
     this.#sendSynAck(half);
     this.#setTimer();
@@ -203,6 +205,7 @@ export class HalfOpenQueue {
         } else {
           this.#unlink(half);
           half.retransmits++;
+          half.sentAt = now;
           this.#append(half);
           this.#sendSynAck(half);
         }

@@ -65,7 +65,7 @@ export class Sender {
   bytesAcknowledged = 0;
   retransmits = 0;
   bytesRetransmitted = 0;
-  /** When data or a FIN left last, milliseconds. */
+  /** When data, a SYN or a FIN left last, milliseconds. */
   sentAt = 0;
   /** Looks for longer segments; `null` while they are as long as link and peer allow, as far as we know. */
   search: PathSearch | null = null;
@@ -136,8 +136,10 @@ export class Sender {
     this.recovery.congestion = this.#newCongestion();
   }
 
-  /** The SYN is acknowledged. `retransmissions`: how often it was sent again. */
-  established(retransmissions: number): void {
+  /**
+   * The SYN is acknowledged. `retransmissions`: how often it was sent again; `needless`: the peer had got the first.
+   */
+  established(retransmissions: number, needless: boolean): void {
     const now = this.#context.timers.now();
     this.una = add(this.iss, 1);
     this.max = this.una;
@@ -145,8 +147,8 @@ export class Sender {
     this.recovery.start(this.una);
     if (retransmissions > 0) this.rtt.beCautious();
     // RFC 5681 §3.1 has a lost SYN mean a small start. As in Linux the second one does: a first timeout of one second
-    // (RFC 6298) can be too short, and a single loss says little about a path.
-    if (retransmissions > 1) this.congestion.timeout(0, false, now);
+    // (RFC 6298) can be too short, and a single loss says little about a path; ACKs that are lost say nothing.
+    if (retransmissions > 1 && !needless) this.congestion.timeout(0, false, now);
     this.retransmission.progress(now, true);
     this.advancedAt = now;
     this.sentAt = now;
@@ -208,6 +210,7 @@ export class Sender {
   armHandshake(deadline: number): void {
     const now = this.#context.timers.now();
     if (this.retransmission.count === 0) this.retransmission.progressAt = now;
+    this.sentAt = now;
     this.#timer.set(Math.min(deadline, now + this.retransmission.timeout(this.rtt.rto)));
   }
 

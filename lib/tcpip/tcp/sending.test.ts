@@ -115,6 +115,36 @@ describe("RFC 6298: the retransmission timer", () => {
     expect(server.takeAll()).toEqual(["PA 1:501 ack 1"]);
   });
 
+  test("RFC 3522 §3.2: when only SYN-ACKs were lost, the window begins as ever, and no round trip was that long", async () => {
+    const t = new Transcript({ timestamps: true });
+    const connecting = t.connect();
+    const first = t.take();
+    // Sent again after one second and after three.
+    await t.advance(4000);
+    t.takeAll();
+    t.receive({ flags: "SA", seq: 0, ack: 1, mss: 1000, timestamp: { value: 7, echo: first?.timestamp?.value ?? -1 } });
+    const flow = await connecting;
+    expect(t.tcp.connections()[0]).toMatchObject({ roundTrip: 0 });
+    await flow.write(new Uint8Array(20_000));
+    t.tcp.flush();
+    expect(t.takeAll().filter((line) => line.includes(":"))).toHaveLength(10);
+    expect((await timesWithin(t, 5000))[0]).toBe(3000);
+  });
+
+  test("RFC 3522 §3.2: when only ACKs of our SYN-ACK were lost, neither", async () => {
+    const t = new Transcript({ timestamps: true });
+    await t.listen();
+    t.receive({ flags: "S", seq: 0, mss: 1000, timestamp: { value: 7, echo: 0 } });
+    const first = t.take();
+    await t.advance(4000);
+    t.takeAll();
+    t.receive({ flags: "A", seq: 1, ack: 1, timestamp: { value: 8, echo: first?.timestamp?.value ?? -1 } });
+    expect(t.tcp.connections()[0]).toMatchObject({ roundTrip: 0 });
+    await t.accepted[0]?.write(new Uint8Array(20_000));
+    t.tcp.flush();
+    expect(t.takeAll()).toHaveLength(10);
+  });
+
   test("an ACK that covers everything stops the timer", async () => {
     const { t, flow } = await open();
     await flow.write(new Uint8Array(10));
