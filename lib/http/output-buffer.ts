@@ -8,8 +8,13 @@ let lastBodyBytes: Uint8Array | undefined = undefined;
 
 /** Octets on their way out, gathered so that a small message is one write. Grows as needed, and is reused. */
 export class OutputBuffer {
-  bytes: Uint8Array = new Uint8Array(initialSize);
+  bytes: Uint8Array;
   length = 0;
+
+  /** @param bytes the first ones to fill; the buffer's until it has grown */
+  constructor(bytes: Uint8Array = new Uint8Array(initialSize)) {
+    this.bytes = bytes;
+  }
 
   /** Makes room for `size` octets after `length`. */
   reserve(size: number): void {

@@ -1,27 +1,23 @@
-/** The URL of a request (RFC 9110 §7.1), in the normal form that `Request.url` has. */
+/** The URLs of a server's requests (RFC 9110 §7.1), in the normal form that `Request.url` has. */
 export class RequestUrl {
   readonly #scheme: string;
-  readonly #fallback: string;
-  /** The last authority and its origin: a connection's requests mostly name the same. */
+  /** The last authority and its origin: requests mostly name the same. */
   #authority: string | undefined = undefined;
   #origin: string | undefined = undefined;
 
-  /** @param fallback the authority for requests that name none: this side's endpoint */
-  constructor(scheme: "http" | "https", fallback: string) {
+  constructor(scheme: "http" | "https") {
     this.#scheme = scheme;
-    this.#fallback = fallback;
   }
 
   /**
-   * @param authority host and optional port, or `undefined`
+   * @param authority host and optional port
    * @param path path and query, or `*`
    * @returns `undefined` when they make no URL
    */
-  resolve(authority: string | undefined, path: string): string | undefined {
-    const named = authority ?? this.#fallback;
-    if (named !== this.#authority) {
-      this.#authority = named;
-      this.#origin = tryUrl(`${this.#scheme}://${named}/`)?.origin;
+  resolve(authority: string, path: string): string | undefined {
+    if (authority !== this.#authority) {
+      this.#authority = authority;
+      this.#origin = tryUrl(`${this.#scheme}://${authority}/`)?.origin;
     }
     const origin = this.#origin;
     if (origin === undefined) return undefined;

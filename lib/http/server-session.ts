@@ -3,6 +3,7 @@ import { type Flow, FlowError } from "@tesserae/device/flow";
 import { formatEndpoint } from "@tesserae/device/address";
 import type { Log } from "@tesserae/device/log";
 import { type BodyContent, type BodySource, isSource, StreamSource } from "./body-content.ts";
+import type { BufferShelf } from "./buffer-shelf.ts";
 import { chunkedEnd, maxChunkHead, writeChunkHead } from "./chunked.ts";
 import type { DateField } from "./date.ts";
 import { EngineResponse } from "./engine-response.ts";
@@ -11,7 +12,7 @@ import { LightRequest, type RequestOrigin } from "./light-request.ts";
 import { LightResponse } from "./light-response.ts";
 import { failed, gotData, gotEnd, gotHead, type MessageEvent, needInput } from "./message-event.ts";
 import { OutputBuffer } from "./output-buffer.ts";
-import { RequestUrl } from "./request-url.ts";
+import type { RequestUrl } from "./request-url.ts";
 import {
   type BodySending,
   type ConnectionLimits,
@@ -60,11 +61,11 @@ export interface SessionHost {
   readonly limits: ConnectionLimits;
   readonly timeouts: ServerTimeouts;
   readonly statistics: ServerStatistics;
-  readonly scheme: "http" | "https";
+  readonly url: RequestUrl;
+  readonly shelf: BufferShelf;
   readonly standardRequests: boolean;
 }
 
-const initialInput = 4096;
 const largestInput = 65_536;
 /** A response body up to this size is copied behind its head, so that both are one write. */
 const smallBody = 16_384;
@@ -84,10 +85,9 @@ export class ServerSession implements RequestOrigin {
   readonly #host: SessionHost;
   readonly #flow: Flow;
   readonly #connection: ServerConnection;
-  readonly #url: RequestUrl;
-  readonly #out = new OutputBuffer();
+  readonly #out: OutputBuffer;
   readonly #timer: Timer;
-  #input: Uint8Array = new Uint8Array(initialInput);
+  #input: Uint8Array;
   #start = 0;
   #end = 0;
   #ended = false;
@@ -108,8 +108,9 @@ export class ServerSession implements RequestOrigin {
   constructor(host: SessionHost, flow: Flow) {
     this.#host = host;
     this.#flow = flow;
+    this.#input = host.shelf.take();
+    this.#out = new OutputBuffer(host.shelf.take());
     this.#connection = new ServerConnection(host.limits, host.date);
-    this.#url = new RequestUrl(host.scheme, formatEndpoint(flow.local));
     this.#timer = host.timers.timer(() => this.#expire());
   }
 
@@ -117,13 +118,28 @@ export class ServerSession implements RequestOrigin {
   async run(): Promise<void> {
     try {
       await this.#serve();
-      await this.#flush();
+      // The end of the flow follows at once, and leaves with the last octets: of a client that has the whole response and
+      // no end yet many are the first to close, and run out of ports for it.
+      await this.#flush(true);
     } catch (error) {
       this.#lose(error);
     }
     this.#over = true;
     this.#timer.cancel();
     await this.#flow.close();
+    this.#giveBack();
+  }
+
+  /** The flow is over, and all its calls with it: the buffers are another connection's. */
+  #giveBack(): void {
+    const { shelf } = this.#host;
+    shelf.give(this.#input);
+    shelf.give(this.#out.bytes);
+    this.#input = none;
+    this.#out.bytes = none;
+    this.#out.length = 0;
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Ends the connection once the request under way is answered; at once when there is none. */
@@ -236,7 +252,9 @@ export class ServerSession implements RequestOrigin {
     if (method === "CONNECT" || method === "TRACE" || method === "TRACK") {
       return this.#reject(501, `${method} is not implemented`);
     }
-    const url = this.#url.resolve(target.authority ?? head.host, target.path);
+    // A request that names no authority means this end.
+    const authority = target.authority ?? head.host ?? formatEndpoint(this.#flow.local);
+    const url = this.#host.url.resolve(authority, target.path);
     if (url === undefined) return this.#reject(400, "the host and the target make no URL");
     const request = new LightRequest(this, head, url);
     this.#request = request;
@@ -656,6 +674,7 @@ export class ServerSession implements RequestOrigin {
 }
 
 const encoder = new TextEncoder();
+const none = new Uint8Array(0);
 
 const turnOfQueue = Promise.resolve();
 

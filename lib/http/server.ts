@@ -3,8 +3,10 @@ import type { Timers } from "@tesserae/device/clock";
 import type { Flow } from "@tesserae/device/flow";
 import type { Log } from "@tesserae/device/log";
 import type { Tcp, TcpListener } from "@tesserae/device/tcp";
+import { BufferShelf } from "./buffer-shelf.ts";
 import { DateField } from "./date.ts";
 import { bridgeRequest } from "./light-request.ts";
+import { RequestUrl } from "./request-url.ts";
 import type { ConnectionLimits } from "./server-connection.ts";
 import { type Handler, ServerSession, type ServerStatistics, type ServerTimeouts } from "./server-session.ts";
 
@@ -87,7 +89,8 @@ class Server implements HttpServer {
   readonly timers: Timers;
   readonly log: Log | undefined;
   readonly date: DateField;
-  readonly scheme: "http" | "https";
+  readonly url: RequestUrl;
+  readonly shelf: BufferShelf = new BufferShelf();
   readonly standardRequests: boolean;
   readonly statistics: ServerStatistics = {
     connections: 0,
@@ -116,7 +119,7 @@ class Server implements HttpServer {
     this.date = new DateField(options.timers);
     this.limits = { ...defaultLimits, ...options.limits };
     this.timeouts = { ...defaultTimeouts, ...options.timeouts };
-    this.scheme = options.scheme ?? "http";
+    this.url = new RequestUrl(options.scheme ?? "http");
     this.standardRequests = options.standardRequests ?? false;
     this.#grace = options.grace ?? 10_000;
     for (const [name, value] of Object.entries({ ...this.limits, ...this.timeouts })) {

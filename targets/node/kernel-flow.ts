@@ -21,9 +21,14 @@ const taken: Promise<void> = Promise.resolve();
 
 /** A connected kernel socket as a {@link Flow}. */
 export class KernelFlow implements Flow {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
   readonly #socket: Socket;
+  /** The kernel's words for the ends, which it does not know any more once the socket is gone. */
+  readonly #localText: string | undefined;
+  readonly #localPort: number | undefined;
+  readonly #remoteText: string | undefined;
+  readonly #remotePort: number | undefined;
+  #local: Endpoint | undefined;
+  #remote: Endpoint | undefined;
   readonly #lingerMs: number;
   readonly #onOver: (flow: KernelFlow) => void;
   readonly #written: (error?: Error | null) => void;
@@ -49,6 +54,8 @@ export class KernelFlow implements Flow {
 
   // The end.
   #ended = false;
+  /** {@link KernelFlow.close} was called on a flow that was well. */
+  #closedHere = false;
   #error: FlowError | undefined;
   #over = false;
   #closing: Promise<void> | undefined;
@@ -63,8 +70,10 @@ export class KernelFlow implements Flow {
     this.#socket = socket;
     this.#lingerMs = lingerMs;
     this.#onOver = onOver;
-    this.local = endpointOf(socket.localAddress, socket.localPort);
-    this.remote = endpointOf(socket.remoteAddress, socket.remotePort);
+    this.#localText = socket.localAddress;
+    this.#localPort = socket.localPort;
+    this.#remoteText = socket.remoteAddress;
+    this.#remotePort = socket.remotePort;
     this.#written = (error) => this.#writeDone(error);
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("end", () => this.#receiveEnd());
@@ -72,10 +81,19 @@ export class KernelFlow implements Flow {
     socket.on("close", () => this.#finish());
   }
 
+  get local(): Endpoint {
+    return (this.#local ??= endpointOf(this.#localText, this.#localPort));
+  }
+
+  get remote(): Endpoint {
+    return (this.#remote ??= endpointOf(this.#remoteText, this.#remotePort));
+  }
+
   read(into: Uint8Array): Promise<number> {
     if (into.length === 0) return Promise.reject(new RangeError("into is empty"));
     if (this.#into !== undefined) return Promise.reject(new TypeError("a read is pending: one read at a time"));
-    if (this.#error !== undefined) return Promise.reject(this.#error);
+    const fault = this.#fault();
+    if (fault !== undefined) return Promise.reject(fault);
     if (this.#queued > 0) return Promise.resolve(this.#take(into));
     if (this.#peerEnded) return Promise.resolve(0);
     this.#into = into;
@@ -86,7 +104,8 @@ export class KernelFlow implements Flow {
   }
 
   write(bytes: Uint8Array, more = false): Promise<void> {
-    if (this.#error !== undefined) return Promise.reject(this.#error);
+    const fault = this.#fault();
+    if (fault !== undefined) return Promise.reject(fault);
     if (this.#ended) return Promise.reject(this.#closed("write after end"));
     if (bytes.length === 0) {
       if (!more) return this.#flush();
@@ -115,7 +134,8 @@ export class KernelFlow implements Flow {
   }
 
   end(): Promise<void> {
-    if (this.#error !== undefined) return this.#closing === undefined ? Promise.reject(this.#error) : taken;
+    if (this.#closing !== undefined) return taken;
+    if (this.#error !== undefined) return Promise.reject(this.#error);
     if (!this.#ended) {
       this.#flush().catch(() => undefined);
       this.#ended = true;
@@ -144,8 +164,8 @@ export class KernelFlow implements Flow {
       this.#flush().catch(() => undefined);
       if (!this.#ended) this.#socket.end();
       this.#ended = true;
-      this.#error = this.#closed("closed");
-      this.#failRead(this.#error);
+      this.#closedHere = true;
+      if (this.#rejectRead !== undefined) this.#failRead(this.#closed("closed"));
     }
     this.#chunks = [];
     this.#consumed = 0;
@@ -269,8 +289,15 @@ export class KernelFlow implements Flow {
     reject?.(error);
   }
 
+  /** What calls are rejected with. A closed flow has its error when somebody asks: most are never used again. */
+  #fault(): FlowError | undefined {
+    if (this.#closedHere) this.#error ??= this.#closed("closed");
+    return this.#error;
+  }
+
   #fail(error: FlowError): void {
-    this.#error ??= error;
+    const fault = this.#fault() ?? error;
+    this.#error = fault;
     this.#chunks = [];
     this.#consumed = 0;
     this.#queued = 0;
@@ -278,7 +305,7 @@ export class KernelFlow implements Flow {
     this.#gatheredBytes = 0;
     if (this.#flushSoon !== undefined) clearImmediate(this.#flushSoon);
     this.#flushSoon = undefined;
-    this.#failRead(this.#error);
+    this.#failRead(fault);
     const writes = this.#writes;
     this.#writes = [];
     for (const each of writes) each.reject(error);
@@ -290,7 +317,7 @@ export class KernelFlow implements Flow {
     this.#over = true;
     // Both directions ended in order: what is queued can still be read, and nothing pending can be left.
     if (this.#error === undefined && !(this.#peerEnded && this.#ended)) this.#fail(this.#closed("closed"));
-    else if (this.#writes.length > 0) this.#fail(this.#error ?? this.#closed("closed"));
+    else if (this.#writes.length > 0) this.#fail(this.#fault() ?? this.#closed("closed"));
     this.#resolveOver?.();
     this.#onOver(this);
   }

@@ -146,7 +146,9 @@ export class TcpFlow implements Flow {
     });
     // An end that fails has told the writers, and close never rejects.
     this.end().catch(() => undefined);
-    this.#rejectPendingRead(closedError());
+    // Most have no read pending, and an error is dear.
+    if (this.#rejectRead !== null) this.#rejectPendingRead(closedError());
+    else this.#connection.receiver.buffer.finishRead();
     this.#connection.linger();
     return this.#closed;
   }
