@@ -66,6 +66,6 @@ static inline void invalidate_page(u64 address) { asm volatile("invlpg (%0)" ::"
 static inline void interrupts_off(void) { asm volatile("cli" ::: "memory"); }
 /*
  * Sleeps until one interrupt was handled: trap_dispatch() returns with interrupts off. sti takes effect after hlt began,
- * so none is lost between.
+ * so none is lost between; where it does not, trap_dispatch() passes over hlt.
  */
 static inline void wait_for_interrupt(void) { asm volatile("sti; hlt; cli" ::: "memory"); }

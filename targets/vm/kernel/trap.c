@@ -88,11 +88,15 @@ void trap_dispatch(struct trap_frame *frame) {
 	else
 		kernel_exception(frame);
 
-	/* Idle: whoever was woken has its turn before the next interrupt, which may be there already. */
-	if (!from_user(frame)) {
-		frame->rflags &= ~(u64)RFLAGS_IF;
-		return;
+	if (from_user(frame)) {
+		if (reschedule) schedule();
+		return signal_deliver_pending(frame);
 	}
-	if (reschedule) schedule();
-	signal_deliver_pending(frame);
+	/*
+	 * Idle: whoever was woken has its turn before the next interrupt, which may be there already. A guest on QEMU's
+	 * emulated SVM that went to its hypervisor between sti and hlt (0xf4) is interrupted there when it comes back:
+	 * hlt is passed over then, as nothing would end it, and Xen turns such a guest off.
+	 */
+	frame->rflags &= ~(u64)RFLAGS_IF;
+	frame->rip += *(const u8 *)frame->rip == 0xf4;
 }
