@@ -75,30 +75,3 @@ export class BufferPool {
 function powerFor(size: number): number {
   return Math.max(smallest, 32 - Math.clz32(size - 1));
 }
-
-/** Copies `length` bytes. A view per copy is cheaper than a loop from about this many bytes on. */
-const viewFrom = 48;
-
-/**
- * Copies `from[fromOffset … + length)` to `to[toOffset …)`. The arrays differ.
- *
- * @param views of `from`, where the same places are copied from again and again; otherwise null
- */
-export function copyBytes(
-  from: Uint8Array,
-  fromOffset: number,
-  length: number,
-  to: Uint8Array,
-  toOffset: number,
-  views: RecentViews | null,
-): void {
-  if (length < viewFrom) {
-    for (let index = 0; index < length; index++) to[toOffset + index] = from[fromOffset + index] ?? 0;
-  } else if (fromOffset === 0 && length === from.length) {
-    to.set(from, toOffset);
-  } else if (views !== null) {
-    to.set(views.view(from, fromOffset, length), toOffset);
-  } else {
-    to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
-  }
-}

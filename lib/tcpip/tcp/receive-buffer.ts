@@ -1,5 +1,6 @@
-import { type BufferPool, copyBytes } from "./buffer-pool.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import { OutOfOrder } from "./out-of-order.ts";
+import { copyByView } from "./recent-views.ts";
 import { Ring } from "./ring.ts";
 
 /** What the window of a connection falls to while memory is tight, in bytes. */
@@ -60,7 +61,7 @@ export class ReceiveBuffer {
     if (direct < length && !this.#hasMemory(length - direct)) return -1;
     if (into !== null && direct > 0) {
       direct = Math.min(length, direct);
-      copyBytes(bytes, offset, direct, into, this.filled, this.#pool.views);
+      copyByView(bytes, offset, into, this.filled, direct, this.#pool.views);
       this.filled += direct;
       if (direct === length) return length;
     }

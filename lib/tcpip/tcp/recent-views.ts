@@ -65,3 +65,30 @@ export class RecentViews {
     this.#offsets[place] = offset;
   }
 }
+
+/** A view for a copy is cheaper than a loop from about this many bytes on, where it need not be made for each. */
+const viewFrom = 48;
+
+/**
+ * Copies `from[start … start + length)` to `to[at …)`. The arrays differ.
+ *
+ * @param views of `from`, where the same places are copied from again and again; otherwise null
+ */
+export function copyByView(
+  from: Uint8Array,
+  start: number,
+  to: Uint8Array,
+  at: number,
+  length: number,
+  views: RecentViews | null,
+): void {
+  if (length < viewFrom) {
+    for (let index = 0; index < length; index++) to[at + index] = from[start + index] ?? 0;
+  } else if (start === 0 && length === from.length) {
+    to.set(from, at);
+  } else if (views !== null) {
+    to.set(views.view(from, start, length), at);
+  } else {
+    to.set(from.subarray(start, start + length), at);
+  }
+}

@@ -1,5 +1,5 @@
-import { type BufferPool, copyBytes } from "./buffer-pool.ts";
-import type { RecentViews } from "./recent-views.ts";
+import type { BufferPool } from "./buffer-pool.ts";
+import { copyByView, type RecentViews } from "./recent-views.ts";
 
 /**
  * A window onto a byte stream: bytes at offsets from a start that moves on. Grows by doubling as far as it is asked
@@ -36,8 +36,8 @@ export class Ring {
     const mask = bytes.length - 1;
     const at = (this.#head + offset) & mask;
     const first = Math.min(length, bytes.length - at);
-    copyBytes(from, fromOffset, first, bytes, at, this.#views);
-    if (first < length) copyBytes(from, fromOffset + first, length - first, bytes, 0, null);
+    copyByView(from, fromOffset, bytes, at, first, this.#views);
+    if (first < length) copyByView(from, fromOffset + first, bytes, 0, length - first, null);
   }
 
   /** Reads `length` bytes at `offset`, which have been written. */
@@ -46,8 +46,8 @@ export class Ring {
     if (bytes === null) return;
     const at = (this.#head + offset) & (bytes.length - 1);
     const first = Math.min(length, bytes.length - at);
-    copyBytes(bytes, at, first, to, toOffset, null);
-    if (first < length) copyBytes(bytes, 0, length - first, to, toOffset + first, null);
+    copyByView(bytes, at, to, toOffset, first, null);
+    if (first < length) copyByView(bytes, 0, to, toOffset + first, length - first, null);
   }
 
   /** Moves the start on by `length`. */
