@@ -1,7 +1,7 @@
 // Bundles one benchmark with the TypeScript sources of the packages it uses, and runs it.
 //   node scripts/bench.mjs wire [--json] [--markdown FILE] [--rounds N] [--only TEXT]
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -42,6 +42,23 @@ await build({
 });
 const { restoreConstants } = await import(pathToFileURL(tool).href);
 
+/**
+ * In a bundle all modules are one file, elsewhere: those that look for files beside them find them where they are.
+ *
+ * @type {import("esbuild").Plugin}
+ */
+const ownPlaces = {
+  name: "own-places",
+  setup: (bundler) =>
+    bundler.onLoad({ filter: /\.ts$/ }, ({ path: file }) => {
+      const places = { dirname: path.dirname(file), filename: file, url: pathToFileURL(file).href };
+      const contents = readFileSync(file, "utf8").replace(/(?<!")\bimport\.meta\.(dirname|filename|url)\b/g, (_, word) =>
+        JSON.stringify(places[word]),
+      );
+      return { contents, loader: "ts" };
+    }),
+};
+
 const outfile = path.join(cache, `${name}.mjs`);
 const bundle = await build({
   ...common,
@@ -50,6 +67,7 @@ const bundle = await build({
   write: false,
   sourcemap: "inline",
   conditions: ["tesserae-source"],
+  plugins: [ownPlaces],
   // Packages with native parts, and those that a benchmark starts as rivals.
   external: ["koffi", "esbuild", "typescript"],
 });
