@@ -52,8 +52,9 @@ const ownPlaces = {
   setup: (bundler) =>
     bundler.onLoad({ filter: /\.ts$/ }, ({ path: file }) => {
       const places = { dirname: path.dirname(file), filename: file, url: pathToFileURL(file).href };
-      const contents = readFileSync(file, "utf8").replace(/(?<!")\bimport\.meta\.(dirname|filename|url)\b/g, (_, word) =>
-        JSON.stringify(places[word]),
+      const contents = readFileSync(file, "utf8").replace(
+        /(?<!")\bimport\.meta\.(dirname|filename|url)\b/g,
+        (_, word) => JSON.stringify(places[word]),
       );
       return { contents, loader: "ts" };
     }),

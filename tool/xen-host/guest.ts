@@ -2,17 +2,13 @@ import { quote } from "./agent.ts";
 import { consoleFolder } from "./dom0-scripts.ts";
 import { SerialText } from "@tesserae/qemu/serial";
 import { XenHostError } from "./failure.ts";
+import { followScript } from "./follow.ts";
 import type { XenHost } from "./host.ts";
 
 /** How long something of a guest is waited for, in milliseconds, unless another time is given. */
 const usualTimeout = 900_000;
 /** Characters of a guest's console that are kept, from its end. */
 const consoleBound = 2 ** 20;
-/** Seconds between two looks at a guest's console. */
-const nap = 0.25;
-/** Naps between two questions whether its domain is still there; and questions after it has written something. */
-const napsBetweenAsks = 8;
-const asksAfterOutput = 3;
 
 interface Waiter {
   readonly check: () => boolean;
@@ -121,8 +117,7 @@ export class XenGuest {
 
   /** Ends it at once; nothing happens when it is gone already. @throws XenHostError (rejects) */
   async destroy(): Promise<void> {
-    const script = `xl destroy ${quote(this.name)}; status=$?; : > ${this.#goneMark}; exit $status`;
-    const { status, output } = await this.#host.run(script);
+    const { status, output } = await this.#host.run(`xl destroy ${quote(this.name)}`);
     const gone = (await this.#host.run(`xenstore-exists /local/domain/${String(this.id)}`)).status !== 0;
     if (status !== 0 && !gone) {
       throw new XenHostError(`${this.name} cannot be destroyed`, output.toString("utf8").trimEnd());
@@ -132,41 +127,13 @@ export class XenGuest {
 
   /** Saves it to a file in dom0, which ends this domain. @throws XenHostError (rejects) */
   async save(file: string, timeout: number = usualTimeout): Promise<void> {
-    await this.#host.sh(`xl save ${quote(this.name)} ${quote(file)} && : > ${this.#goneMark}`, { timeout });
+    await this.#host.sh(`xl save ${quote(this.name)} ${quote(file)}`, { timeout });
     await this.waitForEnd(timeout);
-  }
-
-  /** A file in dom0 that says: look whether the domain is gone. */
-  get #goneMark(): string {
-    return `${consoleFolder}/gone-${String(this.id)}`;
   }
 
   /** Reads its console until the domain is gone. */
   async #follow(): Promise<number | undefined> {
-    const log = `${consoleFolder}/guest-${this.name}.log`;
-    const here = `xenstore-exists /local/domain/${String(this.id)} 2>/dev/null`;
-    // The shell naps and reads by itself: a process for each look, several times a second for each guest, would be most of
-    // what an emulated dom0 does. Whether the domain is still there is asked after each output, and every two seconds.
-    const script = [
-      `until [ -e ${log} ]; do ${here} || exit 0; sleep 0.1; done`,
-      `exec 4< ${log}`,
-      "never=$(mktemp -u)",
-      "mkfifo $never",
-      "exec 3<> $never",
-      "rm $never",
-      "round=0; asks=0",
-      "while :; do",
-      `if IFS= read -r line <&4; then printf '%s\n' "$line"; cat <&4; asks=${String(asksAfterOutput)}`,
-      `elif [ -n "$line" ]; then printf %s "$line"; cat <&4; asks=${String(asksAfterOutput)}; fi`,
-      `[ -e ${this.#goneMark} ] && asks=1`,
-      `round=$((round + 1)); [ $((round % ${String(napsBetweenAsks)})) -eq 0 ] && asks=$((asks + 1))`,
-      `if [ $asks -gt 0 ]; then asks=$((asks - 1)); ${here} || break; fi`,
-      `read -r -t ${String(nap)} line <&3`,
-      "done",
-      `rm -f ${this.#goneMark}`,
-      "sleep 0.3",
-      "cat <&4",
-    ].join("\n");
+    const script = followScript(`${consoleFolder}/guest-${this.name}.log`, this.id);
     try {
       const day = 86_400_000;
       await this.#host.run(script, { timeout: day, onOutput: (bytes) => this.#take(this.#serial.take(bytes)) });
