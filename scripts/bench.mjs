@@ -54,7 +54,7 @@ const ownPlaces = {
       const places = { dirname: path.dirname(file), filename: file, url: pathToFileURL(file).href };
       const contents = readFileSync(file, "utf8").replace(
         /(?<!")\bimport\.meta\.(dirname|filename|url)\b/g,
-        (_, word) => JSON.stringify(places[word]),
+        (_, /** @type {keyof typeof places} */ word) => JSON.stringify(places[word]),
       );
       return { contents, loader: "ts" };
     }),
