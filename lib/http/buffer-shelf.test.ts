@@ -14,7 +14,7 @@ test("buffers that have grown are not kept, nor more than 256", () => {
   const grown = new Uint8Array(shelfBuffer * 4);
   shelf.give(grown);
   expect(shelf.take()).toHaveLength(shelfBuffer);
-  const given = new Set(Array.from({ length: 300 }, () => new Uint8Array(shelfBuffer)));
+  const given = new Set<Uint8Array>(Array.from({ length: 300 }, () => new Uint8Array(shelfBuffer)));
   for (const each of given) shelf.give(each);
   const taken = Array.from({ length: 300 }, () => shelf.take());
   expect(taken.filter((each) => given.has(each))).toHaveLength(256);

@@ -1,5 +1,6 @@
 import type { Flow } from "@tesserae/device/flow";
 import { IpAddress } from "@tesserae/device/address";
+import type { Tcp } from "@tesserae/device/tcp";
 import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -423,6 +424,35 @@ describe("connections", () => {
     await peer.send(request);
     expect(peer.ended).toBe(closes);
     expect(/connection: close/.test(peer.take())).toBe(closes);
+  });
+
+  test("the last octets say that more follows, and the end follows: both leave in one segment", async () => {
+    const calls: string[] = [];
+    const memory = createMemoryTcp();
+    const tcp: Tcp = {
+      connect: (options) => memory.connect(options),
+      listen: (options, accept) =>
+        memory.listen(options, (flow) => {
+          const write = flow.write.bind(flow);
+          const close = flow.close.bind(flow);
+          flow.write = (bytes, more = false) => {
+            calls.push(more ? "write, more" : "write");
+            return write(bytes, more);
+          };
+          flow.close = () => {
+            calls.push("close");
+            return close();
+          };
+          return accept(flow);
+        }),
+    };
+    await World.serve(hello, { tcp });
+    const peer = new Peer(await tcp.connect({ address: IpAddress.loopback4, port: 80 }));
+    await peer.send(get);
+    expect(calls).toEqual(["write"]);
+    await peer.send(get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    expect(calls).toEqual(["write", "write, more", "close"]);
+    expect(peer.ended).toBe(true);
   });
 
   test("carry at most so many requests", async () => {
