@@ -8,13 +8,15 @@ const bound = 60_000;
 const slice = 1024;
 /** What stops a guest that runs. */
 const interrupt = "\x03";
+/** The number of the register, in the stub's hexadecimal. */
+const programCounter = "10";
 
 /** QEMU's arguments for a stub at the path of a socket. */
 export function memoryArguments(socket: string): readonly string[] {
   return ["-gdb", `unix:${socket},server=on,wait=off`];
 }
 
-/** A gdb remote serial connection, as far as memory goes. Memory is read and written while the guest stands still. */
+/** A gdb remote serial connection, as far as memory goes, and one register. Memory is read and written while the guest stands still. */
 export class GuestMemory {
   readonly #socket: net.Socket;
   #received = "";
@@ -36,6 +38,8 @@ export class GuestMemory {
     await once(socket, "connect");
     const memory = new GuestMemory(socket);
     await memory.#ask("?", true);
+    // The stub tells single registers to those alone who know how they are described.
+    await memory.#ask("qXfer:features:read:target.xml:0,100");
     // Addresses are physical from here on.
     const reply = await memory.#ask("Qqemu.PhyMemMode:1");
     if (reply !== "OK") throw new Error(`the gdb stub knows no physical addresses: "${reply}"`);
@@ -96,6 +100,27 @@ export class GuestMemory {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(value);
     await this.write(address, bytes);
+  }
+
+  /** The address of the instruction that is next. */
+  async programCounter(): Promise<bigint> {
+    const reply = await this.#ask(`p${programCounter}`);
+    return Buffer.from(reply, "hex").readBigUInt64LE();
+  }
+
+  async setProgramCounter(address: bigint): Promise<void> {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(address);
+    const reply = await this.#ask(`P${programCounter}=${bytes.toString("hex")}`);
+    if (reply !== "OK") throw new Error(`setting the program counter: "${reply}"`);
+  }
+
+  /** A byte at an address as the program of the guest sees it; undefined where nothing is. */
+  async byteInProgram(address: bigint): Promise<number | undefined> {
+    await this.#ask("Qqemu.PhyMemMode:0");
+    const reply = await this.#ask(`m${address.toString(16)},1`);
+    await this.#ask("Qqemu.PhyMemMode:1");
+    return /^[0-9a-f]{2}$/.test(reply) ? Number.parseInt(reply, 16) : undefined;
   }
 
   /** Ends the connection; a guest that stands still goes on doing so. */
