@@ -1,4 +1,3 @@
-import type { Timer } from "@tesserae/device/clock";
 import { createCongestion, type CongestionName } from "./congestion-choice.ts";
 import type { CongestionControl } from "./congestion.ts";
 import type { Connection } from "./connection.ts";
@@ -8,13 +7,15 @@ import { LossRecovery, phaseOpen } from "./loss-recovery.ts";
 import { Nagle } from "./nagle.ts";
 import type { ConnectionOptions } from "./options.ts";
 import { Pacing } from "./pacing.ts";
-import { fallbackSize, type PathSearch } from "./path-search.ts";
+import type { PathSearch } from "./path-search.ts";
 import { overrideDelay, Persist } from "./persist.ts";
 import { Retransmission } from "./retransmission.ts";
+import { RoundTripSampling } from "./round-trip-sampling.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
 import { limitedByBuffer, limitedByPath, limitedByPeer, nothingToSend, SendActivity } from "./send-activity.ts";
 import { SendBuffer } from "./send-buffer.ts";
+import { SendTimers } from "./send-timers.ts";
 import { add, distance, isAfter, isAtLeast, isBefore, later } from "./sequence.ts";
 import { flagAck, flagEce, flagFin, flagPsh } from "./wire.ts";
 
@@ -67,31 +68,14 @@ export class Sender {
   bytesRetransmitted = 0;
   /** When data, a SYN or a FIN left last, milliseconds. */
   sentAt = 0;
-  /** Looks for longer segments; `null` while they are as long as link and peer allow, as far as we know. */
-  search: PathSearch | null = null;
-  /** The longest segment that was acknowledged. */
-  #proven = 0;
   /** For statistics; `null` before the first data. */
   activity: SendActivity | null = null;
 
   readonly #connection: Connection;
   readonly #congestionName: CongestionName;
   readonly #context: TcpContext;
-  readonly #timer: Timer;
-  /** When each thing is to be done, milliseconds; Infinity when it is not. One timer serves the first of them. */
-  #retransmitAt = Infinity;
-  #probeAt = Infinity;
-  #forceAt = Infinity;
-  #paceAt = Infinity;
-  /** The SYN-ACK of a connection that was opened early is not acknowledged (RFC 7413 §4.2.2). */
-  #synAckAt = Infinity;
-  /** SND.MAX at the last measurement of the round trip: one in each. */
-  #timedEnd: number;
-  /** Behind the highest number sent more than once, and when that was done last. */
-  #repeatedEnd: number;
-  #repeatedAt = 0;
-  /** When the retransmission timer expired last, milliseconds; −1 before. */
-  #timedOutAt = -1;
+  readonly #timers: SendTimers;
+  readonly #sampling: RoundTripSampling;
   /** The congestion window, nothing else, kept the last {@link output} from sending more. */
   #windowLimited = false;
   /** There was no page for what {@link output} wanted to send, or IP refused it. */
@@ -107,12 +91,11 @@ export class Sender {
     this.una = iss;
     this.max = iss;
     this.#probeEnd = iss;
-    this.#repeatedEnd = iss;
-    this.#timedEnd = iss;
+    this.#sampling = new RoundTripSampling(iss);
     this.#congestionName = options.congestion;
     this.recovery = new LossRecovery(context, this.rtt, this.#newCongestion(), this.mss, iss);
     this.nagle = new Nagle(options.noDelay, iss);
-    this.#timer = context.timers.timer(() => {
+    this.#timers = new SendTimers(context.timers, this.recovery, this.retransmission, this.rtt, () => {
       connection.transmitTimer();
     });
   }
@@ -143,7 +126,7 @@ export class Sender {
     const now = this.#context.timers.now();
     this.una = add(this.iss, 1);
     this.max = this.una;
-    this.#timedEnd = this.una;
+    this.#sampling.start(this.una);
     this.recovery.start(this.una);
     if (retransmissions > 0) this.rtt.beCautious();
     // RFC 5681 §3.1 has a lost SYN mean a small start. As in Linux the second one does: a first timeout of one second
@@ -152,7 +135,7 @@ export class Sender {
     this.retransmission.progress(now, true);
     this.advancedAt = now;
     this.sentAt = now;
-    this.#stopTimers();
+    this.#timers.stop();
   }
 
   /** The SYN-ACK tells that the peer has taken what came with our SYN, up to `ack`. @returns how many bytes. */
@@ -164,20 +147,20 @@ export class Sender {
     this.bytesAcknowledged += bytes;
     this.una = add(this.una, bytes);
     this.max = this.una;
-    this.#timedEnd = this.una;
+    this.#sampling.start(this.una);
     this.recovery.start(this.una);
     return bytes;
   }
 
   /** The SYN-ACK is to be sent again at `time`, milliseconds; `Infinity`: it is acknowledged. */
   armSynAck(time: number): void {
-    this.#synAckAt = time;
-    this.#setTimer();
+    this.#timers.synAckAt = time;
+    this.#timers.set();
   }
 
   /** Whether something will be sent, or tried, in some time. */
   get armed(): boolean {
-    return this.#timer.armed;
+    return this.#timers.armed;
   }
 
   /** Behind the last byte, or the FIN, that there is to send. */
@@ -211,11 +194,11 @@ export class Sender {
     const now = this.#context.timers.now();
     if (this.retransmission.count === 0) this.retransmission.progressAt = now;
     this.sentAt = now;
-    this.#timer.set(Math.min(deadline, now + this.retransmission.timeout(this.rtt.rto)));
+    this.#timers.setHandshake(deadline, now);
   }
 
   stop(): void {
-    this.#stopTimers();
+    this.#timers.stop();
     this.buffer.clear();
     this.recovery.scoreboard.reset(this.max);
   }
@@ -242,32 +225,27 @@ export class Sender {
     const { ecn } = this.#connection;
     const isEchoed = ecn !== null && (segment.flags & flagEce) !== 0;
     if (ecn?.acknowledged(segment.flags, ack) === true) this.#congestionEchoed(segment.time, ecn);
-    if (isNew) this.#prove(ack);
+    if (isNew) this.#connection.path.proves(ack);
     // Duplicates are reported when nothing is out any more, too.
     if (isNew || isAfter(this.max, this.una) || segment.options.sackBlocks > 0) {
       const { reductions } = this.recovery;
       const restart = this.recovery.acknowledged(segment, duplicate, echo, this.#windowLimited, !isEchoed);
       if (this.recovery.reductions !== reductions) ecn?.reduced(this.max);
-      const sure = isNew && !this.#isAmbiguous(echo, segment.time) ? echo : -1;
-      const isMeasured = this.#measure(segment.time, sure);
-      if (isNew) this.#acknowledgeNew(ack, segment.time, isMeasured);
-      else if (isMeasured && this.retransmission.backOff > 0) this.#endBackOff(segment.time);
-      this.#rearm(segment.time, restart);
+      const sure = isNew && !this.#sampling.isAmbiguous(this.una, echo, segment.time) ? echo : -1;
+      const isMeasured = this.#sampling.measure(this.rtt, this.recovery, segment.time, sure, this.max);
+      if (isNew) {
+        this.#acknowledgeNew(ack, segment.time, isMeasured);
+      } else if (isMeasured && this.retransmission.backOff > 0) {
+        this.retransmission.measured();
+        this.#timers.hasten(segment.time);
+      }
+      this.#timers.acknowledged(segment.time, this.flight, restart);
     }
     // A peer that keeps its window shut is alive as long as it answers (RFC 9293 §3.8.6.1).
     if (this.window === 0) {
       this.retransmission.progressAt = segment.time;
       this.persist.answered();
     }
-  }
-
-  /** The first segment that is out, and perhaps others, has arrived. */
-  #prove(ack: number): void {
-    const { scoreboard } = this.recovery;
-    if (scoreboard.count === 0) return;
-    const end = scoreboard.endOf(scoreboard.first);
-    const length = Math.min(this.mss, distance(end, this.una));
-    if (length > this.#proven && isAtLeast(ack, end)) this.#proven = length;
   }
 
   /** RFC 3168 §6.1.2: a queue has marked a packet of ours. */
@@ -294,8 +272,8 @@ export class Sender {
       if (this.flight === 0) {
         // What the timer waited for: output decides anew.
         this.persist.reset();
-        this.#forceAt = Infinity;
-        this.#setTimer();
+        this.#timers.forceAt = Infinity;
+        this.#timers.set();
       } else if (this.window === 0 && acknowledgement === this.una) {
         this.recovery.windowOpened();
       }
@@ -311,51 +289,18 @@ export class Sender {
     this.buffer.acknowledged(Math.min(data, this.buffer.length));
     this.bytesAcknowledged += data;
     // Karn: back-off ends with an ACK of something that was sent once, or whose timestamp says which copy it is of.
-    const isFresh = isMeasured || isAfter(ack, this.#repeatedEnd);
-    if (isAfter(ack, this.#repeatedEnd)) this.#repeatedEnd = ack;
+    const isFresh = this.#sampling.advanced(ack) || isMeasured;
     this.una = ack;
     // A probe of a shut window was taken.
     if (isAfter(ack, this.max)) this.bytesSent += distance(ack, this.max) - (isFin ? 1 : 0);
     this.max = later(this.max, ack);
     this.#probeEnd = later(this.#probeEnd, ack);
-    this.#timedEnd = later(this.#timedEnd, ack);
     this.advancedAt = now;
     this.nagle.acknowledged(ack);
     this.activity?.acknowledged(ack, this.bytesAcknowledged, this.#windowLimited, now);
     this.retransmission.progress(now, isFresh);
-    if (this.recovery.probesPath && isAtLeast(ack, this.recovery.pathProbeEnd)) this.#widen();
+    if (this.recovery.probesPath && isAtLeast(ack, this.recovery.pathProbeEnd)) this.#connection.path.widen();
     if (this.recovery.phase === phaseOpen) this.buffer.fit(this.congestion.window);
-  }
-
-  /** An echo of before the last repetition may be one of an ACK that was lost, and so long that the timeout explodes. */
-  #isAmbiguous(echo: number, now: number): boolean {
-    return isBefore(this.una, this.#repeatedEnd) && echo > Math.ceil(now - this.#repeatedAt);
-  }
-
-  /**
-   * Takes a round trip, at most one in each (RFC 6298 §3), of a segment that was sent once, or by a timestamp. What was
-   * sent before the last timeout may have arrived long ago: the timeout can have come because its ACKs were lost.
-   *
-   * @returns whether the ACK tells one.
-   */
-  #measure(now: number, echo: number): boolean {
-    const { selective, scoreboard } = this.recovery;
-    const { originalAt, originalEnd, repeatedAt } = scoreboard.delivery;
-    if (originalAt >= 0 && (selective || repeatedAt < 0) && originalAt >= this.#timedOutAt) {
-      if (!isAfter(originalEnd, this.#timedEnd)) return true;
-      this.rtt.sample(now - originalAt);
-      this.#timedEnd = this.max;
-      return true;
-    }
-    if (echo < 0) return false;
-    this.rtt.sample(echo);
-    return true;
-  }
-
-  /** The path is as it was: what is out needs not wait for a timeout that has doubled. */
-  #endBackOff(now: number): void {
-    this.retransmission.measured();
-    this.#retransmitAt = Math.min(this.#retransmitAt, now + this.retransmission.timeout(this.rtt.rto));
   }
 
   /** Sends what may be sent now: first what was lost, then what is new. `force`: a short segment, too. */
@@ -371,7 +316,7 @@ export class Sender {
     const wasIdle = this.flight === 0;
     this.#windowLimited = false;
     this.#isStalled = false;
-    this.#paceAt = Infinity;
+    this.#timers.paceAt = Infinity;
     this.#earn(wasIdle, now);
     if (recovery.prefersNew) {
       this.#outputNew(force, now);
@@ -381,10 +326,11 @@ export class Sender {
     if (this.max === before && this.#outputLost(now)) this.#outputNew(force, now);
     this.activity?.change(this.#limitation(), now);
     if (this.flight > 0) {
-      this.#forceAt = Infinity;
-      if (wasIdle || this.#retransmitAt === Infinity) this.#arm(now);
-      else if (this.max !== before && this.#probeAt !== Infinity) this.#armProbe(now);
-      this.#setTimer();
+      const timers = this.#timers;
+      timers.forceAt = Infinity;
+      if (wasIdle || timers.retransmitAt === Infinity) timers.restart(now);
+      else if (this.max !== before && timers.probeAt !== Infinity) timers.restartProbe(now);
+      timers.set();
     } else if (isAfter(this.end, this.max)) {
       this.#armForce(now);
     }
@@ -406,7 +352,7 @@ export class Sender {
   #mustWait(length: number): boolean {
     const { pacing } = this;
     if (pacing === null || pacing.credit >= length) return false;
-    this.#paceAt = pacing.deadline(length);
+    this.#timers.paceAt = pacing.deadline(length);
     // RFC 9002 §7.8: the window would be in use.
     this.#windowLimited = true;
     return true;
@@ -416,7 +362,8 @@ export class Sender {
     const { recovery } = this;
     const { scoreboard } = recovery;
     let most = this.#mostAtOnce();
-    if (this.search?.isDue(now) === true && !this.#probePath(this.search, now)) return;
+    const { search } = this.#connection.path;
+    if (search?.isDue(now) === true && !this.#probePath(search, now)) return;
     for (;;) {
       const unsent = distance(this.end, this.max);
       if (unsent <= 0) return;
@@ -493,29 +440,6 @@ export class Sender {
     return true;
   }
 
-  /** The probe has arrived: all segments may be as long. */
-  #widen(): void {
-    const { search, recovery } = this;
-    recovery.probesPath = false;
-    if (search === null || search.size === 0) return;
-    search.arrived();
-    this.mss = search.low;
-    recovery.mss = search.low;
-    this.congestion.setSegmentSize(search.low);
-    this.#connection.path.found(search.low);
-  }
-
-  /** RFC 4821 §7.7: segments that time out again and again may be too long for the path. */
-  #suspectPath(): void {
-    const { scoreboard } = this.recovery;
-    if (scoreboard.count === 0) return;
-    const { first } = scoreboard;
-    const length = Math.min(this.mss, distance(scoreboard.endOf(first), scoreboard.startOf(first)));
-    const { family } = this.#connection.remote;
-    const size = fallbackSize(family, length, this.#proven, this.retransmission.count);
-    if (size < length) this.#connection.path.blackHole(size);
-  }
-
   #emitNew(length: number, fin: boolean, now: number, segment: number = this.mss): boolean {
     if (!this.#emit(this.max, length, fin, segment)) return false;
     const end = add(this.max, length + (fin ? 1 : 0));
@@ -547,7 +471,7 @@ export class Sender {
       // What a shrunk window does not take would be dropped; but the first one asks how large it is now.
       if (start !== this.una && distance(end, this.una) > this.window) return false;
       if (!this.#emitAgain(place, start, end, now)) return false;
-      if (start === this.una) this.#arm(now);
+      if (start === this.una) this.#timers.restart(now);
     }
     return true;
   }
@@ -567,11 +491,10 @@ export class Sender {
       this.#context.counters.segmentsRetransmitted++;
     }
     this.pacing?.sent(distance(end, start));
-    this.#repeatedEnd = later(this.#repeatedEnd, end);
-    this.#repeatedAt = now;
+    this.#sampling.repeated(end, now);
     if (this.recovery.probesPath && end === this.recovery.pathProbeEnd) {
       this.recovery.probesPath = false;
-      this.search?.failed(now, this.rtt.smoothed);
+      this.#connection.path.search?.failed(now, this.rtt.smoothed);
     }
     this.recovery.sentAgain(place, distance(end, start), now);
     this.sentAt = now;
@@ -594,80 +517,34 @@ export class Sender {
 
   // ---- time
 
-  /** The retransmission timer starts anew (RFC 6298 §5.1), and with it that of the tail loss probe. */
-  #arm(now: number): void {
-    this.#retransmitAt = now + this.retransmission.timeout(this.rtt.rto);
-    this.#armProbe(now);
-  }
-
-  #armProbe(now: number): void {
-    const wait = this.recovery.probeTimeout;
-    // RFC 8985 §7.2: never after the retransmission timer.
-    this.#probeAt = wait === Infinity ? Infinity : Math.min(now + wait, this.#retransmitAt);
-  }
-
-  /** After an ACK. */
-  #rearm(now: number, restart: boolean): void {
-    if (this.flight === 0) {
-      this.#retransmitAt = Infinity;
-      this.#probeAt = Infinity;
-    } else if (restart) {
-      this.#arm(now);
-    } else if (this.#probeAt !== Infinity && this.recovery.probeTimeout === Infinity) {
-      this.#probeAt = Infinity;
-    }
-    this.#setTimer();
-  }
-
-  #setTimer(): void {
-    const next = Math.min(this.#paceAt, this.#next);
-    if (next === Infinity) this.#timer.cancel();
-    else if (next !== this.#timer.deadline) this.#timer.set(next);
-  }
-
-  /** When something is to be done that is not pacing. */
-  get #next(): number {
-    return Math.min(this.#retransmitAt, this.#probeAt, this.recovery.reorderAt, this.#forceAt, this.#synAckAt);
-  }
-
-  #stopTimers(): void {
-    this.#paceAt = Infinity;
-    this.#retransmitAt = Infinity;
-    this.#probeAt = Infinity;
-    this.#forceAt = Infinity;
-    this.#synAckAt = Infinity;
-    this.recovery.reorderAt = Infinity;
-    this.#timer.cancel();
-  }
-
   /** Nothing is in flight, and what there is to send may not leave: sets when it is tried all the same. */
   #armForce(now: number): void {
     if (this.#isStalled) {
       if (this.#stall === 0) this.retransmission.progressAt = now;
-      this.#forceAt = now + Math.min(longestStall, firstStall * 2 ** this.#stall);
+      this.#timers.forceAt = now + Math.min(longestStall, firstStall * 2 ** this.#stall);
       if (this.#stall < 16) this.#stall++;
-    } else if (this.#forceAt !== Infinity) {
+    } else if (this.#timers.forceAt !== Infinity) {
       // Another write does not put off a probe; the end of a cork may bring it forward.
       return;
     } else if (this.window === 0) {
       this.retransmission.progressAt = now;
-      this.#forceAt = now + this.persist.interval(this.rtt.rto);
+      this.#timers.forceAt = now + this.persist.interval(this.rtt.rto);
     } else {
-      this.#forceAt = this.nagle.isCorked(now) ? this.nagle.corkedUntil : now + overrideDelay;
+      this.#timers.forceAt = this.nagle.isCorked(now) ? this.nagle.corkedUntil : now + overrideDelay;
     }
-    this.#setTimer();
+    this.#timers.set();
   }
 
   /** The timer expired in a state in which data can be sent. @returns false when the connection is hopeless. */
   timerExpired(): boolean {
     const now = this.#context.timers.now();
     const { recovery } = this;
-    if (this.#synAckAt <= now) {
+    if (this.#timers.synAckAt <= now) {
       if (!this.#connection.repeatSynAck()) return false;
-      if (Math.min(this.#paceAt, this.#next) > now) return true;
+      if (Math.min(this.#timers.paceAt, this.#timers.next) > now) return true;
     }
-    if (this.#paceAt <= now) {
-      const isAll = this.#next > now;
+    if (this.#timers.paceAt <= now) {
+      const isAll = this.#timers.next > now;
       this.output(false);
       if (isAll) return true;
     }
@@ -676,19 +553,19 @@ export class Sender {
       recovery.reorderingExpired(now);
       this.output(false);
     }
-    if (this.#probeAt <= now) {
+    if (this.#timers.probeAt <= now) {
       this.#probeTail(now);
-    } else if (this.#retransmitAt <= now) {
+    } else if (this.#timers.retransmitAt <= now) {
       if (this.retransmission.isHopeless(now, this.#connection.userTimeout.value)) return false;
       this.#timeout(now);
     }
-    this.#setTimer();
+    this.#timers.set();
     return true;
   }
 
   /** Nothing is in flight, and what there is to send has waited long enough. */
   #forced(now: number): boolean {
-    this.#forceAt = Infinity;
+    this.#timers.forceAt = Infinity;
     if (!isAfter(this.end, this.max)) return true;
     // The time between a probe's answer and the next probe is no silence of the peer's.
     if (this.window === 0 && !this.persist.unanswered) this.retransmission.progressAt = now;
@@ -701,14 +578,14 @@ export class Sender {
   /** RFC 6298 §5.4 to 5.6. */
   #timeout(now: number): void {
     this.#context.counters.retransmissionTimeouts++;
-    this.#timedOutAt = now;
+    this.#sampling.timedOut(now);
     this.recovery.timedOut(this.retransmission.count, now);
     this.#connection.ecn?.reduced(this.max);
     this.retransmission.timedOut();
-    this.#suspectPath();
-    this.#retransmitAt = Infinity;
+    this.#connection.path.timedOut();
+    this.#timers.retransmitAt = Infinity;
     this.output(false);
-    if (this.#retransmitAt === Infinity) this.#arm(now);
+    if (this.#timers.retransmitAt === Infinity) this.#timers.restart(now);
   }
 
   /** RFC 8985 §7.3: sends something new, beyond the congestion window if need be, or else the last segment again. */
@@ -724,8 +601,8 @@ export class Sender {
     if (isNew) this.#emitNew(length, this.finQueued && length === data, now);
     else this.#emitAgain(scoreboard.last, scoreboard.startOf(scoreboard.last), scoreboard.endOf(scoreboard.last), now);
     recovery.probed(this.max !== before);
-    this.#probeAt = Infinity;
-    this.#arm(now);
+    this.#timers.probeAt = Infinity;
+    this.#timers.restart(now);
   }
 
   /** A zero-window probe: the next byte, or the FIN, which the peer must answer. SND.NXT stays. */
@@ -735,8 +612,8 @@ export class Sender {
     const fin = this.finQueued && this.una === this.finSequence;
     if (this.#emit(this.una, length, fin)) this.#probeEnd = add(this.una, 1);
     this.persist.probed();
-    this.#forceAt = now + this.persist.interval(this.rtt.rto);
-    this.#setTimer();
+    this.#timers.forceAt = now + this.persist.interval(this.rtt.rto);
+    this.#timers.set();
   }
 
   /** The path takes only `mss` bytes of payload: what was longer is cut anew (RFC 1191 §6.4). */
