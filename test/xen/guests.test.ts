@@ -1,10 +1,11 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
+import { XenGuest } from "@tesserae/xen-host/guest";
 import { createLinuxGuest } from "@tesserae/xen-host/linux-guest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noise } from "../../examples/www/noise.ts";
@@ -18,6 +19,9 @@ const reason = await xenUnavailable();
 /** How long the web server is under load. */
 const loadSeconds = Number(process.env["XEN_LOAD_SECONDS"] ?? 5);
 const withoutDig = unavailable("dig");
+const withoutCompiler = unavailable("gcc");
+/** Xen's own library for vchans, of Debian's libxenmisc4.17. */
+const vchanLibrary = "/usr/lib/x86_64-linux-gnu/libxenvchan.so.4.17";
 /** The path in dom0 of the disk that a saved guest is written to; as much as one has of memory, and some. */
 const saved = "/root/saved";
 const savedBytes = 320 * 2 ** 20;
@@ -189,6 +193,103 @@ describe.skipIf(reason !== undefined)(`on Xen${reason === undefined ? "" : ` (sk
         }
       }
       expect(await pair.stop(), pair.client.console + pair.server.console).toEqual([0, 0]);
+    },
+    patience,
+  );
+
+  test.skipIf(withoutCompiler !== undefined)(
+    `a C program in dom0 speaks over a vchan with a guest, by Xen's own library${withoutCompiler === undefined ? "" : ` (${withoutCompiler})`}`,
+    async () => {
+      const { host } = bench;
+      const program = path.join(folder, "vchan-cat");
+      const source = path.join(import.meta.dirname, "vchan-cat.c");
+      execFileSync("gcc", ["-O2", "-Wall", "-Werror", "-o", program, source, vchanLibrary]);
+      await host.put(program, "/root/vchan-cat");
+      await host.put(vchanLibrary, `/lib/x86_64-linux-gnu/${path.basename(vchanLibrary)}`);
+      await host.sh("head -c 300000 /dev/urandom > /tmp/there");
+      const hash = async (file: string): Promise<string> => (await host.sh(`sha256sum < ${file}`)).slice(0, 64);
+
+      // The guest serves: what is sent is answered with a zero and its digest, what is asked for comes behind its digest.
+      const server = await bench.create("vchan", { interfaces: [{}], commandLine: "peer=0" });
+      await server.waitFor("serving");
+      const home = `/local/domain/${String(server.id)}/data`;
+      await host.sh(`xenstore-write ${home}/peer 0`);
+      await server.waitFor("offering");
+      const ask = async (count: number, ...parts: readonly string[]): Promise<void> => {
+        const client = `timeout 900 /root/vchan-cat client ${String(server.id)} ${home}/vchan ${String(count)}`;
+        // Xen's library does not wait for the next offer: it is in xenstore only once the guest has seen the last client go.
+        const script = [
+          `{ ${parts.join("; ")}; } > /tmp/request; tries=0`,
+          `until ${client} < /tmp/request > /tmp/answer; do`,
+          "tries=$((tries + 1)); [ $tries -lt 20 ] || exit 1; sleep 1; done",
+        ].join("\n");
+        await host.sh(script, { timeout: patience });
+      };
+      const size = "\\000\\004\\223\\340";
+      await ask(33, `printf '\\001${size}'`, "cat /tmp/there");
+      expect((await host.get("/tmp/answer")).toString("hex")).toBe(`00${await hash("/tmp/there")}`);
+      // As many bytes as a client may take at once do not fit into the ring.
+      await ask(300_032, `printf '\\002${size}\\001'`);
+      const answer = await host.get("/tmp/answer");
+      expect(answer).toHaveLength(300_032);
+      expect(createHash("sha256").update(answer.subarray(32)).digest("hex")).toBe(answer.toString("hex", 0, 32));
+      expect(await server.shutdown(), server.console).toBe(0);
+
+      // And dom0 serves: a digest and bytes, for a guest that asks for them.
+      await host.sh(`printf '%b' "$(sha256sum < /tmp/there | cut -c 1-64 | sed 's/../\\\\x&/g')" > /tmp/digest`);
+      const client = await bench.create("vchan", { interfaces: [{}], commandLine: "role=ask peer=0" });
+      const offered = "/local/domain/0/data/vchan";
+      const serving = host.sh(
+        `cat /tmp/digest /tmp/there | timeout 900 /root/vchan-cat server ${String(client.id)} ${offered} > /tmp/asked`,
+        { timeout: patience },
+      );
+      await client.waitFor("connected by vchan:");
+      await client.type("vchan receive 300000\n");
+      const [, sent = "", received] = await client.waitFor(/sha256 sent (\w{64}), received (\w{64})/);
+      expect([sent, received]).toEqual([await hash("/tmp/there"), await hash("/tmp/there")]);
+      await client.type("quit\n");
+      expect(await client.waitForEnd(), client.console).toBe(0);
+      await serving;
+      expect((await host.get("/tmp/asked")).toString("hex")).toBe("02000493e000");
+    },
+    patience,
+  );
+
+  test(
+    "a guest that cannot start, and one that panics, say why in one line, and the toolstack hears of a crash",
+    async () => {
+      const small = await bench.create("hello", { memory: 88 });
+      expect(await small.waitForEnd(), small.console).toBe(102);
+      expect(small.console).toMatch(
+        /^\[kernel\] out of memory: of 88 MiB RAM the image leaves \d+, and \d+ are the least/m,
+      );
+      const wrong = await bench.create("hello", { ramdisk: "/root/hello/kernel.elf" });
+      expect(await wrong.waitForEnd(), wrong.console).toBe(103);
+      const broken = await bench.create("hello", { commandLine: "kernel.fault=panic", onCrash: "preserve" });
+      await broken.waitFor("[kernel] exit 101");
+      expect(broken.console).toMatch(/panic: requested on the command line\n(.*\n)*\[kernel\] {3}at .* kmain/);
+      const state = async (): Promise<string> => (await bench.host.sh("xl list hello")).split(/\s+/).at(-3) ?? "";
+      await expect.poll(state, { timeout: patience, interval: 500 }).toMatch(/^.{4}c.$/);
+      await broken.destroy();
+      expect(await broken.waitForEnd()).toBe(101);
+    },
+    patience,
+  );
+
+  test(
+    "a guest is made anew when the toolstack reboots it",
+    async () => {
+      const { host } = bench;
+      const guest = await bench.create("hello", { commandLine: "times=1000", memory: 128 });
+      await guest.waitFor("hello, world (1 of");
+      await host.sh("xl reboot hello");
+      expect(await guest.waitForEnd(), guest.console).toBe(0);
+      const id = Number(await host.sh("until xl domid hello 2>/dev/null; do sleep 1; done", { timeout: patience }));
+      expect(id).toBeGreaterThan(guest.id);
+      const second = new XenGuest(host, "hello", id);
+      // The log is the first one's, too.
+      await second.waitFor(/\(1 of 1000\)[^]*\(1 of 1000\)[^]*\(2 of 1000\)/);
+      expect(await second.shutdown(), second.console).toBe(0);
     },
     patience,
   );
