@@ -1,11 +1,17 @@
+import process from "node:process";
 import { encodeStrings, messageType, textOf } from "@tesserae/xenstore/wire";
 import type { Answer } from "./raw-client.ts";
 import { payloadOf, type Step } from "./sequence.ts";
-import type { Connected, RunningServer } from "./servers.ts";
+import type { RunningServer } from "./servers.ts";
+import type { Connected } from "./socket-client.ts";
 
 /** What it took to let all guests live. */
 export interface Outcome {
   readonly milliseconds: number;
+  /** Guests that lived to their end: all, unless the time was over. */
+  readonly lived: number;
+  /** Of this process's processor time: the clients', and the server's where it is here. */
+  readonly ownMilliseconds: number;
   /** Of the server's processor time; undefined: it was this process. */
   readonly serverMilliseconds: number | undefined;
   /** Requests that were answered. */
@@ -53,8 +59,10 @@ class Life {
     this.#counters = counters;
   }
 
-  async live(): Promise<void> {
+  /** @returns false when it was given up before its end */
+  async live(isOver: () => boolean): Promise<boolean> {
     for (const step of this.#steps) {
+      if (isOver()) return false;
       const { who, kind } = step;
       if (kind === "connect") this.#clients.set(who, await this.#server.connect());
       else if (kind === "leave") this.#leave(who);
@@ -63,6 +71,7 @@ class Life {
       else await this.#step(step);
     }
     for (const who of [...this.#clients.keys()]) if (!shared.includes(who)) this.#leave(who);
+    return true;
   }
 
   #leave(who: string): void {
@@ -74,10 +83,9 @@ class Life {
   }
 
   #ask(who: string, type: number, transaction: number, payload: Uint8Array): Promise<Answer> {
-    let connected = this.#clients.get(who);
+    const connected = this.#clients.get(who);
     if (connected === undefined) throw new Error(`${who} is not connected`);
     this.#counters.requests++;
-    connected = this.#clients.get(who) ?? connected;
     return connected.client.ask(type, transaction, payload);
   }
 
@@ -137,12 +145,14 @@ class Life {
  * Lets guests live at once, each its recorded life.
  *
  * @param first number of the first domain
+ * @param most milliseconds, after which those that are not done are given up: the server is of no use then
  */
 export async function replay(
   server: RunningServer,
   steps: readonly Step[],
   first: number,
   count: number,
+  most = Number.POSITIVE_INFINITY,
 ): Promise<Outcome> {
   const everybody = new Map<string, Connected>();
   for (const who of shared) everybody.set(who, await server.connect());
@@ -153,17 +163,34 @@ export async function replay(
   await kernel?.ask(messageType.watch, 0, encodeStrings("backend", "backend"));
   const counters: Counters = { requests: 0, transactions: 0, retries: 0, mostTries: 0, events: 0 };
   const before = server.processorTime();
+  const own = process.cpuUsage();
   const start = performance.now();
-  const lives = Array.from({ length: count }, (_, index) =>
-    new Life(server, first + index, steps, everybody, counters).live(),
-  );
-  await Promise.all(lives);
+  let isOver = false;
+  let lived = 0;
+  const lives = Array.from({ length: count }, async (_, index) => {
+    const life = new Life(server, first + index, steps, everybody, counters);
+    try {
+      if (await life.live(() => isOver)) lived++;
+    } catch (error) {
+      // Whoever waited when the time was over is told that the server left.
+      if (!isOver) throw error;
+    }
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<void>((resolve) => {
+    if (Number.isFinite(most)) timer = setTimeout(resolve, most);
+  });
+  await Promise.race([Promise.all(lives), end]);
+  clearTimeout(timer);
+  isOver = true;
   const milliseconds = performance.now() - start;
+  const { user, system } = process.cpuUsage(own);
   const after = server.processorTime();
+  const counted = { ...counters };
   for (const { client, close } of everybody.values()) {
-    counters.events += client.events;
+    counted.events += client.events;
     close();
   }
   const serverMilliseconds = before === undefined || after === undefined ? undefined : after - before;
-  return { milliseconds, serverMilliseconds, ...counters };
+  return { milliseconds, lived, ownMilliseconds: (user + system) / 1000, serverMilliseconds, ...counted };
 }

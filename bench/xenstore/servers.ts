@@ -1,6 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -9,12 +8,7 @@ import type { Line } from "@tesserae/xenstore/connection";
 import { XenstoreServer } from "@tesserae/xenstore/server";
 import { encodeStrings, messageType } from "@tesserae/xenstore/wire";
 import { RawClient } from "./raw-client.ts";
-
-/** A client, and what ends it. */
-export interface Connected {
-  readonly client: RawClient;
-  readonly close: () => void;
-}
+import { connectTo, type Connected } from "./socket-client.ts";
 
 /** A server that takes local clients. */
 export interface RunningServer {
@@ -22,8 +16,6 @@ export interface RunningServer {
   connect(): Promise<Connected>;
   /** Milliseconds of processor time that the server has taken so far; undefined: it is this process. */
   processorTime(): number | undefined;
-  /** Commits that failed and changes that waited, where it counts them. */
-  statistics(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -48,46 +40,6 @@ function compileShim(): string {
   if (status !== 0) throw new Error(`no-xen.c does not compile: ${String(stderr)}`);
   shim = output;
   return output;
-}
-
-/** A client over a Unix socket. Where a blocking program would wait to be taken, it tries again. */
-export async function connectTo(socketPath: string): Promise<Connected> {
-  for (;;) {
-    try {
-      return await connectOnce(socketPath);
-    } catch (error) {
-      // Node rejects with errors of the system.
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  }
-}
-
-/** Requests of one turn of the loop go in one write. */
-function connectOnce(socketPath: string): Promise<Connected> {
-  return new Promise((resolve, reject) => {
-    const socket: Socket = connect(socketPath);
-    let isCorked = false;
-    const client = new RawClient((bytes) => {
-      if (!isCorked) {
-        isCorked = true;
-        socket.cork();
-        process.nextTick(() => {
-          isCorked = false;
-          socket.uncork();
-        });
-      }
-      socket.write(bytes);
-    });
-    socket.on("data", (data: Buffer) => client.receive(data, data.length));
-    socket.once("close", () => client.end());
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.removeListener("error", reject);
-      socket.on("error", () => socket.destroy());
-      resolve({ client, close: () => void socket.end() });
-    });
-  });
 }
 
 /** A client in the server's process: bytes go in and out by calls. */
@@ -133,9 +85,9 @@ function connectWithin(server: XenstoreServer): Connected {
 const ticksASecond = 100;
 
 /** Of `/proc/PID/stat`: fields 14 and 15, user and system time in ticks. */
-function processorTimeOf(pid: number): number {
-  const { stdout } = spawnSync("cat", [`/proc/${pid}/stat`], { encoding: "utf8" });
-  const fields = stdout.slice(stdout.lastIndexOf(")") + 2).split(" ");
+export function processorTimeOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksASecond;
 }
 
@@ -162,7 +114,6 @@ async function run(name: string, command: string, args: string[], socket: string
     name,
     connect: () => connectTo(socket),
     processorTime: () => processorTimeOf(pid),
-    statistics: () => Promise.resolve(""),
     stop: () =>
       new Promise((resolve) => {
         child.once("close", () => resolve());
@@ -187,7 +138,6 @@ export const startServer: Readonly<Record<string, () => Promise<RunningServer>>>
       name: "ours in process",
       connect: () => Promise.resolve(connectWithin(server)),
       processorTime: () => undefined,
-      statistics: () => Promise.resolve(JSON.stringify(server.statistics)),
       stop: () => Promise.resolve(),
     });
   },

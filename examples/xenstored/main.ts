@@ -7,9 +7,11 @@ import type { config } from "./tesserae.config.ts";
  * A xenstore. On node for programs of the machine: `XENSTORED_PATH=xenstored.socket xenstore-ls` looks into it. In a
  * domain of Xen's for all other domains: `init-xenstore-domain` starts it.
  */
-export async function main({ clients, timers, log, signal }: Devices<typeof config>): Promise<void> {
+export async function main({ clients, keeper, timers, log, signal }: Devices<typeof config>): Promise<void> {
   const domains = clients.domains === undefined ? {} : { domains: clients.domains };
-  const server = new LiveServer({ timers, ...domains, print: (text) => log.info("print", { text }) }, loadRestore);
+  const print = (text: string): void => log.info("print", { text });
+  const onFault = (error: unknown): void => log.error("a server died, and another goes on", { error: String(error) });
+  const server = new LiveServer({ timers, ...domains, keeper, print, onFault }, loadRestore);
   const stop = await clients.serve(server);
   log.info("serving", { at: clients.where });
   await new Promise<void>((resolve) => {
@@ -32,7 +34,7 @@ async function loadRestore(source: UpdateSource): Promise<Restore> {
   const { restore } = XenstoreServer;
   if (typeof restore !== "function") throw new RangeError("its XenstoreServer cannot restore");
   // as: what a module exports under this name is a server of some version of this library.
-  return (state, options) => restore.call(XenstoreServer, state, options) as ReturnType<Restore>;
+  return (...given) => restore.call(XenstoreServer, ...given) as ReturnType<Restore>;
 }
 
 function base64(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 import type { LocalSockets } from "@tesserae/device/local";
 import type { LiveServer } from "./live-server.ts";
 import { serveFlow } from "./serve.ts";
-import type { Domains } from "./server.ts";
+import type { Domains } from "./server-options.ts";
 
 /** What brings a server its clients: a Unix socket, or the rings of Xen's domains. */
 export interface StoreClients {

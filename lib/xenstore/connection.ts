@@ -1,8 +1,9 @@
+import { ClientStream } from "./client-stream.ts";
+import type { ClientNumber } from "./journal.ts";
 import type { Limits } from "./limits.ts";
-import { Output } from "./output.ts";
 import type { Actor } from "./permissions.ts";
 import type { Transaction } from "./transaction.ts";
-import { encodeMessage, Message, MessageReader } from "./wire.ts";
+import { encodeMessage, encodeStrings, messageType, type ErrorName, type Message } from "./wire.ts";
 import type { Watch, Watcher } from "./watches.ts";
 
 /** What a connection tells whoever carries its bytes. */
@@ -14,6 +15,8 @@ export interface Carrier {
   wake(): void;
   /** The server will not hear this client any more. */
   closed(reason: string): void;
+  /** Where the client's bytes are kept, when they are to outlive the server. */
+  readonly stream?: ClientStream;
 }
 
 /** One client's bytes, both ways: what whoever carries them needs of a {@link Connection}. */
@@ -23,6 +26,10 @@ export interface Line {
   receive(bytes: Uint8Array, offset: number, length: number): number;
   take(into: Uint8Array, offset: number, length: number): number;
   close(reason: string): void;
+  /** Another server is at its end now: what waits to be answered is. */
+  proceed(): void;
+  /** What waits to be answered is refused. */
+  refuse(error: ErrorName): void;
 }
 
 /** Who answers requests. */
@@ -43,6 +50,8 @@ export class Connection implements Watcher, Line {
   readonly transactions = new Map<number, Transaction>();
   /** By path and token. */
   readonly watches = new Map<string, Watch>();
+  /** The number of the transaction that it began last. */
+  latestTransaction = 0;
   /** Commits that failed since one did not. */
   failures = 0;
   /** The number of its socket, where it has one that outlives the server. */
@@ -50,12 +59,8 @@ export class Connection implements Watcher, Line {
   readonly #answerer: Answerer;
   readonly #carrier: Carrier;
   readonly #limits: Limits;
-  readonly #reader = new MessageReader();
-  readonly #output: Output;
-  readonly #message = new Message();
-  #isHeld = false;
+  readonly #stream: ClientStream;
   #isOver = false;
-  #lastTransaction = 0;
 
   constructor(actor: Actor, home: string, answerer: Answerer, carrier: Carrier, limits: Limits) {
     this.actor = actor;
@@ -63,7 +68,7 @@ export class Connection implements Watcher, Line {
     this.#answerer = answerer;
     this.#carrier = carrier;
     this.#limits = limits;
-    this.#output = new Output(limits.events);
+    this.#stream = carrier.stream ?? new ClientStream(limits.events);
   }
 
   get isOver(): boolean {
@@ -72,7 +77,7 @@ export class Connection implements Watcher, Line {
 
   /** Whether bytes wait to be taken. */
   get hasOutput(): boolean {
-    return !this.#output.isEmpty;
+    return !this.#stream.output.isEmpty;
   }
 
   /**
@@ -83,13 +88,15 @@ export class Connection implements Watcher, Line {
    */
   receive(bytes: Uint8Array, offset: number, length: number): number {
     let taken = 0;
-    while (!this.#isOver && !this.#isHeld && this.#output.replyBytes < this.#limits.replyBytes) {
-      const result = this.#reader.take(bytes, offset + taken, length - taken, this.#message);
+    const stream = this.#stream;
+    while (!this.#isOver && !stream.isHeld && stream.output.replyBytes < this.#limits.replyBytes) {
+      const result = stream.reader.take(bytes, offset + taken, length - taken, stream.message);
       if (result === -1) {
         this.close("it announced a message longer than 4096 bytes");
         return length;
       }
       taken += result.taken;
+      stream.received += result.taken;
       if (!result.whole) return taken;
       this.#answer();
     }
@@ -98,64 +105,93 @@ export class Connection implements Watcher, Line {
 
   /** False: not now. */
   #answer(): boolean {
-    this.#isHeld = !this.#answerer.answer(this, this.#message);
-    return !this.#isHeld;
+    const stream = this.#stream;
+    // A server that dies of it leaves it to the next one.
+    stream.isHeld = true;
+    return this.#answerer.answer(this, stream.message);
+  }
+
+  /** The request is answered, and never to be asked again. */
+  answered(message: Uint8Array): void {
+    this.#stream.isHeld = false;
+    this.#stream.faults = 0;
+    this.reply(message);
+  }
+
+  /** The request that could not be answered is refused. */
+  refuse(error: ErrorName): void {
+    const stream = this.#stream;
+    if (!stream.isHeld) return;
+    const { request, transaction } = stream.message;
+    this.answered(encodeMessage(messageType.error, request, transaction, encodeStrings(error)));
   }
 
   reply(message: Uint8Array): void {
-    const wasEmpty = this.#output.isEmpty;
-    this.#output.reply(message);
+    const wasEmpty = this.#stream.output.isEmpty;
+    this.#stream.output.reply(message);
     if (wasEmpty) this.#carrier.wake();
   }
 
   /** The request that could not be answered is tried again. */
   resume(): void {
-    if (!this.#isHeld || this.#isOver || !this.#answer()) return;
+    if (!this.#stream.isHeld || this.#isOver || !this.#answer()) return;
     this.#carrier.wake();
   }
 
   /** Copies bytes for the client to `into[offset … offset + length)`, and gives how many: 0 when nothing waits. */
   take(into: Uint8Array, offset: number, length: number): number {
-    const wasFull = this.#output.replyBytes >= this.#limits.replyBytes;
-    const taken = this.#output.take(into, offset, length);
-    if (wasFull && this.#output.replyBytes < this.#limits.replyBytes) this.#carrier.wake();
+    const wasFull = this.#stream.output.replyBytes >= this.#limits.replyBytes;
+    const taken = this.#stream.output.take(into, offset, length);
+    if (wasFull && this.#stream.output.replyBytes < this.#limits.replyBytes) this.#carrier.wake();
     return taken;
   }
 
   notify(watch: Watch, path: string): void {
-    const wasEmpty = this.#output.isEmpty;
-    this.#output.event(watch, path);
+    const wasEmpty = this.#stream.output.isEmpty;
+    this.#stream.output.event(watch, path);
     if (wasEmpty) this.#carrier.wake();
   }
 
   /** Drops the events of a watch that is no more. */
   forgetEvents(watch: Watch): void {
-    this.#output.forget(watch);
+    this.#stream.output.forget(watch);
   }
 
-  /** The beginning of a request whose end has not come, or a request that has to wait; and what is not taken yet. */
+  /** Its number in a journal. */
+  get number(): ClientNumber {
+    return this.socket >= 0 ? this.socket : -1 - this.actor.domain;
+  }
+
+  /**
+   * The beginning of a request whose end has not come, or a request that has to wait; and what is not taken yet. Nothing
+   * when the carrier keeps it.
+   */
   get unfinished(): { readonly input: Uint8Array; readonly output: Uint8Array } {
-    const { type, request, transaction, payload } = this.#message;
-    const input = this.#isHeld ? encodeMessage(type, request, transaction, payload) : this.#reader.partial;
-    return { input, output: this.#output.copy() };
+    if (this.#carrier.stream !== undefined) return { input: none, output: none };
+    const { isHeld, message, reader, output } = this.#stream;
+    const { type, request, transaction, payload } = message;
+    const input = isHeld ? encodeMessage(type, request, transaction, payload) : reader.partial;
+    return { input, output: output.copy() };
   }
 
   /** Goes on where a connection of another server was. */
   restore(input: Uint8Array, output: Uint8Array): void {
-    this.#reader.restore(input);
+    if (input.length > 0) this.#stream.reader.restore(input);
     if (output.length > 0) this.reply(output);
   }
 
   /** After {@link Connection.restore}, once all others are there, too: answers a request that was whole already. */
   proceed(): void {
+    this.resume();
     this.receive(none, 0, 0);
   }
 
   /** A number for a transaction that none of this client's has. */
   freeTransaction(): number {
-    do this.#lastTransaction = (this.#lastTransaction % 0xffff_ffff) + 1;
-    while (this.transactions.has(this.#lastTransaction));
-    return this.#lastTransaction;
+    let id = this.latestTransaction;
+    do id = (id % 0xffff_ffff) + 1;
+    while (this.transactions.has(id));
+    return id;
   }
 
   /** The client is gone, or is not to be heard any more. Idempotent. */

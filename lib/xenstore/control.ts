@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, Command>> = {
       return wrong.length === 0 ? "OK" : wrong.join("\n");
     },
   },
+  kill: { parameters: "[<requests>]", run: () => undefined },
   "live-update": { parameters: "[-c <cmdline>] [-F] [-t <timeout>] <file>", run: () => undefined },
   memreport: { parameters: "", run: (controlled) => controlled.report() },
   print: {

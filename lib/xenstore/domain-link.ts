@@ -1,25 +1,25 @@
 import { XenstoreClient } from "./client.ts";
-import type { Connection } from "./connection.ts";
+import type { Line } from "./connection.ts";
 import { GuestRing, ringError, ringSize, ServerRing } from "./ring.ts";
-import type { XenstoreServer } from "./server.ts";
+import type { Connects } from "./serve.ts";
 
 /**
  * The server's end of a domain's ring. Whoever owns it calls {@link DomainLink.signalled} when the domain's event
  * channel fires.
  */
 export class DomainLink {
-  readonly #server: XenstoreServer;
+  readonly #server: Connects;
   readonly #domain: number;
   readonly #ring: ServerRing;
   readonly #signal: () => void;
   readonly #input = new Uint8Array(ringSize);
   readonly #output = new Uint8Array(ringSize);
-  #connection: Connection;
+  #connection: Line;
   #isBusy = false;
   #isOver = false;
 
   /** @param signal fires the event channel at the domain's end */
-  constructor(server: XenstoreServer, domain: number, page: Uint8Array, signal: () => void) {
+  constructor(server: Connects, domain: number, page: Uint8Array, signal: () => void) {
     this.#server = server;
     this.#domain = domain;
     this.#ring = new ServerRing(page);
@@ -27,8 +27,8 @@ export class DomainLink {
     this.#connection = this.#connect();
   }
 
-  #connect(): Connection {
-    const connection: Connection = this.#server.connect(
+  #connect(): Line {
+    const connection: Line = this.#server.connect(
       { kind: "domain", domain: this.#domain },
       {
         wake: () => {

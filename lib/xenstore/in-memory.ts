@@ -1,6 +1,7 @@
 import { XenstoreClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
-import type { Client, XenstoreServer } from "./server.ts";
+import type { Client } from "./server-options.ts";
+import type { XenstoreServer } from "./server.ts";
 
 const chunk = 4096;
 

@@ -26,8 +26,12 @@ export interface Limits {
   readonly events: number;
   /** Commits of one client that fail in a row before its next transaction cannot: others wait for it. */
   readonly failures: number;
-  /** How long others wait for it, in milliseconds. */
+  /** How long others wait for it, in milliseconds: in all for a domain's, and after each request for a privileged client's. */
   readonly precedence: number;
+  /** How long others wait in all for a privileged client's. */
+  readonly precedenceInAll: number;
+  /** Clients above which others wait for whatever a privileged client that goes first does: none is heard meanwhile. */
+  readonly crowd: number;
 }
 
 export const defaultLimits: Limits = {
@@ -46,4 +50,6 @@ export const defaultLimits: Limits = {
   events: 1024,
   failures: 1,
   precedence: 200,
+  precedenceInAll: 2000,
+  crowd: 64,
 };

@@ -97,7 +97,7 @@ describe("a server whose clients stay", () => {
       ),
       { numRuns: 60 },
     );
-  });
+  }, 120_000);
 
   test("hears no more of a client that left", async () => {
     const server = setup();

@@ -1,4 +1,3 @@
-import { namesOf } from "./path.ts";
 import type { PersistentMap } from "./persistent-map.ts";
 import type { Permissions } from "./permissions.ts";
 
@@ -14,11 +13,19 @@ export interface Node {
 /** The node at a path; undefined when there is none. */
 export function find(root: Node, path: string): Node | undefined {
   let node: Node | undefined = root;
-  for (const name of namesOf(path)) {
-    node = node.children.get(name);
+  for (let from = 1; from < path.length;) {
+    const to = endOfName(path, from);
+    node = node.children.get(path.slice(from, to));
     if (node === undefined) return undefined;
+    from = to + 1;
   }
   return node;
+}
+
+/** Where the name ends that begins at `from`. */
+function endOfName(path: string, from: number): number {
+  const slash = path.indexOf("/", from);
+  return slash < 0 ? path.length : slash;
 }
 
 /**
@@ -27,24 +34,21 @@ export function find(root: Node, path: string): Node | undefined {
  * @param generation for the parent, when a child comes or goes
  */
 export function replace(root: Node, path: string, node: Node | undefined, generation: number): Node {
-  return within(root, namesOf(path), 0, node, generation) ?? root;
+  return within(root, path, 1, node, generation) ?? root;
 }
 
-function within(
-  at: Node,
-  names: readonly string[],
-  depth: number,
-  node: Node | undefined,
-  generation: number,
-): Node | undefined {
-  const name = names[depth];
-  if (name === undefined) return node;
+/** @param from where the name of a child of `at` begins; beyond the path's end: `at` is what is replaced */
+function within(at: Node, path: string, from: number, node: Node | undefined, generation: number): Node | undefined {
+  if (from >= path.length) return node;
+  const to = endOfName(path, from);
+  const name = path.slice(from, to);
   const child = at.children.get(name);
-  if (child === undefined && depth < names.length - 1) return at;
-  const changed = child === undefined ? node : within(child, names, depth + 1, node, generation);
+  if (child === undefined && to < path.length) return at;
+  const changed = child === undefined ? node : within(child, path, to + 1, node, generation);
   const children = changed === undefined ? at.children.without(name) : at.children.with(name, changed);
   const cameOrWent = (child === undefined) !== (changed === undefined);
-  return { ...at, children, generation: cameOrWent ? generation : at.generation };
+  const { value, permissions } = at;
+  return { value, permissions, children, generation: cameOrWent ? generation : at.generation };
 }
 
 /** All nodes at and below a path, parents first, with their paths. */

@@ -75,6 +75,18 @@ export class Output {
     return done;
   }
 
+  /** Events become bytes: their watches are another server's from now on. */
+  settle(): void {
+    const bytes = this.copy();
+    this.#queue = [];
+    this.#head = 0;
+    this.#taken = 0;
+    this.#events = 0;
+    this.replyBytes = 0;
+    this.#current = undefined;
+    if (bytes.length > 0) this.reply(bytes);
+  }
+
   /** All that waits, as bytes; it goes on waiting. */
   copy(): Uint8Array {
     const messages = this.#queue

@@ -1,13 +1,21 @@
 import { FlowError, type Flow } from "@tesserae/device/flow";
 import { XenstoreClient } from "./client.ts";
 import type { Carrier, Line } from "./connection.ts";
-import type { Client } from "./server.ts";
+import type { Client } from "./server-options.ts";
 
 const chunk = 16_384;
 
 /** A server as those see it who bring it clients. */
 export interface Connects {
   connect(client: Client, carrier: Carrier): Line;
+}
+
+/** A server as those see it who bring it domains. */
+export interface Serves extends Connects {
+  /** The domain is destroyed. */
+  release(domain: number): void;
+  /** Some domain is not what it was: those who watch for releases look. */
+  announceRelease(): void;
 }
 
 /**

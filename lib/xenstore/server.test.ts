@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { XenstoreError } from "./client.ts";
 import { connectInMemory } from "./in-memory.ts";
 import type { Limits } from "./limits.ts";
-import { XenstoreServer, type Domains } from "./server.ts";
+import type { Domains } from "./server-options.ts";
+import { XenstoreServer } from "./server.ts";
 
 function setup(limits: Partial<Limits> = {}, domains?: Domains) {
   const clock = new VirtualClock();

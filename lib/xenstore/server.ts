@@ -1,17 +1,23 @@
 import type { Timer, Timers } from "@tesserae/device/clock";
 import { Connection, type Answerer, type Carrier } from "./connection.ts";
 import { control, parseQuota, type Controlled } from "./control.ts";
-import { absence, Draft, type Operation } from "./draft.ts";
+import { absence, Draft } from "./draft.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
-import { LiveUpdate, type Updater } from "./live-update.ts";
-import { find, type Node } from "./node.ts";
+import { LiveUpdate } from "./live-update.ts";
+import { EffectWriter, readRecord, type Effects } from "./journal.ts";
+import type { Kept } from "./keeper.ts";
+import { find } from "./node.ts";
 import { absolutePath, domainPath, isSpecial } from "./path.ts";
-import { access, isAllowed, parsePermission, printPermission, type Actor, type Permissions } from "./permissions.ts";
+import { access, isAllowed, printPermission, type Actor, type Permissions } from "./permissions.ts";
 import { isQuotaName, quotaNames, type QuotaName } from "./quotas.ts";
+import { aspectOf, looks, parseOperation, parsePermissions, partOf, watchings } from "./request.ts";
 import { ringFeature } from "./ring.ts";
-import { loadState, saveState, StateError, type SavedConnection, type SavedTransaction } from "./state.ts";
+import type { Serves } from "./serve.ts";
+import { loadState, saveState, type SavedConnection, type SavedNode, type SavedTransaction } from "./state.ts";
+import { StateError } from "./state-bytes.ts";
+import type { Client, XenstoreServerOptions } from "./server-options.ts";
 import { Store } from "./store.ts";
-import { aspect, Transaction } from "./transaction.ts";
+import { Transaction } from "./transaction.ts";
 import { Watch } from "./watches.ts";
 import {
   bytesOf,
@@ -20,47 +26,9 @@ import {
   encodeStrings,
   longestPayload,
   messageType,
-  textOf,
+  Message,
   type ErrorName,
-  type Message,
 } from "./wire.ts";
-
-export interface XenstoreServerOptions {
-  readonly timers: Timers;
-  readonly limits?: Partial<Limits>;
-  /** How domains are reached; without it they are only known by number. */
-  readonly domains?: Domains;
-  /** Who keeps clients that came by sockets while one server takes another's place. */
-  readonly sockets?: Sockets;
-  /** Loads newer code when `xenstore-control live-update` asks for it; without it that is refused. */
-  readonly updater?: Updater;
-  /** Takes what `xenstore-control print` says. */
-  readonly print?: (text: string) => void;
-}
-
-/** What brings the bytes of clients that are no domains. */
-export interface Sockets {
-  /**
-   * A client of the server before is to be served by `server`: whoever implements it calls
-   * {@link XenstoreServer.connect} with the same number.
-   *
-   * @returns false when it left meanwhile
-   */
-  reattach(socket: number, server: XenstoreServer): boolean;
-}
-
-/** What brings the bytes of domains. */
-export interface Domains {
-  /**
-   * Domain 0 introduces a domain: its ring is in frame `frame`, and `port` of its event channels goes with it. Whoever
-   * implements it calls {@link XenstoreServer.connect} of `server`. Again for one that is there: it was restored.
-   *
-   * @returns false when it cannot be reached
-   */
-  introduce(domain: number, frame: number, port: number, server: XenstoreServer): boolean;
-  /** It is not to be heard any more. */
-  release(domain: number): void;
-}
 
 /** A domain that was introduced. */
 interface Domain {
@@ -78,19 +46,12 @@ const firstReserved = 0x7ff0;
 const master: Actor = { domain: 0, target: -1, privileged: true };
 
 /**
- * Whom a client is: a domain, or a program on the same machine, which may do what domain 0 may. One whose socket has a
- * number, of no other client's, is handed on to a server that goes on in this one's place.
- */
-export type Client =
-  { readonly kind: "domain"; readonly domain: number } | { readonly kind: "local"; readonly socket?: number };
-
-/**
  * A xenstore server (`docs/misc/xenstore.txt` of Xen). It knows neither sockets nor rings: see {@link Connection}.
  *
  * A client whose transactions fail several times in a row gets one that cannot: changes that would disturb it wait
  * until it has ended, or a fraction of a second is over.
  */
-export class XenstoreServer implements Answerer {
+export class XenstoreServer implements Answerer, Serves {
   readonly limits: Limits;
   readonly #store: Store;
   readonly #domains = new Map<number, Domain>();
@@ -102,16 +63,34 @@ export class XenstoreServer implements Answerer {
   readonly statistics = { commits: 0, conflicts: 0, waits: 0 };
 
   /** The transaction that goes before all others. */
-  #first: { readonly connection: Connection; readonly transaction: Transaction } | undefined;
+  #first:
+    | {
+        readonly connection: Connection;
+        readonly transaction: Transaction;
+        /** Of so many clients nobody else is heard meanwhile: it is over sooner so. */
+        readonly isAlone: boolean;
+        /** When it is over at the latest. */
+        readonly until: number;
+      }
+    | undefined;
   readonly #precedence: Timer;
   readonly #timers: Timers;
   readonly #waiting = new Set<Connection>();
+  /** Those that waited and are heard now, in order. */
+  readonly #woken = new Set<Connection>();
+  #isWaking = false;
   /** Those whose last transaction failed and who wait to go first, in order: one after the other they do not meet. */
   readonly #retrying = new Set<Connection>();
   /** The watch that the request under way has set. */
   #begun: Watch | undefined;
   /** What is to happen when the request under way is answered. */
   #after: (() => void) | undefined;
+  /** What is to be done outside when the request under way is done. */
+  #outside: (() => void)[] = [];
+  #isBusy = false;
+  #effects: EffectWriter | undefined;
+  /** Requests until this server dies, as it was told to; 0: it was not. */
+  #untilKilled = 0;
 
   constructor(options: XenstoreServerOptions) {
     this.limits = { ...defaultLimits, ...options.limits };
@@ -126,10 +105,12 @@ export class XenstoreServer implements Answerer {
       print: options.print ?? (() => undefined),
     };
     this.#timers = options.timers;
+    this.#effects = options.journal === undefined ? undefined : new EffectWriter();
     this.#precedence = options.timers.timer(() => {
       // Whoever does not use it does not get it again at once.
       if (this.#first !== undefined) this.#first.connection.failures = 0;
       this.#letOthers();
+      this.#wakeOthers();
     });
   }
 
@@ -166,6 +147,7 @@ export class XenstoreServer implements Answerer {
         this.#sockets.get(client.socket)?.close("another client has its number");
         this.#sockets.set(client.socket, local);
         local.socket = client.socket;
+        this.#connected(local);
       }
       return local;
     }
@@ -176,7 +158,28 @@ export class XenstoreServer implements Answerer {
     const connection = new Connection(actor, domainPath(domain), this, carrier, this.limits);
     if (known === undefined) this.#domains.set(domain, { connection, target: -1, port: 0 });
     else known.connection = connection;
+    this.#connected(connection);
     return connection;
+  }
+
+  #connected(connection: Connection): void {
+    if (this.#effects === undefined) return;
+    this.#options.journal?.begin(connection.number);
+    this.#effects.connected(connection.number);
+    this.#commit();
+  }
+
+  /** What was begun is kept, and all may know it. */
+  #commit(): void {
+    if (this.#untilKilled > 0 && --this.#untilKilled === 0) throw new Error("it was killed, as it was told to be");
+    if (this.#effects !== undefined) this.#options.journal?.end(this.#effects.take());
+  }
+
+  #doOutside(): void {
+    if (this.#outside.length === 0) return;
+    const outside = this.#outside;
+    this.#outside = [];
+    for (const each of outside) each();
   }
 
   /** All that another server needs to go on in this one's place, but for clients whose sockets have no number. */
@@ -209,34 +212,96 @@ export class XenstoreServer implements Answerer {
   retire(): void {
     this.#precedence.cancel();
     this.#first = undefined;
-    this.#waiting.clear();
-    this.#retrying.clear();
+    for (const each of [this.#waiting, this.#woken, this.#retrying]) each.clear();
   }
 
   /**
    * Goes on in the place of a server: `options.domains` is asked to introduce each domain anew, with frame −1, as the ring
    * is where it was.
    *
-   * @throws StateError for bytes that {@link XenstoreServer.save} cannot have given
+   * @param records what was done since that state
+   * @throws StateError for bytes that {@link XenstoreServer.save} or a journal cannot have given
    */
-  static restore(bytes: Uint8Array, options: XenstoreServerOptions): XenstoreServer {
-    const { connections, nodes, quotas } = loadState(bytes);
+  static restore(
+    bytes: Uint8Array | undefined,
+    options: XenstoreServerOptions,
+    records: Kept["records"] = [],
+  ): XenstoreServer {
     const server = new XenstoreServer(options);
-    for (const [name, value] of quotas.general) server.#store.quotas.set(name, value);
-    for (const [domain, own] of quotas.own)
-      for (const [name, value] of own) server.#store.quotas.set(name, value, domain);
-    for (const { path, value, permissions } of nodes) {
-      const parsed = server.#permissions(permissions);
-      if (isSpecial(path) && parsed !== undefined) {
-        server.#store.special.set(path, parsed);
-        continue;
-      }
-      const isNode = parsed !== undefined && absolutePath(path, "") === path;
-      if (!isNode || !server.#store.load(path, value, parsed)) throw new StateError(`"${path}" cannot be a node`);
-    }
-    const continued = connections.map((each) => server.#continue(each));
-    for (const each of continued) each?.proceed();
+    const effects = server.#effects;
+    server.#effects = undefined;
+    const continued = bytes === undefined ? [] : server.#load(bytes);
+    const redone = server.#redone();
+    for (const record of records) readRecord(record, redone);
+    server.#effects = effects;
+    if (options.journal === undefined) for (const each of continued) each?.proceed();
     return server;
+  }
+
+  #load(bytes: Uint8Array): (Connection | undefined)[] {
+    const { connections, nodes, quotas } = loadState(bytes);
+    for (const [name, value] of quotas.general) this.#store.quotas.set(name, value);
+    for (const [domain, own] of quotas.own)
+      for (const [name, value] of own) this.#store.quotas.set(name, value, domain);
+    for (const node of nodes) this.#loadNode(node);
+    return connections.map((each) => this.#continue(each));
+  }
+
+  /** Does what the server before has done. */
+  #redone(): Effects {
+    const store = this.#store;
+    const connectionOf = (client: number): Connection | undefined =>
+      client >= 0 ? this.#sockets.get(client) : this.#domains.get(-1 - client)?.connection;
+    return {
+      node: (node) => this.#loadNode(node),
+      gone: (path) => store.unload(path),
+      introduced: (domain, port, target) => {
+        const known = this.#domains.get(domain);
+        if (known === undefined) this.#reachAgain({ domain, port, target });
+        else this.#setTarget(known, target);
+      },
+      released: (domain) => {
+        this.#domains.delete(domain);
+        store.endLife(domain);
+      },
+      quota: (domain, name, value) => store.quotas.set(name, value, domain),
+      connected: (client) => {
+        const known = connectionOf(client);
+        if (known !== undefined) this.#reset(known);
+        else if (client >= 0) this.#reattach(client);
+        else this.#reachAgain({ port: 0, target: -1, ...this.#domains.get(-1 - client), domain: -1 - client });
+      },
+      asked: (client, type, id, isLatest, payload) => {
+        const connection = connectionOf(client);
+        if (connection !== undefined) this.#askAgain(connection, type, id, isLatest, payload);
+      },
+    };
+  }
+
+  #loadNode({ path, value, permissions }: SavedNode): void {
+    const parsed = parsePermissions(permissions, this.#store.lifeOf);
+    if (isSpecial(path) && parsed !== undefined) {
+      this.#store.special.set(path, parsed);
+      return;
+    }
+    const isNode = parsed !== undefined && absolutePath(path, "") === path;
+    if (!isNode || !this.#store.load(path, value, parsed)) throw new StateError(`"${path}" cannot be a node`);
+  }
+
+  /** A request that changed what its client has, as it was answered then. */
+  #askAgain(connection: Connection, type: number, id: number, isLatest: boolean, payload: Uint8Array): void {
+    const { transactions } = connection;
+    if (type === messageType.transactionStart) this.#begin(connection, id);
+    else if (type === messageType.transactionEnd) transactions.delete(id);
+    else {
+      if (isLatest) transactions.get(id)?.rebase(this.#store.root);
+      const message = new Message();
+      message.type = type;
+      message.transaction = id;
+      message.payload = payload;
+      this.#answer(connection, message);
+      this.#begun = undefined;
+    }
   }
 
   #continue(saved: SavedConnection): Connection | undefined {
@@ -246,17 +311,18 @@ export class XenstoreServer implements Answerer {
     for (const { id, accesses } of saved.transactions) {
       const most = this.#transactionNodes(connection.actor);
       const transaction = new Transaction(id, connection.actor, this.#store.root, this.#store, most);
-      transaction.load(accesses, (texts) => this.#permissions(texts));
+      transaction.load(accesses, (texts) => parsePermissions(texts, this.#store.lifeOf));
       connection.transactions.set(id, transaction);
     }
     connection.restore(saved.input, saved.output);
     return connection;
   }
 
-  #reachAgain({ domain, target, port }: SavedConnection): Connection | undefined {
+  #reachAgain({ domain, target, port }: Pick<SavedConnection, "domain" | "target" | "port">): Connection | undefined {
     const known: Domain = { connection: undefined, target, port };
     this.#domains.set(domain, known);
     const isThere = this.#options.domains?.introduce(domain, -1, port, this) ?? false;
+    if (isThere) this.#setTarget(known, target);
     return isThere ? known.connection : undefined;
   }
 
@@ -267,48 +333,72 @@ export class XenstoreServer implements Answerer {
 
   /** The domain is destroyed: what it owned is removed, and who has its number next has none of its rights. */
   release(domain: number): void {
+    this.#release(domain);
+    this.#commit();
+    this.#doOutside();
+    this.#store.watches.tell();
+    this.#wakeOthers();
+  }
+
+  #release(domain: number): void {
     const known = this.#domains.get(domain);
     if (known === undefined) return;
     this.#domains.delete(domain);
-    known.connection?.close("the domain is gone");
-    this.#options.domains?.release(domain);
+    const { connection } = known;
+    if (connection !== undefined) this.#reset(connection);
+    this.#outside.push(() => {
+      connection?.close("the domain is gone");
+      this.#options.domains?.release(domain);
+    });
     const draft = new Draft(this.#store.root, this.#store);
     // Nodes of others below its own go, too, as with any removal.
     for (const path of this.#store.pathsOf(domain)) draft.apply({ kind: "remove", path }, master);
-    this.#store.adopt(draft);
+    this.#take(draft);
     this.#store.endLife(domain);
+    this.#effects?.released(domain);
     this.#store.announce("@releaseDomain");
   }
 
   /** Some domain is not what it was: those who watch for releases look. */
   announceRelease(): void {
     this.#store.announce("@releaseDomain");
+    this.#store.watches.tell();
   }
 
   answer(connection: Connection, message: Message): boolean {
     const { request, transaction } = message;
+    this.#options.journal?.begin(connection.number);
+    this.#isBusy = true;
     const outcome = this.#answer(connection, message);
-    if (outcome === later) return false;
+    if (outcome === later) {
+      this.#isBusy = false;
+      return false;
+    }
     const isError = typeof outcome === "string";
     const payload = isError ? encodeStrings(outcome) : outcome;
-    connection.reply(encodeMessage(isError ? messageType.error : message.type, request, transaction, payload));
+    this.#commit();
+    this.#store.watches.tell();
+    connection.answered(encodeMessage(isError ? messageType.error : message.type, request, transaction, payload));
     // A watch begins with an event, behind the reply.
     const begun = this.#begun;
     this.#begun = undefined;
     if (begun !== undefined) connection.notify(begun, begun.path);
+    this.#doOutside();
     const after = this.#after;
     this.#after = undefined;
     if (after !== undefined) queueMicrotask(after);
+    this.#isBusy = false;
+    this.#wakeOthers();
     return true;
   }
 
   forget(connection: Connection): void {
     this.#reset(connection);
-    this.#waiting.delete(connection);
-    this.#retrying.delete(connection);
+    for (const each of [this.#waiting, this.#woken, this.#retrying]) each.delete(connection);
     if (this.#sockets.get(connection.socket) === connection) this.#sockets.delete(connection.socket);
     const known = this.#domains.get(connection.actor.domain);
     if (known?.connection === connection) known.connection = undefined;
+    this.#wakeOthers();
   }
 
   #answer(connection: Connection, message: Message): Outcome {
@@ -316,6 +406,37 @@ export class XenstoreServer implements Answerer {
     if (transaction === undefined && message.transaction !== 0 && message.type !== messageType.watch) {
       return message.type === messageType.transactionStart ? "EBUSY" : "ENOENT";
     }
+    const first = this.#first;
+    if (first !== undefined && first.connection !== connection) {
+      if (first.isAlone) {
+        this.#waiting.add(connection);
+        this.statistics.waits++;
+        return later;
+      }
+    } else if (first !== undefined && first.transaction === transaction) this.#renewPrecedence();
+    const outcome = this.#outcomeOf(connection, transaction, message);
+    if (outcome !== later) this.#note(connection, message, transaction, outcome);
+    return outcome;
+  }
+
+  /** Notes what changed what the client has itself: its watches and transactions. */
+  #note(connection: Connection, message: Message, transaction: Transaction | undefined, outcome: Outcome): void {
+    if (this.#effects === undefined) return;
+    const { number: client, transactions, latestTransaction } = connection;
+    const { type, transaction: id, payload } = message;
+    const isRefused = typeof outcome === "string";
+    if (type === messageType.transactionStart) {
+      if (!isRefused) this.#effects.asked(client, type, latestTransaction, false, payload);
+    } else if (type === messageType.transactionEnd) {
+      if (transaction !== undefined && !transactions.has(id)) this.#effects.asked(client, type, id, false, payload);
+    } else if (transaction !== undefined) {
+      // A transaction learns of refusals, too.
+      const isLatest = looks.has(type) && transaction === this.#first?.transaction;
+      this.#effects.asked(client, type, id, isLatest, payload);
+    } else if (watchings.has(type) && !isRefused) this.#effects.asked(client, type, 0, false, payload);
+  }
+
+  #outcomeOf(connection: Connection, transaction: Transaction | undefined, message: Message): Outcome {
     const { payload } = message;
     switch (message.type) {
       case messageType.read:
@@ -369,13 +490,13 @@ export class XenstoreServer implements Answerer {
     if (type === messageType.getPermissions) return encodeStrings(...node.permissions.map(printPermission));
     const names = encodeStrings(...[...node.children].map(([name]) => name));
     if (type === messageType.directory) return names.length > longestPayload ? "E2BIG" : names;
-    return part(node, names, offset);
+    return partOf(node, names, offset);
   }
 
   // Changing.
 
   #change(connection: Connection, transaction: Transaction | undefined, type: number, payload: Uint8Array): Outcome {
-    const operation = this.#operation(connection, type, payload);
+    const operation = parseOperation(type, payload, connection.home, this.#store.lifeOf);
     if (typeof operation === "string") return operation;
     if ("special" in operation) return this.#permitSpecial(connection.actor, operation.special, operation.permissions);
     if (transaction !== undefined) {
@@ -396,42 +517,19 @@ export class XenstoreServer implements Answerer {
       this.statistics.waits++;
       return false;
     }
-    this.#store.adopt(draft);
+    this.#take(draft);
     return true;
   }
 
-  #operation(
-    connection: Connection,
-    type: number,
-    payload: Uint8Array,
-  ): Operation | { special: "@introduceDomain" | "@releaseDomain"; permissions: Permissions } | ErrorName {
-    const end = payload.indexOf(0);
-    if (end < 0) return "EINVAL";
-    const text = textOf(payload, 0, end);
-    if (type === messageType.setPermissions) {
-      const permissions = this.#permissions(decodeStrings(payload).slice(1));
-      if (permissions === undefined) return "EINVAL";
-      if (isSpecial(text)) return { special: text, permissions };
-      const path = absolutePath(text, connection.home);
-      return path === undefined ? "EINVAL" : { kind: "permit", path, permissions };
-    }
-    const path = absolutePath(text, connection.home);
-    if (path === undefined) return "EINVAL";
-    if (type === messageType.write) return { kind: "write", path, value: payload.slice(end + 1) };
-    return { kind: type === messageType.remove ? "remove" : "make", path };
-  }
-
-  #permissions(texts: readonly string[]): Permissions | undefined {
-    const parsed = texts.map((each) => parsePermission(each, this.#store.lifeOf));
-    const [first, ...others] = parsed;
-    if (first === undefined) return undefined;
-    const known = others.filter((each) => each !== undefined);
-    return known.length === others.length ? [first, ...known] : undefined;
+  #take(draft: Draft): void {
+    this.#store.adopt(draft);
+    if (this.#effects !== undefined) this.#store.tellEffects(draft, this.#effects);
   }
 
   #permitSpecial(actor: Actor, path: "@introduceDomain" | "@releaseDomain", permissions: Permissions): Outcome {
     if (!actor.privileged) return "EACCES";
     this.#store.special.set(path, permissions);
+    this.#effects?.node({ path, value: nothing, permissions: permissions.map(printPermission) });
     return done;
   }
 
@@ -503,14 +601,32 @@ export class XenstoreServer implements Answerer {
       this.statistics.waits++;
       return later;
     }
-    const id = connection.freeTransaction();
+    const transaction = this.#begin(connection, connection.freeTransaction());
+    if (goesFirst && this.#first === undefined) {
+      const until = this.#timers.now() + (actor.privileged ? limits.precedenceInAll : limits.precedence);
+      this.#first = { connection, transaction, isAlone: actor.privileged && this.#isCrowded, until };
+      this.#renewPrecedence();
+    }
+    return encodeStrings(String(transaction.id));
+  }
+
+  /** A round through all clients takes so long that whoever goes first would not be done in time. */
+  get #isCrowded(): boolean {
+    return this.#sockets.size + this.#domains.size > this.limits.crowd;
+  }
+
+  #begin(connection: Connection, id: number): Transaction {
+    const { actor, transactions } = connection;
     const transaction = new Transaction(id, actor, this.#store.root, this.#store, this.#transactionNodes(actor));
     transactions.set(id, transaction);
-    if (goesFirst && this.#first === undefined) {
-      this.#first = { connection, transaction };
-      this.#precedence.set(this.#timers.now() + limits.precedence);
-    }
-    return encodeStrings(String(id));
+    connection.latestTransaction = id;
+    return transaction;
+  }
+
+  /** Each request of whoever goes first gives it time for another, within bounds. */
+  #renewPrecedence(): void {
+    if (this.#first === undefined) return;
+    this.#precedence.set(Math.min(this.#first.until, this.#timers.now() + this.limits.precedence));
   }
 
   #transactionNodes(actor: Actor): number {
@@ -546,17 +662,26 @@ export class XenstoreServer implements Answerer {
     return this.#first === undefined;
   }
 
+  /** Nobody goes first any more. {@link XenstoreServer.#wakeOthers} follows, once what is under way is done. */
   #letOthers(): void {
     this.#first = undefined;
     this.#precedence.cancel();
-    const waiting = [...this.#waiting];
+    for (const connection of this.#waiting) this.#woken.add(connection);
     this.#waiting.clear();
-    for (const connection of waiting) connection.resume();
-    for (const connection of this.#retrying) {
-      if (!this.#isFree) break;
-      this.#retrying.delete(connection);
-      connection.resume();
+  }
+
+  /** One after the other, and each as a request of its own. */
+  #wakeOthers(): void {
+    if (this.#isBusy || this.#isWaking) return;
+    this.#isWaking = true;
+    for (;;) {
+      const [next] = this.#woken.size > 0 || !this.#isFree ? this.#woken : this.#retrying;
+      if (next === undefined) break;
+      this.#woken.delete(next);
+      this.#retrying.delete(next);
+      next.resume();
     }
+    this.#isWaking = false;
   }
 
   // Domains.
@@ -584,13 +709,19 @@ export class XenstoreServer implements Answerer {
     if (type === messageType.introduce) return this.#introduce(first, second, third);
     const domain = this.#domains.get(first);
     if (domain === undefined) return "ENOENT";
-    if (type === messageType.release) this.release(first);
+    if (type === messageType.release) this.#release(first);
     if (type === messageType.setTarget) {
       if (second === undefined || !this.#domains.has(second)) return second === undefined ? "EINVAL" : "ENOENT";
-      domain.target = second;
-      if (domain.connection !== undefined) domain.connection.actor = { ...domain.connection.actor, target: second };
+      this.#setTarget(domain, second);
+      this.#effects?.introduced(first, domain.port, second);
     }
     return done;
+  }
+
+  #setTarget(domain: Domain, target: number): void {
+    domain.target = target;
+    const { connection } = domain;
+    if (connection !== undefined) connection.actor = { ...connection.actor, target };
   }
 
   #introduce(domain: number, frame: number | undefined, port: number | undefined): Outcome {
@@ -602,7 +733,10 @@ export class XenstoreServer implements Answerer {
       if (isNew) this.#domains.delete(domain);
       return "EINVAL";
     }
-    if (isNew) this.#store.announce("@introduceDomain");
+    if (isNew) {
+      this.#effects?.introduced(domain, port, -1);
+      this.#store.announce("@introduceDomain");
+    }
     return done;
   }
 
@@ -613,10 +747,23 @@ export class XenstoreServer implements Answerer {
       this.#after = step?.replace;
       return step === undefined ? "EINVAL" : encodeStrings(step.answer);
     }
+    if (strings[0] === "kill") return this.#kill(strings[1] ?? "1");
     const answer = control(this.#controlled, strings);
     if (answer === undefined) return "EINVAL";
+    // It may have set a quota for all.
+    for (const [name, value] of this.#store.quotas.changed.general) this.#effects?.quota(-1, name, value);
     const bytes = encodeStrings(answer);
     return bytes.length > longestPayload ? "E2BIG" : bytes;
+  }
+
+  /** In the middle of a request this server is to die: what comes then is what comes after any fault. */
+  #kill(text: string): Outcome {
+    const requests = number(text);
+    if (this.#effects === undefined) return "ENOSYS";
+    if (requests === undefined || requests < 1) return "EINVAL";
+    // This very request is done before.
+    this.#untilKilled = requests + 1;
+    return done;
   }
 
   /** `[[domain] name]`, or `[domain] name value`. */
@@ -632,6 +779,7 @@ export class XenstoreServer implements Answerer {
     if (domainText !== undefined && !this.#domains.has(domain)) return "ENOENT";
     if (!isSet) return encodeStrings(String(quotas.value(name, domain)));
     quotas.set(name, value, domain);
+    this.#effects?.quota(domain, name, value);
     return done;
   }
 
@@ -650,12 +798,13 @@ export class XenstoreServer implements Answerer {
     const { nodes, domains, watches, transactions } = this.census;
     return (
       `nodes ${nodes}, domains ${domains}, watches ${watches}, transactions ${transactions}, ` +
-      `commits ${commits}, conflicts ${conflicts}, waits ${waits}`
+      `commits ${commits}, conflicts ${conflicts}, waits ${waits}, faults ${this.#options.journal?.faults ?? 0}`
     );
   }
 }
 
 const nothing = new Uint8Array(0);
+
 /** What rings offer. */
 const features = ringFeature.reconnection | ringFeature.error;
 
@@ -668,28 +817,7 @@ const managed: Readonly<Record<number, true>> = {
   [messageType.setTarget]: true,
 };
 
-function aspectOf(type: number): number {
-  if (type === messageType.read) return aspect.value;
-  return type === messageType.getPermissions ? aspect.permissions : aspect.children;
-}
-
 /** A number in decimal, which may be negative; −1 000 000 000 and beyond are none. */
 function number(text: string): number | undefined {
   return /^-?\d{1,19}$/.test(text) ? Number(text) : undefined;
-}
-
-/** A piece of the names of children, with the generation in front; one empty name ends the whole. */
-function part(node: Node, names: Uint8Array, offset: string | undefined): Outcome {
-  if (offset === undefined || !/^\d{1,9}$/.test(offset)) return "EINVAL";
-  const generation = encodeStrings(String(node.generation));
-  const from = Math.min(Number(offset), names.length);
-  const room = longestPayload - generation.length;
-  let to = Math.min(names.length, from + room - 1);
-  // Whole names only.
-  while (to > from && to < names.length && names[to - 1] !== 0) to--;
-  const isEnd = to === names.length;
-  const payload = new Uint8Array(generation.length + (to - from) + (isEnd ? 1 : 0));
-  payload.set(generation);
-  payload.set(names.subarray(from, to), generation.length);
-  return payload;
 }

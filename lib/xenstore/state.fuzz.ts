@@ -1,5 +1,6 @@
 import type { FuzzTarget } from "@tesserae/conformance/fuzz";
-import { loadState, saveState, StateError } from "./state.ts";
+import { loadState, saveState } from "./state.ts";
+import { StateError } from "./state-bytes.ts";
 
 /** Any bytes as a state: refused in words, or read and written again to what is read the same. */
 export const fuzz: FuzzTarget = {

@@ -5,8 +5,10 @@ import { describe, expect, test } from "vitest";
 import { DomainLink, GuestLink } from "./domain-link.ts";
 import { connectInMemory } from "./in-memory.ts";
 import { pageSize } from "./ring.ts";
-import { XenstoreServer, type XenstoreServerOptions } from "./server.ts";
-import { loadState, saveState, StateError } from "./state.ts";
+import type { XenstoreServerOptions } from "./server-options.ts";
+import { XenstoreServer } from "./server.ts";
+import { loadState, saveState } from "./state.ts";
+import { StateError } from "./state-bytes.ts";
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,5 +1,6 @@
 import type { Draft, Ownership, Rules } from "./draft.ts";
 import type { Limits } from "./limits.ts";
+import type { Effects } from "./journal.ts";
 import { everything, find, replace, type Node } from "./node.ts";
 import { access, printPermission, type Permission, type Permissions } from "./permissions.ts";
 import { PersistentMap } from "./persistent-map.ts";
@@ -86,17 +87,42 @@ export class Store implements Rules {
     this.watches.fire({ path, readable: [this.special.get(path) ?? closed], isBelow: false });
   }
 
-  /** All nodes, parents first, with permissions that are nobody's any more left out. */
+  /** All nodes, parents first. */
   *saved(): IterableIterator<SavedNode> {
-    for (const [path, { value, permissions }] of everything(this.#root, "/")) {
-      const [owner, ...others] = permissions;
-      const isAlive = ({ domain, life }: Permission): boolean => life === this.lifeOf(domain);
-      const alive = [isAlive(owner) ? owner : { ...owner, domain: 0 }, ...others.filter(isAlive)];
-      yield { path, value, permissions: alive.map(printPermission) };
-    }
+    for (const [path, node] of everything(this.#root, "/")) yield this.#saved(path, node);
     for (const [path, permissions] of this.special) {
       if (permissions !== closed) yield { path, value: nobody, permissions: permissions.map(printPermission) };
     }
+  }
+
+  /** A node with permissions that are nobody's any more left out. */
+  #saved(path: string, { value, permissions }: Node): SavedNode {
+    const [owner, ...others] = permissions;
+    const isAlive = ({ domain, life }: Permission): boolean => life === this.lifeOf(domain);
+    const alive = [isAlive(owner) ? owner : { ...owner, domain: 0 }, ...others.filter(isAlive)];
+    return { path, value, permissions: alive.map(printPermission) };
+  }
+
+  /** Tells what an adopted draft has changed: nodes as they are now, parents first. */
+  tellEffects(draft: Draft, effects: Effects): void {
+    const paths = new Set<string>();
+    for (const { path } of draft.ownerships) paths.add(path);
+    for (const { path } of draft.changes) paths.add(path);
+    for (const path of paths.size > 1 ? [...paths].sort() : paths) {
+      const node = find(draft.root, path);
+      if (node === undefined) effects.gone(path);
+      else effects.node(this.#saved(path, node));
+    }
+  }
+
+  /** Takes a node and all below it away, and tells nobody. */
+  unload(path: string): void {
+    const node = find(this.#root, path);
+    if (node === undefined || path === "/") return;
+    for (const [at, { permissions }] of everything(node, path)) {
+      this.#own({ path: at, before: permissions[0].domain, after: -1 });
+    }
+    this.#root = replace(this.#root, path, undefined, this.generation());
   }
 
   /** Puts a node where it was. False: its parent is not there. */

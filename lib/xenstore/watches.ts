@@ -32,6 +32,7 @@ export class Watch {
 export class Watches {
   readonly #byPath = new Map<string, Set<Watch>>();
   readonly #lifeOf: LifeOf;
+  #fired: { readonly watch: Watch; readonly path: string }[] = [];
 
   constructor(lifeOf: LifeOf) {
     this.#lifeOf = lifeOf;
@@ -53,7 +54,7 @@ export class Watches {
     if (there?.size === 0) this.#byPath.delete(watch.path);
   }
 
-  /** Tells those who watch the node or what is above it, and may read it. */
+  /** Finds those who watch the node or what is above it, and may read it. They hear of it with {@link Watches.tell}. */
   fire({ path, readable, isBelow }: Change): void {
     this.#fireAt(path, path, readable);
     if (isBelow || isSpecial(path)) return;
@@ -67,7 +68,16 @@ export class Watches {
     for (const watch of this.#byPath.get(watched) ?? []) {
       const { actor } = watch.watcher;
       const may = readable.some((permissions) => isAllowed(permissions, actor, access.read, this.#lifeOf));
-      if (may) watch.watcher.notify(watch, path);
+      if (may) this.#fired.push({ watch, path });
     }
+  }
+
+  /** Tells all that was found. */
+  tell(): void {
+    if (this.#fired.length === 0) return;
+    const fired = this.#fired;
+    this.#fired = [];
+    for (const { watch, path } of fired)
+      if (this.#byPath.get(watch.path)?.has(watch)) watch.watcher.notify(watch, path);
   }
 }

@@ -49,6 +49,8 @@ export type ErrorName =
   | "EAGAIN"
   /** A transaction inside of a transaction. */
   | "EBUSY"
+  /** The server failed, and would fail again. */
+  | "EIO"
   | "EPERM";
 
 /** Bytes of a header, and of the longest payload. */
@@ -72,10 +74,19 @@ export function bytesOf(text: string): Uint8Array {
   return bytes;
 }
 
+/** Arguments that a call can have anywhere. */
+const atOnce = 4096;
+
+function characters(bytes: Uint8Array): string {
+  // as: a call's arguments may come from anything that has a length and elements (ECMA-262, CreateListFromArrayLike).
+  return String.fromCharCode.apply(undefined, bytes as unknown as number[]);
+}
+
 /** Text of bytes, one character a byte: what no path or number has stays what it is not. */
 export function textOf(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
+  if (to - from <= atOnce) return characters(bytes.subarray(from, to));
   let text = "";
-  for (let index = from; index < to; index++) text += String.fromCharCode(bytes[index] ?? 0);
+  for (let at = from; at < to; at += atOnce) text += characters(bytes.subarray(at, Math.min(at + atOnce, to)));
   return text;
 }
 
@@ -83,18 +94,33 @@ export function textOf(bytes: Uint8Array, from = 0, to: number = bytes.length): 
 export function encodeMessage(type: number, request: number, transaction: number, payload: Uint8Array): Uint8Array {
   if (payload.length > longestPayload) throw new RangeError(`a payload of ${payload.length} bytes is above 4096`);
   const bytes = new Uint8Array(headerSize + payload.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, type, true);
-  view.setUint32(4, request, true);
-  view.setUint32(8, transaction, true);
-  view.setUint32(12, payload.length, true);
+  writeWord(bytes, 0, type);
+  writeWord(bytes, 4, request);
+  writeWord(bytes, 8, transaction);
+  writeWord(bytes, 12, payload.length);
   bytes.set(payload, headerSize);
   return bytes;
 }
 
+/** A view would cost more than the message. */
+function writeWord(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
 /** Strings with a NUL behind each. */
 export function encodeStrings(...strings: readonly string[]): Uint8Array {
-  return bytesOf(strings.map((each) => `${each}\0`).join(""));
+  let length = 0;
+  for (const each of strings) length += each.length + 1;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const each of strings) {
+    for (let index = 0; index < each.length; index++) bytes[at + index] = each.charCodeAt(index);
+    at += each.length + 1;
+  }
+  return bytes;
 }
 
 /** The strings of a payload, each with a NUL behind it; what follows the last NUL does not count. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { crc32 } from "@tesserae/vm-image/crc32";
+import { crc32 } from "@tesserae/wire/crc32";
 import { headerSize, recordSize } from "@tesserae/vm-image/image-layout";
 import { afterAll, describe, expect, test } from "vitest";
 import { buildProgram, type BuiltProgram } from "./program-machine.ts";

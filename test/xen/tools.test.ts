@@ -38,10 +38,12 @@ describe.skipIf(reason !== undefined)(`Xen's tools${reason === undefined ? "" : 
   const folder = mkdtempSync(path.join(tmpdir(), "tesserae-xenstored-"));
   const socket = path.join(folder, "socket");
   const environment = { ...process.env, XENSTORED_PATH: socket };
+  const journal = path.join(folder, "journal");
   let image: LaunchedImage;
-  beforeAll(async () => {
-    image = await LaunchedImage.start(["examples/xenstored", "--socket", socket], "serving");
-  }, 120_000);
+  const start = async (): Promise<void> => {
+    image = await LaunchedImage.start(["examples/xenstored", "--socket", socket, "--journal", journal], "serving");
+  };
+  beforeAll(start, 120_000);
   afterAll(async () => {
     expect(await image.stop(), image.output).toBe(0);
     rmSync(folder, { recursive: true });
@@ -119,13 +121,45 @@ describe.skipIf(reason !== undefined)(`Xen's tools${reason === undefined ? "" : 
     expect(tool("xenstore-read", "/updated/b").text).toBe("2\n");
   });
 
+  test("kill -9 in the middle of writes: all that was answered is there when it comes back", async () => {
+    tool("xenstore-write", "/kept/a", "1");
+    tool("xenstore-chmod", "/kept/a", "n0", "r3");
+    tool(xenstoreControl, "quota", "set", "watches", "77");
+    const answered = outputOf(
+      environment,
+      "sh",
+      "-c",
+      "n=0; while xenstore-write /kept/n $n; do echo $n; n=$((n + 1)); done",
+    );
+    await pause(1000);
+    process.kill(image.imagePid, "SIGKILL");
+    const last = Number(/(\d+)\n[^\d\n]*$/.exec((await answered).replaceAll(/^\D.*\n/gm, ""))?.[1] ?? -1);
+    await image.stop();
+    await start();
+    expect(tool("xenstore-ls", "-fp", "/kept").text).toMatch(/^\/kept\/a = "1" {3}\(n0,r3\)$/m);
+    expect([last, last + 1]).toContain(Number(tool("xenstore-read", "/kept/n").text));
+    expect(last).toBeGreaterThan(0);
+    expect(tool(xenstoreControl, "quota").text).toMatch(/^watches +: +77$/m);
+    expect(tool(xenstoreControl, "check").text).toBe("OK\n");
+  }, 120_000);
+
+  test("xenstore-control kill: its server dies in the middle of a request, and no client hears of it", async () => {
+    const watching = outputOf(environment, "xenstore-watch", "-n", "2", "/killed");
+    await pause(500);
+    expect(tool(xenstoreControl, "kill", "1").text).toBe("OK\n");
+    expect(tool("xenstore-write", "/killed/a", "1")).toEqual({ status: 0, text: "" });
+    expect(await watching).toBe("/killed\n/killed/a\n");
+    expect(tool(xenstoreControl, "memreport").text).toMatch(/faults 1$/m);
+    expect(image.output).toContain("a server died");
+  });
+
   test("test-xenstore, and ten of its kind at once", async () => {
     const runs = Array.from({ length: 10 }, () => outputOf(environment, testXenstore, "-i", "20"));
     for (const output of await Promise.all(runs)) {
       expect(output).not.toContain("failed");
       expect(output.match(/: avg: /g)).toHaveLength(12);
     }
-  });
+  }, 120_000);
 
   test("test-xenstore's random operations", () => {
     const { status, text } = tool(testXenstore, "-r", "3");

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { eachChunk, type Content } from "./content.ts";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "@tesserae/wire/crc32";
 import { ImageFailure } from "./image-failure.ts";
 
 /** The unit in which files lie in an image, in bytes: pages are mapped from it without a copy. */

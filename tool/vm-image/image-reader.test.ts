@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bytesContent } from "./content.ts";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "@tesserae/wire/crc32";
 import { layOut } from "./image-layout.ts";
 import { readImage } from "./image-reader.ts";
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Content } from "./content.ts";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "@tesserae/wire/crc32";
 import { FormatError } from "./image-failure.ts";
 import {
   headerSize,

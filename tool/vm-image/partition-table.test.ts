@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "@tesserae/wire/crc32";
 import { biosBoot, efiSystem, partitionTable } from "./partition-table.ts";
 
 const disk = "01234567-89AB-4DEF-8123-456789ABCDEF";

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "@tesserae/wire/crc32";
 import { sectorSize } from "./fat32.ts";
 
 /** Sectors of a disk, the last one included. */

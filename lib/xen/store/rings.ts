@@ -1,5 +1,6 @@
 import { DomainLink } from "@tesserae/xenstore/domain-link";
-import type { Domains, XenstoreServer } from "@tesserae/xenstore/server";
+import type { Serves } from "@tesserae/xenstore/serve";
+import type { Domains } from "@tesserae/xenstore/server-options";
 import type { EventChannel, EventChannels } from "../event-channel.ts";
 import type { ForeignPages, MappedPages } from "../grant.ts";
 import { XenError } from "../xen-error.ts";
@@ -43,7 +44,7 @@ interface DomainRing {
 export class XenstoreRings implements Domains {
   readonly #host: XenstoreHost;
   readonly #rings = new Map<number, DomainRing>();
-  #server: XenstoreServer | undefined;
+  #server: Serves | undefined;
   #exceptions: EventChannel | undefined;
 
   constructor(host: XenstoreHost) {
@@ -61,18 +62,18 @@ export class XenstoreRings implements Domains {
    * @param port of its event channels, for the ring at {@link xenstoreReference}
    * @throws XenError when its page or its channel is not there.
    */
-  start(server: XenstoreServer, master: number, port: number): void {
+  start(server: Serves, master: number, port: number): void {
     this.#open(server, master, port);
     this.listen(server);
   }
 
   /** Hears of the deaths of domains. */
-  listen(server: XenstoreServer): void {
+  listen(server: Serves): void {
     this.#server = server;
     if (this.#exceptions === undefined) this.#exceptions = this.#host.onDomainException(() => this.#lookForDead());
   }
 
-  introduce(domain: number, frame: number, port: number, server: XenstoreServer): boolean {
+  introduce(domain: number, frame: number, port: number, server: Serves): boolean {
     this.#server = server;
     try {
       this.#open(server, domain, frame < 0 ? -1 : port);
@@ -84,7 +85,7 @@ export class XenstoreRings implements Domains {
   }
 
   /** @param port −1: as it was, for another server */
-  #open(server: XenstoreServer, domain: number, port: number): void {
+  #open(server: Serves, domain: number, port: number): void {
     const known = this.#rings.get(domain);
     const signalled = (): void => this.#rings.get(domain)?.link?.signalled();
     if (known !== undefined) {
@@ -111,7 +112,7 @@ export class XenstoreRings implements Domains {
     this.#connect(server, domain, ring);
   }
 
-  #connect(server: XenstoreServer, domain: number, ring: DomainRing): void {
+  #connect(server: Serves, domain: number, ring: DomainRing): void {
     ring.link = new DomainLink(server, domain, ring.pages.bytes, () => ring.channel.notify());
     // Requests may be there already, and the domain may wait to hear that somebody is.
     queueMicrotask(() => ring.link?.signalled());

@@ -44,7 +44,7 @@ export function createRingClients(): StoreClients {
     domains: rings,
     where: `the rings of domains, for domain ${master}`,
     serve(server) {
-      rings.start(server.server, master, port);
+      rings.start(server, master, port);
       return Promise.resolve(() => {
         rings.close();
         return Promise.resolve();
