@@ -247,7 +247,7 @@ static void expire(uint64_t time, uint64_t limit) {
       open_--;
       state[oldestId] = slotLate;
     } else if (was == slotLoose) {
-      state[oldestId] = slotFree;
+      state[oldestId] = slotLate; // it may be answered yet
     }
   }
 }
