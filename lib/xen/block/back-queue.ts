@@ -162,8 +162,10 @@ export class BackQueue {
       job.pages.release();
       return;
     }
-    const { idLow, idHigh, kind } = job.request;
-    writeResponse(this.#view, this.#ring.nextResponse(), idLow, idHigh, kind, status);
+    const { idLow, idHigh, kind, innerKind } = job.request;
+    // Linux gives a disk up whose answers say of an indirect request that it was one.
+    const answered = kind === operation.indirect ? innerKind : kind;
+    writeResponse(this.#view, this.#ring.nextResponse(), idLow, idHigh, answered, status);
     if (this.#ring.push()) this.#channel.notify();
     if (this.#barrier === job) this.#barrier = undefined;
     this.#idle.push(job);

@@ -207,7 +207,8 @@ export class FrontQueue {
     const { pageCount } = slot;
     const view = this.#view;
     const isIndirect = pageCount > directSegments;
-    slot.kind = isIndirect ? operation.indirect : each.kind;
+    // Answers to an indirect request say what that was about, as Linux has it at both ends.
+    slot.kind = each.kind;
     if (isIndirect) {
       writeIndirectHead(view, at, each.kind, pageCount, id, each.nextPlace);
       // At most 256 segments: half a page.
