@@ -6,11 +6,14 @@ import { SeededRandom } from "@tesserae/conformance/seeded-random";
 import { type Block, BlockError } from "@tesserae/device/block";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { pageSize } from "../grant.ts";
+import { ringHeader } from "../ring.ts";
 import type { SimulatedDomain } from "../simulation/domain.ts";
 import type { Device } from "../simulation/toolstack.ts";
 import { inWorld as inAnyWorld, type World } from "../simulation/world.ts";
 import { type BlockBack, type BlockBackOptions, serveBlock } from "./back.ts";
 import { type BlockFront, type BlockFrontOptions, connectBlock } from "./front.ts";
+import { operation, responseStatus, segmentSize, writeIndirectHead, writeIndirectPage, writeSegment } from "./wire.ts";
 
 interface Disk {
   readonly world: World;
@@ -349,3 +352,34 @@ test("a domain that is saved and restored in the midst of writes and reads compl
     expect(back.holdings).toEqual({ grants: 1, mappings: 0, channels: 1, pages: 1 });
     expect(world.machine.audit).toMatchObject({ zombies: 0, mistakes: 0 });
   }));
+
+test.each(["read", "write"] as const)("an indirect %s is answered as what it is about, as Linux expects", (kind) =>
+  inWorld(async (world) => {
+    const front = await world.machine.createDomain();
+    const back = await world.machine.createDomain();
+    const device = await world.tools.attach({ kind: "vbd", number, front, back });
+    serveBlock(back, device.backPath, { block: createMemoryBlock({ sectors: 64 }) });
+    const memory = front.allocate(3);
+    const [ring = 0, list = 0, data = 0] = [0, 1, 2].map((page) =>
+      front.grants.grant(memory, page, back.id, "read-write"),
+    );
+    const channel = front.events.allocate(back.id, () => undefined);
+    await front.xenstore.write(`${device.frontPath}/ring-ref`, String(ring));
+    await front.xenstore.write(`${device.frontPath}/event-channel`, String(channel.port));
+    await front.xenstore.write(`${device.frontPath}/state`, "3");
+    await world.wait(20);
+    const view = new DataView(memory.bytes.buffer, memory.bytes.byteOffset);
+    const segments = 12;
+    writeIndirectHead(view, ringHeader, operation[kind], segments, 77, 0);
+    writeIndirectPage(view, ringHeader, 0, list);
+    for (let index = 0; index < segments; index++) writeSegment(view, pageSize + index * segmentSize, data, 0, 0);
+    view.setInt32(0, 1, true);
+    channel.notify();
+    await world.wait(20);
+    expect([view.getInt32(8, true), view.getUint32(ringHeader, true)]).toEqual([1, 77]);
+    expect([view.getUint8(ringHeader + 8), view.getInt16(ringHeader + 10, true)]).toEqual([
+      operation[kind],
+      responseStatus.okay,
+    ]);
+  }),
+);
