@@ -117,6 +117,7 @@ export class Place {
     const { throughXdp = false, ...rest } = options;
     // Those that had not run when they were made could not be moved then.
     for (const pid of this.#threads) joinControlGroup(pid);
+    this.#pinServers();
     const frames = throughXdp
       ? {
           xdp: device,
@@ -128,6 +129,16 @@ export class Place {
     const words = loadArguments({ ...rest, ...frames });
     const [first = "", ...others] = onCore(generatorCore);
     return parseLoad(await this.generator.succeeds(first, [...others, program, ...words]));
+  }
+
+  /** Servers choose cores for their threads themselves: Knot's first worker takes core 0, which is the generator's. */
+  #pinServers(): void {
+    for (const { pid } of this.#children) {
+      if (pid === undefined) continue;
+      for (const each of [pid, ...descendants(pid)]) {
+        this.server.run("taskset", ["-acp", String(serverCore), String(each)]);
+      }
+    }
   }
 
   #mac(namespace: Namespace): string {
