@@ -148,7 +148,6 @@ export class TcpFlow implements Flow {
     this.end().catch(() => undefined);
     // Most have no read pending, and an error is dear.
     if (this.#rejectRead !== null) this.#rejectPendingRead(closedError());
-    else this.#connection.receiver.buffer.finishRead();
     this.#connection.linger();
     return this.#closed;
   }
