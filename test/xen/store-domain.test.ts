@@ -69,6 +69,7 @@ describe.skipIf(reason !== undefined)(`a xenstore domain${reason === undefined ?
       const whole = await list();
       await host.sh("for each in 1 2 3; do xenstore-control kill 1; xenstore-write /killed $each; done");
       expect(await host.sh("xenstore-read /killed; xenstore-rm /killed")).toBe("3\n");
+      expect(await list()).toBe(whole);
       expect(await host.sh("xenstore-control memreport")).toMatch(/faults 3\n?$/);
       await host.sh(`xenstore-write ${word} survived`);
       await one.waitFor("HEARD survived");
@@ -80,7 +81,6 @@ describe.skipIf(reason !== undefined)(`a xenstore domain${reason === undefined ?
       });
       await host.put(newer, "/root/newer.mjs");
       await host.sh("xenstore-control live-update /root/newer.mjs", { timeout: 5 * minutes });
-      // All of it has come through both, the deaths and the replacement: a listing takes its time here.
       expect(await list()).toBe(whole.replace(`${word} = "before"`, `${word} = "survived"`));
       await host.sh(`xenstore-write ${word} after`);
       await one.waitFor("HEARD after");
