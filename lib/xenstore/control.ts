@@ -1,8 +1,16 @@
-import { greatestQuota, isQuotaName, quotaNames, type Quotas } from "./quotas.ts";
+import { greatestQuota, isQuotaName, quotaNames, type QuotaName, type Quotas } from "./quotas.ts";
+import { parseNumber } from "./request.ts";
+import { bytesOf, encodeStrings, type ErrorName } from "./wire.ts";
+
+const done = bytesOf("OK\0");
 
 /** What control commands are about. */
 export interface Controlled {
-  readonly quotas: Quotas;
+  readonly quotas: Pick<Quotas, "value">;
+  /** Sets a quota for one domain, or for all: −1. */
+  setQuota(name: QuotaName, value: number, domain: number): void;
+  /** Whether a domain was introduced. */
+  isKnown(domain: number): boolean;
   /** What a domain has of each quota; undefined for a domain that nobody introduced. */
   usage(domain: number): ReadonlyMap<string, number> | undefined;
   /** Looks for what cannot be; one line each. */
@@ -62,7 +70,7 @@ function quota(controlled: Controlled, words: readonly string[]): string | undef
   if (first === "set") {
     const value = parseQuota(text);
     if (name === undefined || !isQuotaName(name) || value === undefined) return undefined;
-    quotas.set(name, value);
+    controlled.setQuota(name, value, -1);
     return "OK";
   }
   if (!/^\d{1,5}$/.test(first)) return undefined;
@@ -73,8 +81,27 @@ function quota(controlled: Controlled, words: readonly string[]): string | undef
   return `Domain ${domain}:\n${lines.join("")}`;
 }
 
+/** The answer to `GET_QUOTA` (`[[domain] name]`) or `SET_QUOTA` (`[domain] name value`). */
+export function quotaRequest(
+  controlled: Controlled,
+  strings: readonly string[],
+  isSet: boolean,
+): Uint8Array | ErrorName {
+  const words = [...strings];
+  if (!isSet && words.length === 0) return encodeStrings(quotaNames.join(" "));
+  const value = isSet ? parseQuota(words.pop()) : 0;
+  const name = words.pop();
+  const [domainText] = words;
+  const domain = domainText === undefined ? -1 : parseNumber(domainText);
+  if (value === undefined || name === undefined || !isQuotaName(name) || domain === undefined) return "EINVAL";
+  if (domainText !== undefined && !controlled.isKnown(domain)) return "ENOENT";
+  if (!isSet) return encodeStrings(String(controlled.quotas.value(name, domain)));
+  controlled.setQuota(name, value, domain);
+  return done;
+}
+
 /** The value of a quota in a request; undefined when it is none. */
-export function parseQuota(text: string | undefined): number | undefined {
+function parseQuota(text: string | undefined): number | undefined {
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
   return Number(text) <= greatestQuota ? Number(text) : undefined;
 }

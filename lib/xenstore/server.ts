@@ -1,24 +1,25 @@
-import type { Timer, Timers } from "@tesserae/device/clock";
-import { Connection, type Answerer, type Carrier } from "./connection.ts";
-import { control, parseQuota, type Controlled } from "./control.ts";
-import { absence, Draft } from "./draft.ts";
+import { ClientTable, master } from "./client-table.ts";
+import type { Answerer, Carrier, Connection } from "./connection.ts";
+import { loadServer, redoing, saveServer, type Continued } from "./continuation.ts";
+import { control, quotaRequest, type Controlled } from "./control.ts";
+import { Draft } from "./draft.ts";
+import { EffectWriter, readRecord } from "./journal.ts";
+import type { Kept } from "./keeper.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { LiveUpdate } from "./live-update.ts";
-import { EffectWriter, readRecord, type Effects } from "./journal.ts";
-import type { Kept } from "./keeper.ts";
-import { find } from "./node.ts";
-import { absolutePath, domainPath, isSpecial } from "./path.ts";
-import { access, isAllowed, printPermission, type Actor, type Permissions } from "./permissions.ts";
-import { isQuotaName, quotaNames, type QuotaName } from "./quotas.ts";
-import { aspectOf, looks, parseOperation, parsePermissions, partOf, watchings } from "./request.ts";
+import { look } from "./look.ts";
+import { domainPath, type SpecialPath } from "./path.ts";
+import { printPermission, type Actor, type Permissions } from "./permissions.ts";
+import { Precedence } from "./precedence.ts";
+import type { QuotaName } from "./quotas.ts";
+import { looks, parseNumber, parseOperation, watchings } from "./request.ts";
 import { ringFeature } from "./ring.ts";
 import type { Serves } from "./serve.ts";
-import { loadState, saveState, type SavedConnection, type SavedNode, type SavedTransaction } from "./state.ts";
-import { StateError } from "./state-bytes.ts";
 import type { Client, XenstoreServerOptions } from "./server-options.ts";
 import { Store } from "./store.ts";
-import { Transaction } from "./transaction.ts";
-import { Watch } from "./watches.ts";
+import { beginTransaction, type Transaction } from "./transaction.ts";
+import type { Watch } from "./watches.ts";
+import { dropAllWatches, dropWatch, setWatch } from "./watching.ts";
 import {
   bytesOf,
   decodeStrings,
@@ -26,16 +27,9 @@ import {
   encodeStrings,
   longestPayload,
   messageType,
-  Message,
   type ErrorName,
+  type Message,
 } from "./wire.ts";
-
-/** A domain that was introduced. */
-interface Domain {
-  connection: Connection | undefined;
-  target: number;
-  readonly port: number;
-}
 
 /** What a request comes to: the payload of the reply, why it is refused, or that it has to wait. */
 type Outcome = Uint8Array | ErrorName | typeof later;
@@ -43,44 +37,18 @@ const later = Symbol("later");
 const done = bytesOf("OK\0");
 /** From here on numbers mean something else than a domain (`xen.h`). */
 const firstReserved = 0x7ff0;
-const master: Actor = { domain: 0, target: -1, privileged: true };
 
 /**
  * A xenstore server (`docs/misc/xenstore.txt` of Xen). It knows neither sockets nor rings: see {@link Connection}.
- *
- * A client whose transactions fail several times in a row gets one that cannot: changes that would disturb it wait
- * until it has ended, or a fraction of a second is over.
  */
 export class XenstoreServer implements Answerer, Serves {
   readonly limits: Limits;
   readonly #store: Store;
-  readonly #domains = new Map<number, Domain>();
-  readonly #sockets = new Map<number, Connection>();
+  readonly #clients: ClientTable;
+  readonly #precedence: Precedence;
   readonly #options: XenstoreServerOptions;
   readonly #update: LiveUpdate | undefined;
   readonly #controlled: Controlled;
-  /** Commits that failed for others' changes, and that did not. */
-  readonly statistics = { commits: 0, conflicts: 0, waits: 0 };
-
-  /** The transaction that goes before all others. */
-  #first:
-    | {
-        readonly connection: Connection;
-        readonly transaction: Transaction;
-        /** Of so many clients nobody else is heard meanwhile: it is over sooner so. */
-        readonly isAlone: boolean;
-        /** When it is over at the latest. */
-        readonly until: number;
-      }
-    | undefined;
-  readonly #precedence: Timer;
-  readonly #timers: Timers;
-  readonly #waiting = new Set<Connection>();
-  /** Those that waited and are heard now, in order. */
-  readonly #woken = new Set<Connection>();
-  #isWaking = false;
-  /** Those whose last transaction failed and who wait to go first, in order: one after the other they do not meet. */
-  readonly #retrying = new Set<Connection>();
   /** The watch that the request under way has set. */
   #begun: Watch | undefined;
   /** What is to happen when the request under way is answered. */
@@ -97,21 +65,21 @@ export class XenstoreServer implements Answerer, Serves {
     this.#store = new Store(this.limits);
     this.#options = options;
     this.#update = options.updater === undefined ? undefined : new LiveUpdate(options.updater);
+    this.#clients = new ClientTable(this, this.limits, options);
+    this.#precedence = new Precedence(options.timers, this.limits);
     this.#controlled = {
       quotas: this.#store.quotas,
+      setQuota: (name, value, domain) => {
+        this.#store.quotas.set(name, value, domain);
+        this.#effects?.quota(domain, name, value);
+      },
+      isKnown: (domain) => this.#clients.domains.has(domain),
       usage: (domain) => this.#usage(domain),
       check: () => this.#store.check(),
       report: () => this.#report(),
       print: options.print ?? (() => undefined),
     };
-    this.#timers = options.timers;
     this.#effects = options.journal === undefined ? undefined : new EffectWriter();
-    this.#precedence = options.timers.timer(() => {
-      // Whoever does not use it does not get it again at once.
-      if (this.#first !== undefined) this.#first.connection.failures = 0;
-      this.#letOthers();
-      this.#wakeOthers();
-    });
   }
 
   /** Nodes, all in all. */
@@ -121,12 +89,15 @@ export class XenstoreServer implements Answerer, Serves {
 
   /** How much of everything there is. */
   get census(): { nodes: number; domains: number; watches: number; transactions: number } {
-    const connections = [...this.#domains.values()].map((each) => each.connection);
-    const transactions = [...connections, ...this.#sockets.values()].reduce(
-      (sum, each) => sum + (each?.transactions.size ?? 0),
-      0,
-    );
-    return { nodes: this.size, domains: this.#domains.size, watches: this.#store.watches.size, transactions };
+    let transactions = 0;
+    for (const each of this.#clients.connections()) transactions += each.transactions.size;
+    const domains = this.#clients.domains.size;
+    return { nodes: this.size, domains, watches: this.#store.watches.size, transactions };
+  }
+
+  /** Commits that failed for others' changes, and that did not; and requests that had to wait. */
+  get statistics(): Precedence["statistics"] {
+    return this.#precedence.statistics;
   }
 
   /** What does not fit together, one line each: nothing, unless there is a mistake in here. */
@@ -141,24 +112,8 @@ export class XenstoreServer implements Answerer, Serves {
 
   /** A new client. A domain that has a connection loses it. */
   connect(client: Client, carrier: Carrier): Connection {
-    if (client.kind === "local") {
-      const local = new Connection(master, domainPath(0), this, carrier, this.limits);
-      if (client.socket !== undefined) {
-        this.#sockets.get(client.socket)?.close("another client has its number");
-        this.#sockets.set(client.socket, local);
-        local.socket = client.socket;
-        this.#connected(local);
-      }
-      return local;
-    }
-    const { domain } = client;
-    const known = this.#domains.get(domain);
-    known?.connection?.close("the domain was connected anew");
-    const actor: Actor = { domain, target: known?.target ?? -1, privileged: domain === 0 };
-    const connection = new Connection(actor, domainPath(domain), this, carrier, this.limits);
-    if (known === undefined) this.#domains.set(domain, { connection, target: -1, port: 0 });
-    else known.connection = connection;
-    this.#connected(connection);
+    const connection = this.#clients.connect(client, carrier);
+    if (client.kind === "domain" || client.socket !== undefined) this.#connected(connection);
     return connection;
   }
 
@@ -184,35 +139,12 @@ export class XenstoreServer implements Answerer, Serves {
 
   /** All that another server needs to go on in this one's place, but for clients whose sockets have no number. */
   save(): Uint8Array {
-    const connections: SavedConnection[] = [];
-    for (const [domain, { connection, target, port }] of this.#domains) {
-      if (connection !== undefined) connections.push(this.#saved(connection, { socket: -1, domain, target, port }));
-    }
-    for (const [socket, connection] of this.#sockets)
-      connections.push(this.#saved(connection, { socket, domain: 0, target: -1, port: 0 }));
-    return saveState({ connections, nodes: this.#store.saved(), quotas: this.#store.quotas.changed });
-  }
-
-  #saved(connection: Connection, of: Pick<SavedConnection, "socket" | "domain" | "target" | "port">): SavedConnection {
-    const transactions: SavedTransaction[] = [];
-    for (const [id, transaction] of connection.transactions) {
-      // To remove the root is what cannot be done: it is lost wherever it is loaded.
-      const cannot = { path: "/", kind: "removed", value: nothing, permissions: [] } as const;
-      transactions.push({ id, accesses: transaction.accesses(this.#store.root) ?? [cannot] });
-    }
-    return {
-      ...of,
-      ...connection.unfinished,
-      watches: [...connection.watches.values()].map(({ path, cut, token }) => ({ path: path.slice(cut), token })),
-      transactions,
-    };
+    return saveServer({ store: this.#store, clients: this.#clients });
   }
 
   /** Does nothing any more, and tells nobody: another server goes on in its place. */
   retire(): void {
-    this.#precedence.cancel();
-    this.#first = undefined;
-    for (const each of [this.#waiting, this.#woken, this.#retrying]) each.clear();
+    this.#precedence.retire();
   }
 
   /**
@@ -230,105 +162,25 @@ export class XenstoreServer implements Answerer, Serves {
     const server = new XenstoreServer(options);
     const effects = server.#effects;
     server.#effects = undefined;
-    const continued = bytes === undefined ? [] : server.#load(bytes);
-    const redone = server.#redone();
+    const continued = server.#continued();
+    const connections = bytes === undefined ? [] : loadServer(continued, bytes);
+    const redone = redoing(continued);
     for (const record of records) readRecord(record, redone);
     server.#effects = effects;
-    if (options.journal === undefined) for (const each of continued) each?.proceed();
+    if (options.journal === undefined) for (const each of connections) each.proceed();
     return server;
   }
 
-  #load(bytes: Uint8Array): (Connection | undefined)[] {
-    const { connections, nodes, quotas } = loadState(bytes);
-    for (const [name, value] of quotas.general) this.#store.quotas.set(name, value);
-    for (const [domain, own] of quotas.own)
-      for (const [name, value] of own) this.#store.quotas.set(name, value, domain);
-    for (const node of nodes) this.#loadNode(node);
-    return connections.map((each) => this.#continue(each));
-  }
-
-  /** Does what the server before has done. */
-  #redone(): Effects {
-    const store = this.#store;
-    const connectionOf = (client: number): Connection | undefined =>
-      client >= 0 ? this.#sockets.get(client) : this.#domains.get(-1 - client)?.connection;
+  #continued(): Continued {
     return {
-      node: (node) => this.#loadNode(node),
-      gone: (path) => store.unload(path),
-      introduced: (domain, port, target) => {
-        const known = this.#domains.get(domain);
-        if (known === undefined) this.#reachAgain({ domain, port, target });
-        else this.#setTarget(known, target);
-      },
-      released: (domain) => {
-        this.#domains.delete(domain);
-        store.endLife(domain);
-      },
-      quota: (domain, name, value) => store.quotas.set(name, value, domain),
-      connected: (client) => {
-        const known = connectionOf(client);
-        if (known !== undefined) this.#reset(known);
-        else if (client >= 0) this.#reattach(client);
-        else this.#reachAgain({ port: 0, target: -1, ...this.#domains.get(-1 - client), domain: -1 - client });
-      },
-      asked: (client, type, id, isLatest, payload) => {
-        const connection = connectionOf(client);
-        if (connection !== undefined) this.#askAgain(connection, type, id, isLatest, payload);
+      store: this.#store,
+      clients: this.#clients,
+      reset: (connection) => this.#reset(connection),
+      redo: (connection, message) => {
+        this.#answer(connection, message);
+        this.#begun = undefined;
       },
     };
-  }
-
-  #loadNode({ path, value, permissions }: SavedNode): void {
-    const parsed = parsePermissions(permissions, this.#store.lifeOf);
-    if (isSpecial(path) && parsed !== undefined) {
-      this.#store.special.set(path, parsed);
-      return;
-    }
-    const isNode = parsed !== undefined && absolutePath(path, "") === path;
-    if (!isNode || !this.#store.load(path, value, parsed)) throw new StateError(`"${path}" cannot be a node`);
-  }
-
-  /** A request that changed what its client has, as it was answered then. */
-  #askAgain(connection: Connection, type: number, id: number, isLatest: boolean, payload: Uint8Array): void {
-    const { transactions } = connection;
-    if (type === messageType.transactionStart) this.#begin(connection, id);
-    else if (type === messageType.transactionEnd) transactions.delete(id);
-    else {
-      if (isLatest) transactions.get(id)?.rebase(this.#store.root);
-      const message = new Message();
-      message.type = type;
-      message.transaction = id;
-      message.payload = payload;
-      this.#answer(connection, message);
-      this.#begun = undefined;
-    }
-  }
-
-  #continue(saved: SavedConnection): Connection | undefined {
-    const connection = saved.socket < 0 ? this.#reachAgain(saved) : this.#reattach(saved.socket);
-    if (connection === undefined) return undefined;
-    for (const { path, token } of saved.watches) this.#addWatch(connection, path, token);
-    for (const { id, accesses } of saved.transactions) {
-      const most = this.#transactionNodes(connection.actor);
-      const transaction = new Transaction(id, connection.actor, this.#store.root, this.#store, most);
-      transaction.load(accesses, (texts) => parsePermissions(texts, this.#store.lifeOf));
-      connection.transactions.set(id, transaction);
-    }
-    connection.restore(saved.input, saved.output);
-    return connection;
-  }
-
-  #reachAgain({ domain, target, port }: Pick<SavedConnection, "domain" | "target" | "port">): Connection | undefined {
-    const known: Domain = { connection: undefined, target, port };
-    this.#domains.set(domain, known);
-    const isThere = this.#options.domains?.introduce(domain, -1, port, this) ?? false;
-    if (isThere) this.#setTarget(known, target);
-    return isThere ? known.connection : undefined;
-  }
-
-  #reattach(socket: number): Connection | undefined {
-    const isThere = this.#options.sockets?.reattach(socket, this) ?? false;
-    return isThere ? this.#sockets.get(socket) : undefined;
   }
 
   /** The domain is destroyed: what it owned is removed, and who has its number next has none of its rights. */
@@ -341,9 +193,9 @@ export class XenstoreServer implements Answerer, Serves {
   }
 
   #release(domain: number): void {
-    const known = this.#domains.get(domain);
+    const known = this.#clients.domains.get(domain);
     if (known === undefined) return;
-    this.#domains.delete(domain);
+    this.#clients.domains.delete(domain);
     const { connection } = known;
     if (connection !== undefined) this.#reset(connection);
     this.#outside.push(() => {
@@ -394,10 +246,8 @@ export class XenstoreServer implements Answerer, Serves {
 
   forget(connection: Connection): void {
     this.#reset(connection);
-    for (const each of [this.#waiting, this.#woken, this.#retrying]) each.delete(connection);
-    if (this.#sockets.get(connection.socket) === connection) this.#sockets.delete(connection.socket);
-    const known = this.#domains.get(connection.actor.domain);
-    if (known?.connection === connection) known.connection = undefined;
+    this.#precedence.forget(connection);
+    this.#clients.forget(connection);
     this.#wakeOthers();
   }
 
@@ -406,14 +256,7 @@ export class XenstoreServer implements Answerer, Serves {
     if (transaction === undefined && message.transaction !== 0 && message.type !== messageType.watch) {
       return message.type === messageType.transactionStart ? "EBUSY" : "ENOENT";
     }
-    const first = this.#first;
-    if (first !== undefined && first.connection !== connection) {
-      if (first.isAlone) {
-        this.#waiting.add(connection);
-        this.statistics.waits++;
-        return later;
-      }
-    } else if (first !== undefined && first.transaction === transaction) this.#renewPrecedence();
+    if (!this.#precedence.hears(connection, transaction)) return later;
     const outcome = this.#outcomeOf(connection, transaction, message);
     if (outcome !== later) this.#note(connection, message, transaction, outcome);
     return outcome;
@@ -431,7 +274,7 @@ export class XenstoreServer implements Answerer, Serves {
       if (transaction !== undefined && !transactions.has(id)) this.#effects.asked(client, type, id, false, payload);
     } else if (transaction !== undefined) {
       // A transaction learns of refusals, too.
-      const isLatest = looks.has(type) && transaction === this.#first?.transaction;
+      const isLatest = looks.has(type) && this.#precedence.isOf(transaction);
       this.#effects.asked(client, type, id, isLatest, payload);
     } else if (watchings.has(type) && !isRefused) this.#effects.asked(client, type, 0, false, payload);
   }
@@ -443,7 +286,9 @@ export class XenstoreServer implements Answerer, Serves {
       case messageType.directory:
       case messageType.directoryPart:
       case messageType.getPermissions:
-        return this.#look(connection, transaction, message.type, payload);
+        // What goes before all others sees the latest, as nothing that it saw has changed.
+        if (this.#precedence.isOf(transaction)) transaction?.rebase(this.#store.root);
+        return look(this.#store, connection, transaction, message.type, payload);
       case messageType.write:
       case messageType.makeDirectory:
       case messageType.remove:
@@ -465,34 +310,6 @@ export class XenstoreServer implements Answerer, Serves {
     }
   }
 
-  // Looking.
-
-  #look(connection: Connection, transaction: Transaction | undefined, type: number, payload: Uint8Array): Outcome {
-    const [text, offset] = decodeStrings(payload);
-    const { actor } = connection;
-    if (text !== undefined && isSpecial(text) && type === messageType.getPermissions) {
-      const permissions = this.#store.special.get(text);
-      return permissions === undefined ? "EINVAL" : encodeStrings(...permissions.map(printPermission));
-    }
-    const path = text === undefined ? undefined : absolutePath(text, connection.home);
-    if (path === undefined) return "EINVAL";
-    if (transaction !== undefined) {
-      if (!transaction.hasRoom) return "ENOSPC";
-      // What goes before all others sees the latest, as nothing that it saw has changed.
-      if (transaction === this.#first?.transaction) transaction.rebase(this.#store.root);
-    }
-    const root = transaction?.root ?? this.#store.root;
-    const node = find(root, path);
-    transaction?.look(path, aspectOf(type));
-    if (node === undefined) return absence(root, path, actor, access.read, this.#store.lifeOf);
-    if (!isAllowed(node.permissions, actor, access.read, this.#store.lifeOf)) return "EACCES";
-    if (type === messageType.read) return node.value;
-    if (type === messageType.getPermissions) return encodeStrings(...node.permissions.map(printPermission));
-    const names = encodeStrings(...[...node.children].map(([name]) => name));
-    if (type === messageType.directory) return names.length > longestPayload ? "E2BIG" : names;
-    return partOf(node, names, offset);
-  }
-
   // Changing.
 
   #change(connection: Connection, transaction: Transaction | undefined, type: number, payload: Uint8Array): Outcome {
@@ -511,12 +328,7 @@ export class XenstoreServer implements Answerer, Serves {
 
   /** False: the change has to wait for the transaction that goes first. */
   #adopt(connection: Connection, draft: Draft): boolean {
-    const first = this.#first;
-    if (first !== undefined && first.connection !== connection && first.transaction.isDisturbedBy(draft.root)) {
-      this.#waiting.add(connection);
-      this.statistics.waits++;
-      return false;
-    }
+    if (!this.#precedence.allows(connection, draft.root)) return false;
     this.#take(draft);
     return true;
   }
@@ -526,7 +338,7 @@ export class XenstoreServer implements Answerer, Serves {
     if (this.#effects !== undefined) this.#store.tellEffects(draft, this.#effects);
   }
 
-  #permitSpecial(actor: Actor, path: "@introduceDomain" | "@releaseDomain", permissions: Permissions): Outcome {
+  #permitSpecial(actor: Actor, path: SpecialPath, permissions: Permissions): Outcome {
     if (!actor.privileged) return "EACCES";
     this.#store.special.set(path, permissions);
     this.#effects?.node({ path, value: nothing, permissions: permissions.map(printPermission) });
@@ -538,54 +350,23 @@ export class XenstoreServer implements Answerer, Serves {
   #watch(connection: Connection, payload: Uint8Array): Outcome {
     const [text, token] = decodeStrings(payload);
     if (text === undefined || token === undefined) return "EINVAL";
-    const watch = this.#addWatch(connection, text, token);
+    const watch = setWatch(this.#store, connection, text, token);
     if (typeof watch === "string") return watch;
     this.#begun = watch;
     return done;
   }
 
-  #addWatch(connection: Connection, text: string, token: string): Watch | ErrorName {
-    const path = this.#watched(connection, text);
-    if (path === undefined) return "EINVAL";
-    const key = `${path}\0${token}`;
-    const { watches, actor } = connection;
-    if (watches.has(key)) return "EEXIST";
-    const { limits } = this;
-    const most = actor.privileged ? limits.watches : this.#store.most("watches", actor.domain);
-    if (watches.size >= most || token.length > limits.token) return "ENOSPC";
-    const watch = new Watch(connection, path, token, path.length - text.length);
-    watches.set(key, watch);
-    this.#store.watches.add(watch);
-    return watch;
-  }
-
-  #watched(connection: Connection, text: string): string | undefined {
-    return isSpecial(text) ? text : absolutePath(text, connection.home);
-  }
-
   #unwatch(connection: Connection, payload: Uint8Array): Outcome {
     const [text, token] = decodeStrings(payload);
-    const path = text === undefined ? undefined : this.#watched(connection, text);
-    if (path === undefined || token === undefined) return "EINVAL";
-    const key = `${path}\0${token}`;
-    const watch = connection.watches.get(key);
-    if (watch === undefined) return "ENOENT";
-    this.#unlink(connection, watch);
-    connection.watches.delete(key);
-    return done;
-  }
-
-  #unlink(connection: Connection, watch: Watch): void {
-    this.#store.watches.remove(watch);
-    connection.forgetEvents(watch);
+    if (text === undefined || token === undefined) return "EINVAL";
+    return dropWatch(this.#store, connection, text, token) ?? done;
   }
 
   /** All watches and transactions of a client are dropped. */
   #reset(connection: Connection): void {
-    for (const watch of connection.watches.values()) this.#unlink(connection, watch);
-    connection.watches.clear();
+    dropAllWatches(this.#store, connection);
     connection.transactions.clear();
-    if (this.#first?.connection === connection) this.#letOthers();
+    this.#precedence.dropped(connection);
   }
 
   // Transactions.
@@ -595,42 +376,12 @@ export class XenstoreServer implements Answerer, Serves {
     const { limits } = this;
     const room = actor.privileged ? limits.transactions : this.#store.most("transactions", actor.domain);
     if (transactions.size >= room) return "ENOSPC";
-    const goesFirst = connection.failures >= limits.failures;
-    if (goesFirst && this.#first !== undefined && this.#first.connection !== connection) {
-      this.#retrying.add(connection);
-      this.statistics.waits++;
-      return later;
-    }
-    const transaction = this.#begin(connection, connection.freeTransaction());
-    if (goesFirst && this.#first === undefined) {
-      const until = this.#timers.now() + (actor.privileged ? limits.precedenceInAll : limits.precedence);
-      this.#first = { connection, transaction, isAlone: actor.privileged && this.#isCrowded, until };
-      this.#renewPrecedence();
-    }
-    return encodeStrings(String(transaction.id));
-  }
-
-  /** A round through all clients takes so long that whoever goes first would not be done in time. */
-  get #isCrowded(): boolean {
-    return this.#sockets.size + this.#domains.size > this.limits.crowd;
-  }
-
-  #begin(connection: Connection, id: number): Transaction {
-    const { actor, transactions } = connection;
-    const transaction = new Transaction(id, actor, this.#store.root, this.#store, this.#transactionNodes(actor));
-    transactions.set(id, transaction);
+    if (!this.#precedence.mayBegin(connection)) return later;
+    const id = connection.freeTransaction();
+    const transaction = beginTransaction(this.#store, connection, id);
     connection.latestTransaction = id;
-    return transaction;
-  }
-
-  /** Each request of whoever goes first gives it time for another, within bounds. */
-  #renewPrecedence(): void {
-    if (this.#first === undefined) return;
-    this.#precedence.set(Math.min(this.#first.until, this.#timers.now() + this.limits.precedence));
-  }
-
-  #transactionNodes(actor: Actor): number {
-    return actor.privileged ? this.limits.transactionNodes : this.#store.most("transaction-nodes", actor.domain);
+    this.#precedence.begun(connection, transaction, this.#clients.size > limits.crowd);
+    return encodeStrings(String(id));
   }
 
   #end(connection: Connection, transaction: Transaction, payload: Uint8Array): Outcome {
@@ -641,47 +392,15 @@ export class XenstoreServer implements Answerer, Serves {
       const draft = transaction.replay(this.#store.root);
       if (typeof draft !== "string" && !this.#adopt(connection, draft)) return later;
       if (typeof draft === "string") outcome = draft;
-      this.#count(connection, outcome);
+      this.#precedence.count(connection, outcome === "EAGAIN");
     }
     connection.transactions.delete(transaction.id);
-    if (this.#first?.transaction === transaction) this.#letOthers();
+    this.#precedence.ended(transaction);
     return outcome;
   }
 
-  #count(connection: Connection, outcome: Outcome): void {
-    if (outcome === "EAGAIN") {
-      this.statistics.conflicts++;
-      connection.failures++;
-    } else {
-      this.statistics.commits++;
-      connection.failures = 0;
-    }
-  }
-
-  get #isFree(): boolean {
-    return this.#first === undefined;
-  }
-
-  /** Nobody goes first any more. {@link XenstoreServer.#wakeOthers} follows, once what is under way is done. */
-  #letOthers(): void {
-    this.#first = undefined;
-    this.#precedence.cancel();
-    for (const connection of this.#waiting) this.#woken.add(connection);
-    this.#waiting.clear();
-  }
-
-  /** One after the other, and each as a request of its own. */
   #wakeOthers(): void {
-    if (this.#isBusy || this.#isWaking) return;
-    this.#isWaking = true;
-    for (;;) {
-      const [next] = this.#woken.size > 0 || !this.#isFree ? this.#woken : this.#retrying;
-      if (next === undefined) break;
-      this.#woken.delete(next);
-      this.#retrying.delete(next);
-      next.resume();
-    }
-    this.#isWaking = false;
+    if (!this.#isBusy) this.#precedence.wake();
   }
 
   // Domains.
@@ -692,47 +411,38 @@ export class XenstoreServer implements Answerer, Serves {
       return connection.actor.privileged ? this.#control(strings, payload) : "EACCES";
     }
     if (type === messageType.getQuota || type === messageType.setQuota) {
-      return connection.actor.privileged ? this.#quota(strings, type === messageType.setQuota) : "EACCES";
+      return connection.actor.privileged
+        ? quotaRequest(this.#controlled, strings, type === messageType.setQuota)
+        : "EACCES";
     }
     if (type === messageType.getFeature) {
       return connection.actor.privileged ? encodeStrings(String(features)) : "EACCES";
     }
-    const [first, second, third] = strings.map(number);
+    const [first, second, third] = strings.map(parseNumber);
     if (type < messageType.introduce || type > messageType.setTarget || !(type in managed)) return "ENOSYS";
     if (first === undefined || first < 0 || first > 65_535) return "EINVAL";
     if (type === messageType.getDomainPath) return encodeStrings(domainPath(first));
     if (!connection.actor.privileged) return "EACCES";
     if (type === messageType.isDomainIntroduced) {
-      return encodeStrings(first === 0 || this.#domains.has(first) ? "T" : "F");
+      return encodeStrings(first === 0 || this.#clients.domains.has(first) ? "T" : "F");
     }
     if (first === 0 || first >= firstReserved) return "EINVAL";
     if (type === messageType.introduce) return this.#introduce(first, second, third);
-    const domain = this.#domains.get(first);
+    const domain = this.#clients.domains.get(first);
     if (domain === undefined) return "ENOENT";
     if (type === messageType.release) this.#release(first);
     if (type === messageType.setTarget) {
-      if (second === undefined || !this.#domains.has(second)) return second === undefined ? "EINVAL" : "ENOENT";
-      this.#setTarget(domain, second);
+      if (second === undefined || !this.#clients.domains.has(second)) return second === undefined ? "EINVAL" : "ENOENT";
+      this.#clients.setTarget(domain, second);
       this.#effects?.introduced(first, domain.port, second);
     }
     return done;
   }
 
-  #setTarget(domain: Domain, target: number): void {
-    domain.target = target;
-    const { connection } = domain;
-    if (connection !== undefined) connection.actor = { ...connection.actor, target };
-  }
-
   #introduce(domain: number, frame: number | undefined, port: number | undefined): Outcome {
     if (frame === undefined || port === undefined || port < 0) return "EINVAL";
-    const isNew = !this.#domains.has(domain);
-    if (isNew) this.#domains.set(domain, { connection: undefined, target: -1, port });
-    const { domains } = this.#options;
-    if (domains !== undefined && !domains.introduce(domain, frame, port, this)) {
-      if (isNew) this.#domains.delete(domain);
-      return "EINVAL";
-    }
+    const isNew = !this.#clients.domains.has(domain);
+    if (!this.#clients.introduce(domain, frame, port)) return "EINVAL";
     if (isNew) {
       this.#effects?.introduced(domain, port, -1);
       this.#store.announce("@introduceDomain");
@@ -750,15 +460,13 @@ export class XenstoreServer implements Answerer, Serves {
     if (strings[0] === "kill") return this.#kill(strings[1] ?? "1");
     const answer = control(this.#controlled, strings);
     if (answer === undefined) return "EINVAL";
-    // It may have set a quota for all.
-    for (const [name, value] of this.#store.quotas.changed.general) this.#effects?.quota(-1, name, value);
     const bytes = encodeStrings(answer);
     return bytes.length > longestPayload ? "E2BIG" : bytes;
   }
 
   /** In the middle of a request this server is to die: what comes then is what comes after any fault. */
   #kill(text: string): Outcome {
-    const requests = number(text);
+    const requests = parseNumber(text);
     if (this.#effects === undefined) return "ENOSYS";
     if (requests === undefined || requests < 1) return "EINVAL";
     // This very request is done before.
@@ -766,25 +474,8 @@ export class XenstoreServer implements Answerer, Serves {
     return done;
   }
 
-  /** `[[domain] name]`, or `[domain] name value`. */
-  #quota(strings: readonly string[], isSet: boolean): Outcome {
-    const { quotas } = this.#store;
-    const words = [...strings];
-    if (!isSet && words.length === 0) return encodeStrings(quotaNames.join(" "));
-    const value = isSet ? parseQuota(words.pop()) : 0;
-    const name = words.pop();
-    const [domainText] = words;
-    const domain = domainText === undefined ? -1 : number(domainText);
-    if (value === undefined || name === undefined || !isQuotaName(name) || domain === undefined) return "EINVAL";
-    if (domainText !== undefined && !this.#domains.has(domain)) return "ENOENT";
-    if (!isSet) return encodeStrings(String(quotas.value(name, domain)));
-    quotas.set(name, value, domain);
-    this.#effects?.quota(domain, name, value);
-    return done;
-  }
-
   #usage(domain: number): ReadonlyMap<QuotaName, number> | undefined {
-    const connection = this.#domains.get(domain)?.connection;
+    const connection = this.#clients.byNumber(-1 - domain);
     if (connection === undefined) return undefined;
     return new Map<QuotaName, number>([
       ["nodes", this.owned(domain)],
@@ -816,8 +507,3 @@ const managed: Readonly<Record<number, true>> = {
   [messageType.resume]: true,
   [messageType.setTarget]: true,
 };
-
-/** A number in decimal, which may be negative; −1 000 000 000 and beyond are none. */
-function number(text: string): number | undefined {
-  return /^-?\d{1,19}$/.test(text) ? Number(text) : undefined;
-}

@@ -1,8 +1,10 @@
+import type { Connection } from "./connection.ts";
 import { Draft, type Operation, type Rules } from "./draft.ts";
 import { find, type Node } from "./node.ts";
 import { parentOf } from "./path.ts";
 import { printPermission, type Actor, type Permissions } from "./permissions.ts";
 import type { SavedAccess } from "./state.ts";
+import type { Store } from "./store.ts";
 import type { ErrorName } from "./wire.ts";
 
 const nothing = new Uint8Array(0);
@@ -169,6 +171,14 @@ export class Transaction {
     this.#draft = draft;
     return true;
   }
+}
+
+/** A client begins a transaction. @param id that none of its others has */
+export function beginTransaction(store: Store, { actor, transactions }: Connection, id: number): Transaction {
+  const most = actor.privileged ? store.limits.transactionNodes : store.most("transaction-nodes", actor.domain);
+  const transaction = new Transaction(id, actor, store.root, store, most);
+  transactions.set(id, transaction);
+  return transaction;
 }
 
 function differ(before: Node | undefined, now: Node | undefined, aspects: number): boolean {
