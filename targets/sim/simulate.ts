@@ -4,7 +4,8 @@ import type { Observer } from "./event.ts";
 import { InvariantError } from "./invariants.ts";
 import type { PathSettings } from "./link-settings.ts";
 import { aloneScenario, optionsOf, scenarioOf } from "./scenario.ts";
-import { createWorld, StuckError, type RunSummary, type World } from "./world.ts";
+import { StuckError } from "./run-loop.ts";
+import { createWorld, type RunSummary, type World } from "./world.ts";
 
 /** The wall clock of every run begins here: 2026-01-01T00:00:00Z. */
 export const epoch = 1_767_225_600_000;

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { sleep } from "@tesserae/time/sleep";
-import { createWorld, StuckError } from "./world.ts";
+import { StuckError } from "./run-loop.ts";
+import { createWorld } from "./world.ts";
 
 describe("virtual time", () => {
   test("moves only when nothing else can be done", async () => {

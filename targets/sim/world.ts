@@ -6,48 +6,28 @@ import { Scheduler } from "@tesserae/time/scheduler";
 import { VirtualClock } from "@tesserae/time/virtual-clock";
 import { installAmbient } from "./ambient.ts";
 import { Audit } from "./audit.ts";
+import { Cabling } from "./cabling.ts";
 import { Choices } from "./choices.ts";
 import { CorruptedFrames } from "./corrupted-frames.ts";
 import { Events, type Observer } from "./event.ts";
 import { ExternalWork } from "./external.ts";
 import { FaultSchedule, type FaultOptions, type FaultWorld } from "./faults.ts";
+import { FirstFailure } from "./first-failure.ts";
 import { FrameStore } from "./frame-store.ts";
-import { Grace } from "./grace.ts";
-import { Host, HostCrashedError, type HostOptions } from "./host.ts";
+import { Host, type HostOptions } from "./host.ts";
 import type { HostInterface } from "./host-stack.ts";
 import { ImageRun } from "./image-run.ts";
 import { Invariants, type Check, type InvariantOptions } from "./invariants.ts";
-import { Lan, type LanSettings } from "./lan.ts";
+import type { Lan, LanSettings } from "./lan.ts";
 import { leaksOf } from "./leaks.ts";
-import { Channel, Link, type LinkEngine } from "./link.ts";
-import { completeLinkSettings, ofDirection, type PathSettings } from "./link-settings.ts";
-import { Nic } from "./nic.ts";
-import { macOf, Partitions, type Partition } from "./partition.ts";
+import type { Link } from "./link.ts";
+import { completeLinkSettings, type PathSettings } from "./link-settings.ts";
+import { Partitions, type Partition } from "./partition.ts";
 import { SeededRandom } from "./random.ts";
+import { RunLoop } from "./run-loop.ts";
+import { Tasks } from "./tasks.ts";
 import { TraceHash } from "./trace-hash.ts";
-import { runTurns, type Step } from "./turns.ts";
 import { WorldNames } from "./world-names.ts";
-
-export interface WorldOptions {
-  /** Everything random follows from it. Default `0`. */
-  readonly seed?: string;
-  /** How frames travel between hosts, where a host or a link does not say. */
-  readonly link?: PathSettings;
-  /** The wall clock when the run begins, in milliseconds since 1970. Default: 2026-01-01T00:00:00Z. */
-  readonly epoch?: number;
-  /** What {@link World.image} runs. */
-  readonly plan?: ImagePlan;
-  /** Texts of run-time keys for every image. */
-  readonly keys?: Readonly<Record<string, string>>;
-  /** Whether hosts have IPv6 that are not told otherwise. Default `on`. */
-  readonly ipv6?: "on" | "off";
-  /** The decisions of an earlier run, to be taken again: see `parseChoices`. Default: they follow from the seed. */
-  readonly choices?: ReadonlyMap<string, number>;
-  /** Whether ambient time and randomness are virtual while it runs: see `installAmbient`. Default true. */
-  readonly ambient?: boolean;
-  /** Takes what timers' callbacks and images' closing throw. Default: it fails the run. */
-  readonly report?: (error: unknown, host: string) => void;
-}
 
 export interface RunOptions {
   /** Stops at this instant, in virtual milliseconds since the beginning, with tasks still waiting if need be. */
@@ -75,30 +55,26 @@ export interface RunSummary {
   readonly hash: string;
 }
 
-/** A run that cannot end: tasks wait, and nothing is left to happen, or a limit is reached. The message names them. */
-export class StuckError extends Error {
-  override readonly name = "StuckError";
-  readonly kind: "idle" | "time-limit" | "event-limit";
-  /** The names of the tasks that have not ended. */
-  readonly waiting: readonly string[];
-
-  constructor(kind: StuckError["kind"], waiting: readonly string[], message: string) {
-    super(message);
-    this.kind = kind;
-    this.waiting = waiting;
-  }
+export interface WorldOptions {
+  /** Everything random follows from it. Default `0`. */
+  readonly seed?: string;
+  /** How frames travel between hosts, where a host or a link does not say. */
+  readonly link?: PathSettings;
+  /** The wall clock when the run begins, in milliseconds since 1970. Default: 2026-01-01T00:00:00Z. */
+  readonly epoch?: number;
+  /** What {@link World.image} runs. */
+  readonly plan?: ImagePlan;
+  /** Texts of run-time keys for every image. */
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Whether hosts have IPv6 that are not told otherwise. Default `on`. */
+  readonly ipv6?: "on" | "off";
+  /** The decisions of an earlier run, to be taken again: see `parseChoices`. Default: they follow from the seed. */
+  readonly choices?: ReadonlyMap<string, number>;
+  /** Whether ambient time and randomness are virtual while it runs: see `installAmbient`. Default true. */
+  readonly ambient?: boolean;
+  /** Takes what timers' callbacks and images' closing throw. Default: it fails the run. */
+  readonly report?: (error: unknown, host: string) => void;
 }
-
-interface Task {
-  readonly name: string;
-  readonly foreground: boolean;
-  /** Whose task it is, if a host's. */
-  readonly host?: Host;
-  /** Forgets it: its host has crashed. */
-  abandon?: () => void;
-}
-
-type End = RunSummary["end"] | "time-limit" | "event-limit" | "failed";
 
 /** Milliseconds that closing may take. */
 const closingLimit = 600_000;
@@ -121,29 +97,18 @@ export class World {
   readonly #hash = new TraceHash();
   readonly #external = new ExternalWork();
   readonly #invariants = new Invariants();
+  readonly #failure = new FirstFailure();
   readonly #counters = new Map<string, number>();
-  readonly #engine: LinkEngine & { readonly clock: VirtualClock };
   /** By name in lower case (RFC 4343). */
   readonly #hosts = new Map<string, Host>();
-  readonly #lans = new Map<string, Lan>();
-  readonly #links: Link[] = [];
-  readonly #linksOf = new Map<Host, Link[]>();
+  readonly #partitions = new Partitions((text, on) => this.#events.condition(text, on));
+  readonly #cabling: Cabling;
   readonly #schedules: FaultSchedule[] = [];
   #audit: Audit | undefined = undefined;
-  readonly #partitions = new Partitions((text, on) => this.#events.condition(text, on));
   readonly #images: ImageRun[] = [];
-  readonly #tasks = new Set<Task>();
+  readonly #tasks: Tasks;
+  readonly #loop: RunLoop;
   readonly #ambientRandom: SeededRandom;
-  #foreground = 0;
-  #foregroundEver = false;
-  #background = 0;
-  #interfaces = 0;
-  #eventCount = 0;
-  /** How many of the events the invariants have been asked about. */
-  #checkedEvents = 0;
-  #failure: { readonly error: unknown } | undefined = undefined;
-  #driving = false;
-  #interrupted = false;
   #closed = false;
 
   constructor(options: WorldOptions = {}) {
@@ -157,15 +122,31 @@ export class World {
     this.timers = this.#scheduler;
     this.#events = new Events(() => this.#clock.now());
     this.#events.add(this.#hash);
-    const store = new FrameStore();
-    this.#engine = {
-      timers: this.#scheduler,
-      store,
+    this.#cabling = new Cabling({
+      engine: {
+        timers: this.#scheduler,
+        store: new FrameStore(),
+        events: this.#events,
+        flights: [],
+        corrupted: new CorruptedFrames(),
+        clock: this.#clock,
+      },
       events: this.#events,
-      flights: [],
-      corrupted: new CorruptedFrames(),
+      random: this.random,
+      partitions: this.#partitions,
+      settings: options.link,
+    });
+    this.#tasks = new Tasks(this.#scheduler, this.#events, this.#failure);
+    this.#loop = new RunLoop({
+      scheduler: this.#scheduler,
       clock: this.#clock,
-    };
+      events: this.#events,
+      tasks: this.#tasks,
+      external: this.#external,
+      invariants: this.#invariants,
+      failure: this.#failure,
+      installAmbient: () => this.#installAmbient(),
+    });
     this.#names = new WorldNames((name) => this.#hosts.get(name.toLowerCase()));
     this.resolver = this.#names;
     completeLinkSettings(options.link ?? {});
@@ -182,7 +163,7 @@ export class World {
   }
 
   get links(): readonly Link[] {
-    return this.#links;
+    return this.#cabling.links;
   }
 
   /** Everything that happens from now on is shown to `observer`. */
@@ -224,7 +205,7 @@ export class World {
     const { main } = options;
     host.bootWith(() => {
       void this.#service(host, `${name}: stack`, async () => {
-        this.#plug(host);
+        this.#cabling.plug(host);
         await host.start();
       });
       if (main === undefined) return;
@@ -260,7 +241,7 @@ export class World {
       const { life } = host;
       const live = (): boolean => host.up && host.life === life;
       const ended = this.#service(host, `${name}: image ${plan.name}`, async () => {
-        this.#plug(host);
+        this.#cabling.plug(host);
         const report = (error: unknown): void => {
           if (live()) this.#report(name, error);
         };
@@ -285,37 +266,17 @@ export class World {
 
   /** Connects two hosts directly, by a new interface of each: the first one, when it is not plugged in yet. */
   link(one: Host, other: Host, settings: PathSettings = {}): Link {
-    const way = { ...this.#options.link, ...settings };
-    const near = this.#freeNic(one);
-    const far = this.#freeNic(other);
-    const make = (from: Nic, to: Nic, direction: "forward" | "backward"): Channel => {
-      const name = `${from.place}>${to.place}`;
-      const complete = completeLinkSettings(ofDirection(way, direction));
-      return new Channel(this.#engine, name, complete, this.random.fork(`link ${name}`), to);
-    };
-    const name = `${near.place}-${far.place}`;
-    const there = make(near, far, "forward");
-    const back = make(far, near, "backward");
-    const link = new Link(this.#engine, name, there, back, this.random.fork(`link ${name}`));
-    near.attach(link.forward, link.backward);
-    far.attach(link.backward, link.forward);
-    this.#wire(link, one, other);
-    return link;
+    return this.#cabling.link(one, other, settings);
   }
 
   /** The links of a host that are there now. */
   linksOf(host: Host): readonly Link[] {
-    return this.#linksOf.get(host) ?? [];
+    return this.#cabling.linksOf(host);
   }
 
   /** The LAN of that name, made when there is none. Settings count when it is made. */
-  lan(name = "lan", settings: LanSettings = {}): Lan {
-    let lan = this.#lans.get(name);
-    if (lan === undefined) {
-      lan = new Lan(name, this.#engine, this.random.fork(`lan ${name}`), { ...this.#options.link, ...settings });
-      this.#lans.set(name, lan);
-    }
-    return lan;
+  lan(name?: string, settings?: LanSettings): Lan {
+    return this.#cabling.lan(name, settings);
   }
 
   /**
@@ -324,9 +285,7 @@ export class World {
    * @throws RangeError when they are joined already, over other LANs perhaps.
    */
   join(one: Lan, other: Lan, settings: PathSettings = {}): Link {
-    const link = one.join(other, settings);
-    this.#links.push(link);
-    return link;
+    return this.#cabling.join(one, other, settings);
   }
 
   /** Makes a host that passes packets on between its interfaces: {@link World.host} with `forwarding`. */
@@ -393,7 +352,7 @@ export class World {
    * else catches the error: what is expected is caught inside the task. What it returns need not be awaited.
    */
   task<T>(name: string, body: () => Promise<T> | T): PromiseLike<T> {
-    return this.#start({ name, foreground: true }, body);
+    return this.#tasks.start({ name, foreground: true }, body);
   }
 
   /**
@@ -405,13 +364,13 @@ export class World {
   async run(options: RunOptions = {}): Promise<RunSummary> {
     if (this.#closed) throw new TypeError("this world is closed");
     const timeLimit = options.timeLimit ?? this.now + 86_400_000;
-    const eventLimit = this.#eventCount + (options.eventLimit ?? defaultEventLimit);
+    const eventLimit = this.#loop.events + (options.eventLimit ?? defaultEventLimit);
     const done = options.idle === true ? () => false : () => this.#done();
-    const end = await this.#drive(done, options.until ?? Infinity, timeLimit, eventLimit);
-    if (this.#failure !== undefined) throw this.#failure.error;
+    const end = await this.#loop.drive(done, { until: options.until ?? Infinity, timeLimit, eventLimit });
+    if (this.#failure.found !== undefined) throw this.#failure.found.error;
     if (end === "failed") throw new Error("a run that failed without a reason");
-    if (end === "time-limit" || end === "event-limit") throw this.#stuck(end);
-    if (end === "idle" && this.#foreground > 0) throw this.#stuck("idle");
+    if (end === "time-limit" || end === "event-limit") throw this.#loop.stuck(end);
+    if (end === "idle" && (this.#tasks.foreground ?? 0) > 0) throw this.#loop.stuck("idle");
     const broken = this.#invariants.lookAtAll(this.now);
     if (broken !== undefined) throw broken;
     return this.#summary(end);
@@ -427,30 +386,34 @@ export class World {
 
   /** Makes {@link World.run} end soon, from outside the simulation. What happens is then no function of the seed. */
   interrupt(): void {
-    this.#interrupted = this.#driving;
+    this.#loop.interrupt();
   }
 
   /** Stops the images, closes the stacks, and lets that happen. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const earlier = this.#failure;
-    this.#failure = undefined;
+    this.#loop.looks = false;
+    const earlier = this.#failure.found;
+    this.#failure.clear();
     let closed = false;
     for (const schedule of this.#schedules) schedule.cancel();
     for (const image of this.#images) image.stop();
-    void this.#start({ name: "closing", foreground: false }, async () => {
+    void this.#tasks.start({ name: "closing", foreground: false }, async () => {
       await Promise.allSettled(this.#images.map((image) => image.finished));
       for (const host of this.hosts) await host.close();
       closed = true;
     });
-    const end = await this.#drive(() => closed, Infinity, this.now + closingLimit, this.#eventCount + 10_000_000);
-    // as: the loop above changes it, which the type checker cannot see
-    const failure = this.#failure as { readonly error: unknown } | undefined;
-    this.#failure = earlier;
-    if (failure !== undefined && earlier === undefined) throw failure.error;
+    const bounds = { until: Infinity, timeLimit: this.now + closingLimit, eventLimit: this.#loop.events + 10_000_000 };
+    const end = await this.#loop.drive(() => closed, bounds);
+    const { found } = this.#failure;
+    if (earlier !== undefined) {
+      this.#failure.clear();
+      this.#failure.fail(earlier.error);
+    }
+    if (found !== undefined && earlier === undefined) throw found.error;
     if (end === "done" || end === "interrupted" || earlier !== undefined) return;
-    throw this.#stuck(end === "time-limit" || end === "event-limit" ? end : "idle");
+    throw this.#loop.stuck(end === "time-limit" || end === "event-limit" ? end : "idle");
   }
 
   /** What the hosts have left over after {@link World.close}, in words. */
@@ -465,86 +428,24 @@ export class World {
 
   #summary(end: RunSummary["end"]): RunSummary {
     const { seed, now: time } = this;
-    return { seed, end, time, events: this.#eventCount, frames: this.#events.frames, hash: this.#hash.toString() };
+    return { seed, end, time, events: this.#loop.events, frames: this.#events.frames, hash: this.#hash.toString() };
   }
 
   #done(): boolean {
-    if (this.#foregroundEver) return this.#foreground === 0;
+    const { foreground } = this.#tasks;
+    if (foreground !== undefined) return foreground === 0;
     return this.#images.length > 0 && this.#tasks.size === 0;
   }
 
-  async #drive(done: () => boolean, until: number, timeLimit: number, eventLimit: number): Promise<End> {
-    if (this.#driving) throw new TypeError("this world is running already");
-    const restore = this.#options.ambient === false ? undefined : this.#installAmbient();
-    this.#driving = true;
-    const scheduler = this.#scheduler;
-    const clock = this.#clock;
-    let end: End = "idle";
-    const grace = new Grace();
-    const step = (): Step => {
-      this.#lookAtInvariants();
-      if (this.#failure !== undefined) {
-        end = "failed";
-        return "end";
-      }
-      if (this.#interrupted) {
-        this.#interrupted = false;
-        end = "interrupted";
-        return "end";
-      }
-      if (this.#external.underWay) return "fresh";
-      if (this.#external.handOver()) return "next";
-      if (done()) {
-        end = "done";
-        return "end";
-      }
-      const next = scheduler.nextDeadline();
-      if (next === Infinity || scheduler.pending === this.#background) {
-        if (this.#tasks.size > 0 && !grace.isOver()) return "fresh";
-        end = "idle";
-        return "end";
-      }
-      grace.reset();
-      if (next > until) {
-        if (until > clock.now()) clock.advanceTo(until);
-        end = "until";
-        return "end";
-      }
-      if (next > timeLimit || this.#eventCount >= eventLimit) {
-        end = next > timeLimit ? "time-limit" : "event-limit";
-        return "end";
-      }
-      if (next > clock.now()) clock.advanceTo(next);
-      this.#eventCount += scheduler.run();
-      return "next";
-    };
-    try {
-      await runTurns(step);
-    } finally {
-      restore?.();
-      this.#driving = false;
-    }
-    return end;
-  }
-
-  #lookAtInvariants(): void {
-    const events = this.#eventCount - this.#checkedEvents;
-    if (events === 0 || this.#closed) return;
-    this.#checkedEvents = this.#eventCount;
-    const broken = this.#invariants.look(this.now, events);
-    if (broken === undefined) return;
-    this.#events.note("", broken.message);
-    this.#failure ??= { error: broken };
-  }
-
   #installAmbient(): () => void {
+    if (this.#options.ambient === false) return () => undefined;
     return installAmbient({
       timers: this.#scheduler,
       random: this.#ambientRandom,
       external: this.#external,
       report: (error) => this.#report("", error),
       background: (change) => {
-        this.#background += change;
+        this.#loop.background += change;
       },
     });
   }
@@ -562,57 +463,18 @@ export class World {
       note: (host: string, text: string) => this.#events.note(host, text),
       adopted: (owner: Host, stack: Stack) => this.#audit?.watch(owner, stack),
       task: <T>(owner: Host, label: string, service: boolean, body: () => Promise<T> | T) =>
-        this.#start({ name: label, foreground: !service, host: owner }, body),
+        this.#tasks.start({ name: label, foreground: !service, host: owner }, body),
       crashed: (owner: Host) => this.#crashed(owner),
       condition: (text: string, on: boolean) => this.#events.condition(text, on),
       addressed: (owner: Host) => {
         for (const address of owner.addresses) this.#partitions.ownAddress(address, owner.index);
       },
-      makeNic: (host: Host) => this.#makeNic(host),
+      makeNic: (host: Host) => this.#cabling.makeNic(host),
     };
     const host = new Host(hostWorld, name, this.#hosts.size, options, this.random.fork(`host ${name}`));
     this.#hosts.set(name.toLowerCase(), host);
-    if (options.interfaces === undefined) return host;
-    // Those that a LAN is named for; the scenario links the others.
-    for (const { lan, link } of host.interfaces) {
-      const nic = host.addNetif();
-      if (typeof lan === "string") this.#wire(this.lan(lan).attach(nic, link), host);
-    }
+    if (options.interfaces !== undefined) this.#cabling.addInterfaces(host);
     return host;
-  }
-
-  #makeNic(host: Host): Nic {
-    const number = host.netifs.length;
-    const id = this.#interfaces++;
-    this.#partitions.own(id, host.index);
-    return new Nic({
-      name: `eth${number}`,
-      place: number === 0 ? host.name : `${host.name}.eth${number}`,
-      id,
-      mac: macOf(id),
-      mtu: host.interfaces[number]?.mtu ?? 1500,
-      promiscuous: host.options.promiscuous ?? host.options.stack === false,
-      events: this.#events,
-      store: this.#engine.store,
-      partitions: this.#partitions,
-      owner: host.index,
-    });
-  }
-
-  #freeNic(host: Host): Nic {
-    return host.netifs.find((nic) => !nic.attached) ?? host.addNetif();
-  }
-
-  /** Plugs a host that nobody has linked into its LAN. */
-  #plug(host: Host): void {
-    const { lan, link, interfaces } = host.options;
-    if (interfaces !== undefined || lan === false || host.netif.attached) return;
-    this.#wire(this.lan(lan).attach(host.netif, link), host);
-  }
-
-  #wire(link: Link, ...hosts: readonly Host[]): void {
-    this.#links.push(link);
-    for (const host of hosts) this.#linksOf.set(host, [...(this.#linksOf.get(host) ?? []), link]);
   }
 
   #hostGroups(groups: readonly (readonly (Host | string)[])[]): Host[][] {
@@ -626,11 +488,11 @@ export class World {
   }
 
   #service(host: Host, name: string, body: () => Promise<void>): Promise<void> {
-    return this.#start({ name, foreground: false, host }, body);
+    return this.#tasks.start({ name, foreground: false, host }, body);
   }
 
   #crashed(host: Host): void {
-    for (const task of [...this.#tasks]) if (task.host === host) task.abandon?.();
+    this.#tasks.abandon(host);
     for (const [index, image] of this.#images.entries()) {
       if (image.host !== host) continue;
       this.#images.splice(index, 1);
@@ -638,69 +500,12 @@ export class World {
     }
   }
 
-  /** Starts a task from an event of its own: so it begins when the world runs, and in the order of the calls. */
-  #start<T>(task: Task, body: () => Promise<T> | T): Promise<T> {
-    this.#tasks.add(task);
-    if (task.foreground) {
-      this.#foreground++;
-      this.#foregroundEver = true;
-    }
-    let abandoned = false;
-    const result = new Promise<void>((resolve) => {
-      this.#scheduler.timer(resolve).set(this.now);
-    }).then(() => {
-      if (abandoned) return new Promise<T>(() => undefined);
-      this.#events.note("", `begin ${task.name}`);
-      return body();
-    });
-    const ended = (how: string): void => {
-      this.#tasks.delete(task);
-      if (task.foreground) this.#foreground--;
-      this.#events.note("", `${how} ${task.name}`);
-    };
-    result.then(
-      () => {
-        if (!abandoned) ended("end");
-      },
-      (error: unknown) => {
-        if (abandoned) return;
-        ended("fail");
-        this.#failure ??= { error };
-      },
-    );
-    const { host } = task;
-    if (host === undefined) return result;
-    const outcome = new Promise<T>((resolve, reject) => {
-      result.then(resolve, reject);
-      task.abandon = () => {
-        abandoned = true;
-        ended("lose");
-        reject(new HostCrashedError(host.name, task.name));
-      };
-    });
-    // The world hears of failures by itself.
-    outcome.catch(() => undefined);
-    return outcome;
-  }
-
   #report(host: string, error: unknown): void {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.#events.note(host, `error ${text}`);
     const { report } = this.#options;
-    if (report === undefined) this.#failure ??= { error };
+    if (report === undefined) this.#failure.fail(error);
     else report(error, host);
-  }
-
-  #stuck(kind: StuckError["kind"]): StuckError {
-    const waiting = [...this.#tasks].map((task) => task.name);
-    const what = {
-      idle: "nothing is left to happen",
-      "time-limit": "the time limit is reached",
-      "event-limit": "the event limit is reached",
-    }[kind];
-    const names = waiting.slice(0, 20).join("; ") + (waiting.length > 20 ? `; and ${waiting.length - 20} more` : "");
-    const message = `${what} at ${this.now} ms, after ${this.#eventCount} events, and these wait: ${names}`;
-    return new StuckError(kind, waiting, message);
   }
 }
 
