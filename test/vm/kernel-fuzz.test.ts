@@ -7,9 +7,12 @@ import { patience, TestMachine, vmUnavailable } from "./test-machine.ts";
 // A program that makes random system calls, in a machine of its own: whatever it does, the kernel has to live. More of
 // them, and other ones: KERNEL_FUZZ_CALLS=1000000 KERNEL_FUZZ_SEED=7 npx vitest run test/vm/kernel-fuzz.test.ts
 
-const source = path.resolve(import.meta.dirname, "../../targets/vm/kernel/fuzz/fuzz.c");
+const folder = path.resolve(import.meta.dirname, "../../targets/vm/kernel/fuzz");
+const source = path.join(folder, "fuzz.c");
+const others = ["arguments.c", "call.c", "careful-calls.c", "instructions.c", "thread.c", "window.c"];
 /** The program starts without a library, and lies where no small number points. */
 const flags = [
+  ...others.map((each) => path.join(folder, each)),
   ...["-O2", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-tree-loop-distribute-patterns"],
   ...["-fpie", "-no-pie", "-mgeneral-regs-only", "-fcf-protection=none", "-fno-asynchronous-unwind-tables"],
   "-Wl,-Ttext-segment=0x3a5500000000,-z,noexecstack,--build-id=none",

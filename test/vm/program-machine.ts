@@ -19,8 +19,8 @@ export interface BuiltProgram extends BuiltMachine {
 /**
  * Compiles a C program, and lays out an image that holds nothing else.
  *
- * @param source the C file
- * @param flags for the compiler, besides those for a static program
+ * @param source the C file, which the program is called after
+ * @param flags for the compiler, besides those for a static program; and other C files
  * @param argv what the program finds after its name
  * @throws Error with the compiler's words.
  */
