@@ -6,7 +6,7 @@ import { createServer as createHttpServer } from "node:http";
 import { connect, createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
 import { availableParallelism } from "node:os";
 import process from "node:process";
-import type { Handler } from "@tesserae/http/server-session";
+import type { Handler } from "@tesserae/http/handler";
 import { Hono } from "hono";
 import { LightResponse } from "@tesserae/http/light-response";
 import { serve } from "@tesserae/http/server";

@@ -7,7 +7,7 @@ import { createClient, type ClientOptions, type HttpClient } from "./client.ts";
 import { LightResponse } from "./light-response.ts";
 import { createMemoryTcp } from "./memory-tcp.ts";
 import { type HttpServer, serve } from "./server.ts";
-import type { Handler } from "./server-session.ts";
+import type { Handler } from "./handler.ts";
 
 const origin = "http://127.0.0.1";
 

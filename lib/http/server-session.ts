@@ -1,41 +1,31 @@
-import type { Timer, Timers } from "@tesserae/device/clock";
-import { type Flow, FlowError } from "@tesserae/device/flow";
 import { formatEndpoint } from "@tesserae/device/address";
+import type { Timers } from "@tesserae/device/clock";
+import { type Flow, FlowError } from "@tesserae/device/flow";
 import type { Log } from "@tesserae/device/log";
 import { type BodyContent, type BodySource, isSource, StreamSource } from "./body-content.ts";
+import { sendBody, smallBody } from "./body-sender.ts";
 import type { BufferShelf } from "./buffer-shelf.ts";
-import { chunkedEnd, maxChunkHead, writeChunkHead } from "./chunked.ts";
 import type { DateField } from "./date.ts";
 import { EngineResponse } from "./engine-response.ts";
 import { HttpError } from "./fault.ts";
+import type { Handler } from "./handler.ts";
+import { InputBuffer } from "./input-buffer.ts";
 import { LightRequest, type RequestOrigin } from "./light-request.ts";
 import { LightResponse } from "./light-response.ts";
 import { failed, gotData, gotEnd, gotHead, type MessageEvent, needInput } from "./message-event.ts";
-import { OutputBuffer } from "./output-buffer.ts";
-import type { RequestUrl } from "./request-url.ts";
 import {
-  type BodySending,
-  type ConnectionLimits,
-  sendChunked,
-  sendLength,
-  sendNothing,
-  ServerConnection,
-} from "./server-connection.ts";
-
-/** An application: a request in, a response out. */
-export type Handler = (request: Request) => Response | Promise<Response>;
-
-/** Milliseconds that a connection may take, each at least 1; `Infinity` turns one off. */
-export interface ServerTimeouts {
-  /** From the first octet of a head to its last: then 408. */
-  readonly head: number;
-  /** Between two pieces of a request body: then 408, or a reset when the response has begun. */
-  readonly body: number;
-  /** Between requests, and before the first: then the connection is closed. */
-  readonly idle: number;
-  /** For the peer to take one piece of a response: then the connection is reset. */
-  readonly write: number;
-}
+  phaseBody,
+  phaseHandler,
+  phaseHead,
+  phaseIdle,
+  phaseWrite,
+  PhaseTimer,
+  type ServerTimeouts,
+} from "./phase-timer.ts";
+import { ResponseWriter } from "./response-writer.ts";
+import { type ConnectionLimits, sendChunked, sendLength, sendNothing, ServerConnection } from "./server-connection.ts";
+import { endsAtOnce, isSettledSoon, lengthAtOnce } from "./settled.ts";
+import type { TargetUris } from "./target-uris.ts";
 
 /** Counters of a server since it began. */
 export interface ServerStatistics {
@@ -61,57 +51,37 @@ export interface SessionHost {
   readonly limits: ConnectionLimits;
   readonly timeouts: ServerTimeouts;
   readonly statistics: ServerStatistics;
-  readonly url: RequestUrl;
+  readonly targetUris: TargetUris;
   readonly shelf: BufferShelf;
   readonly standardRequests: boolean;
 }
 
-const largestInput = 65_536;
-/** A response body up to this size is copied behind its head, so that both are one write. */
-const smallBody = 16_384;
-/** What a peer must take within the time for a write: a long body is written in slices of this size. */
-const writeSlice = 262_144;
 /** Responses to pipelined requests are gathered up to this size. */
 const gather = 32_768;
-
-const phaseIdle = 0;
-const phaseHead = 1;
-const phaseBody = 2;
-const phaseWrite = 3;
-const phaseHandler = 4;
 
 /** Drives one {@link ServerConnection} over a flow: reads, calls the handler, writes, watches the clock. */
 export class ServerSession implements RequestOrigin {
   readonly #host: SessionHost;
   readonly #flow: Flow;
   readonly #connection: ServerConnection;
-  readonly #out: OutputBuffer;
-  readonly #timer: Timer;
-  #input: Uint8Array;
-  #start = 0;
-  #end = 0;
-  #ended = false;
-  #filling: Promise<boolean> | undefined = undefined;
-  /** The write under way, which owns the output buffer. */
-  #writing: Promise<void> | undefined = undefined;
+  readonly #input: InputBuffer;
+  readonly #writer: ResponseWriter;
+  readonly #phases: PhaseTimer;
   #request: LightRequest | undefined = undefined;
   /** The request whose signal somebody holds, if it is the one under way. */
   #watched: LightRequest | undefined = undefined;
   /** The read of the body under way. */
   #bodyRead: Promise<Uint8Array | undefined> | undefined = undefined;
-  #phase: number = phaseIdle;
-  #deadline = Infinity;
   #stopping = false;
   #timedOut = false;
-  #over = false;
 
   constructor(host: SessionHost, flow: Flow) {
     this.#host = host;
     this.#flow = flow;
-    this.#input = host.shelf.take();
-    this.#out = new OutputBuffer(host.shelf.take());
     this.#connection = new ServerConnection(host.limits, host.date);
-    this.#timer = host.timers.timer(() => this.#expire());
+    this.#phases = new PhaseTimer(host.timers, host.timeouts, () => this.#expire());
+    this.#input = new InputBuffer(flow, host.shelf.take());
+    this.#writer = new ResponseWriter(flow, host.shelf.take(), this.#phases, (error) => this.#lose(error));
   }
 
   /** Serves until the connection is over. Never rejects. */
@@ -120,26 +90,16 @@ export class ServerSession implements RequestOrigin {
       await this.#serve();
       // The end of the flow follows at once, and leaves with the last octets: of a client that has the whole response and
       // no end yet many are the first to close, and run out of ports for it.
-      await this.#flush(true);
+      await this.#writer.flush(true);
     } catch (error) {
       this.#lose(error);
     }
-    this.#over = true;
-    this.#timer.cancel();
+    this.#writer.over = true;
+    this.#phases.cancel();
     await this.#flow.close();
-    this.#giveBack();
-  }
-
-  /** The flow is over, and all its calls with it: the buffers are another connection's. */
-  #giveBack(): void {
-    const { shelf } = this.#host;
-    shelf.give(this.#input);
-    shelf.give(this.#out.bytes);
-    this.#input = none;
-    this.#out.bytes = none;
-    this.#out.length = 0;
-    this.#start = 0;
-    this.#end = 0;
+    // The flow is over, and all its calls with it: the buffers are another connection's.
+    this.#host.shelf.give(this.#input.release());
+    this.#host.shelf.give(this.#writer.release());
   }
 
   /** Ends the connection once the request under way is answered; at once when there is none. */
@@ -158,7 +118,7 @@ export class ServerSession implements RequestOrigin {
 
   /** Closes in order: what was written is delivered, and the read that is pending rejects. */
   #shut(): void {
-    this.#over = true;
+    this.#writer.over = true;
     this.#connection.open = false;
     void this.#flow.close();
   }
@@ -168,12 +128,12 @@ export class ServerSession implements RequestOrigin {
     for (;;) {
       let event = this.#next();
       while (event === needInput) {
-        if (this.#out.length > 0) this.#send();
+        if (this.#writer.out.length > 0) this.#writer.send();
         const idle = connection.idle;
         if (idle && this.#stopping) return;
-        if (idle) this.#enter(phaseIdle, this.#host.timeouts.idle);
-        else if (this.#phase !== phaseHead) this.#enter(phaseHead, this.#host.timeouts.head);
-        if (!(await this.#fill())) {
+        if (idle) this.#phases.enter(phaseIdle);
+        else if (this.#phases.phase !== phaseHead) this.#phases.enter(phaseHead);
+        if (!(await this.#input.fill())) {
           if (!connection.idle && !this.#timedOut) this.#host.statistics.lost++;
           return;
         }
@@ -191,54 +151,10 @@ export class ServerSession implements RequestOrigin {
 
   #next(): MessageEvent {
     const connection = this.#connection;
-    const event = connection.next(this.#input, this.#start, this.#end);
-    this.#start = connection.consumed;
+    const input = this.#input;
+    const event = connection.next(input.bytes, input.start, input.end);
+    input.start = connection.consumed;
     return event;
-  }
-
-  /** Waits for input. False at its end. */
-  #fill(): Promise<boolean> {
-    return (this.#filling ??= this.#read());
-  }
-
-  async #read(): Promise<boolean> {
-    if (this.#ended) {
-      this.#filling = undefined;
-      return false;
-    }
-    let into = this.#input;
-    if (this.#start === this.#end) {
-      this.#start = 0;
-      this.#end = 0;
-    } else {
-      if (this.#end === into.length) {
-        into.copyWithin(0, this.#start, this.#end);
-        this.#end -= this.#start;
-        this.#start = 0;
-      }
-      into = into.subarray(this.#end);
-    }
-    try {
-      const length = await this.#flow.read(into);
-      if (length === 0) {
-        this.#ended = true;
-        return false;
-      }
-      this.#end += length;
-      if (length === into.length && this.#input.length < largestInput) this.#grow();
-      return true;
-    } finally {
-      this.#filling = undefined;
-    }
-  }
-
-  /** A read that fills the whole buffer means that there is more where it came from. */
-  #grow(): void {
-    const larger = new Uint8Array(this.#input.length * 4);
-    larger.set(this.#input.subarray(this.#start, this.#end));
-    this.#end -= this.#start;
-    this.#start = 0;
-    this.#input = larger;
   }
 
   #exchange(): Promise<void> | undefined {
@@ -254,11 +170,11 @@ export class ServerSession implements RequestOrigin {
     }
     // A request that names no authority means this end.
     const authority = target.authority ?? head.host ?? formatEndpoint(this.#flow.local);
-    const url = this.#host.url.resolve(authority, target.path);
+    const url = this.#host.targetUris.resolve(authority, target.path);
     if (url === undefined) return this.#reject(400, "the host and the target make no URL");
     const request = new LightRequest(this, head, url);
     this.#request = request;
-    this.#enter(phaseHandler, Infinity);
+    this.#phases.enter(phaseHandler);
     let result: Response | Promise<Response>;
     try {
       result = handler(this.#host.standardRequests ? request.standard() : request);
@@ -270,7 +186,7 @@ export class ServerSession implements RequestOrigin {
   }
 
   async #later(request: LightRequest, result: Promise<Response>): Promise<void> {
-    if (this.#out.length > 0) this.#send();
+    if (this.#writer.out.length > 0) this.#writer.send();
     let response: Response;
     try {
       response = await result;
@@ -293,9 +209,9 @@ export class ServerSession implements RequestOrigin {
   }
 
   #respond(request: LightRequest, response: Response): Promise<void> | undefined {
-    if (this.#over) return this.#forget(response);
+    if (this.#writer.over) return this.#forget(response);
     // Until the write under way is done its octets must stay as they are.
-    if (this.#writing !== undefined) return this.#afterWrite(request, response);
+    if (this.#writer.writing !== undefined) return this.#afterWrite(request, response);
     const names: string[] = [];
     const values: string[] = [];
     let body: BodyContent;
@@ -333,8 +249,8 @@ export class ServerSession implements RequestOrigin {
   }
 
   async #afterWrite(request: LightRequest, response: Response): Promise<void> {
-    this.#enter(phaseWrite, this.#host.timeouts.write);
-    await this.#writing;
+    this.#phases.enter(phaseWrite);
+    await this.#writer.writing;
     await this.#respond(request, response);
   }
 
@@ -345,28 +261,15 @@ export class ServerSession implements RequestOrigin {
     values: readonly string[],
     body: string | Uint8Array | null,
   ): Promise<void> | undefined {
-    const out = this.#out;
+    const out = this.#writer.out;
     const bytes = typeof body === "string" && body.length * 3 > smallBody ? encoder.encode(body) : body;
     const sized = bytes === null ? 0 : typeof bytes === "string" ? bytes : bytes.length;
     const sending = this.#connection.respond(out, status, statusText, names, values, sized);
     if (sending !== sendNothing && bytes instanceof Uint8Array) {
-      if (bytes.length > smallBody) return this.#writeTwo(bytes);
+      if (bytes.length > smallBody) return this.#writer.writeBehind(bytes);
       out.appendBytes(bytes);
     }
-    return out.length > gather ? this.#flush() : undefined;
-  }
-
-  /** The output buffer, then `bytes` without a copy. */
-  async #writeTwo(bytes: Uint8Array): Promise<void> {
-    this.#enter(phaseWrite, this.#host.timeouts.write);
-    if (this.#out.length > 0) await this.#flow.write(this.#out.view(), true);
-    this.#out.clear();
-    let at = 0;
-    for (; bytes.length - at > writeSlice; at += writeSlice) {
-      await this.#flow.write(bytes.subarray(at, at + writeSlice), true);
-      this.#enter(phaseWrite, this.#host.timeouts.write);
-    }
-    await this.#flow.write(at === 0 ? bytes : bytes.subarray(at));
+    return out.length > gather ? this.#writer.flush() : undefined;
   }
 
   async #respondPulled(
@@ -379,7 +282,7 @@ export class ServerSession implements RequestOrigin {
   ): Promise<void> {
     const source = isSource(body) ? body : new StreamSource(body);
     const connection = this.#connection;
-    const out = this.#out;
+    const out = this.#writer.out;
     try {
       if (connection.head?.method === "HEAD") {
         const length = source instanceof StreamSource ? await lengthAtOnce(source) : source.length;
@@ -407,10 +310,16 @@ export class ServerSession implements RequestOrigin {
       }
       const sending = connection.respond(out, status, statusText, names, values, source.length);
       if (sending === sendNothing) source.cancel();
-      else await this.#pump(request, source, sending, first, second);
+      else {
+        const length = sending === sendLength ? connection.sendingLength : Infinity;
+        const begun = { first, second };
+        await sendBody(this.#writer, this.#phases, source, sending === sendChunked, length, begun, () =>
+          this.watch(request),
+        );
+      }
     } catch (error) {
       source.cancel(error);
-      if (this.#over) throw error;
+      if (this.#writer.over) throw error;
       if (connection.responded) {
         // What the peer did is no failure of the handler.
         if (!(error instanceof FlowError || error instanceof HttpError)) this.#failure(error);
@@ -425,59 +334,16 @@ export class ServerSession implements RequestOrigin {
     const reading = source.read();
     if (await isSettledSoon(reading)) return reading;
     // What was gathered must not wait for a slow body, and a client that leaves must not go unnoticed.
-    if (this.#out.length > 0) await this.#flush();
+    if (this.#writer.out.length > 0) await this.#writer.flush();
     this.watch(request);
     return reading;
-  }
-
-  async #pump(
-    request: LightRequest,
-    source: BodySource,
-    sending: BodySending,
-    first: Uint8Array | undefined,
-    second: Promise<Uint8Array | undefined> | undefined,
-  ): Promise<void> {
-    const out = this.#out;
-    let left = sending === sendLength ? this.#connection.sendingLength : Infinity;
-    let chunks = 0;
-    let piece = first;
-    let coming = second;
-    for (;;) {
-      if (piece === undefined) {
-        const reading = coming ?? source.read();
-        coming = undefined;
-        if (out.length > 0 && !(await isSettledSoon(reading))) {
-          await this.#flush();
-          this.watch(request);
-        }
-        this.#enter(phaseHandler, Infinity);
-        piece = await reading;
-        if (piece === undefined) break;
-      }
-      if (this.#over) throw new HttpError("closed", "the connection is over");
-      left -= piece.length;
-      if (left < 0) throw new RangeError("the response body is longer than its content-length");
-      if (sending === sendChunked) {
-        out.reserve(maxChunkHead);
-        out.length = writeChunkHead(out.bytes, out.length, piece.length, chunks === 0);
-        chunks++;
-      }
-      if (piece.length <= smallBody) {
-        out.appendBytes(piece);
-        if (out.length > smallBody) await this.#flush(true);
-      } else await this.#writeTwo(piece);
-      piece = undefined;
-    }
-    if (sending === sendLength && left > 0)
-      throw new RangeError("the response body is shorter than its content-length");
-    if (sending === sendChunked) out.appendText(chunkedEnd(chunks === 0));
   }
 
   /** Reads what is left of the request body, up to a bound, so that the connection can go on. */
   async #finish(request: LightRequest, sent: Promise<void> | undefined): Promise<void> {
     if (sent !== undefined) await sent;
     const connection = this.#connection;
-    if (!connection.received) await this.#flush();
+    if (!connection.received) await this.#writer.flush();
     // From here on its body is nobody's: a handler that still reads would get what is not drained, a part as the whole.
     if (this.#request === request) this.#request = undefined;
     if (!connection.received && connection.open) await this.#drain();
@@ -490,8 +356,8 @@ export class ServerSession implements RequestOrigin {
     while (!connection.received) {
       const event = this.#next();
       if (event === needInput) {
-        this.#enter(phaseBody, this.#host.timeouts.body);
-        if (await this.#fill()) continue;
+        this.#phases.enter(phaseBody);
+        if (await this.#input.fill()) continue;
       } else if (event === gotData) octets += connection.dataLength;
       if (event === needInput || event === failed || octets > this.#host.limits.maxDrain) {
         connection.open = false;
@@ -504,46 +370,19 @@ export class ServerSession implements RequestOrigin {
     const broken = this.#connection.fault;
     if (broken === undefined) return;
     this.#host.statistics.faults++;
-    if (this.#writing !== undefined) await this.#writing;
-    if (!this.#timedOut) this.#connection.refuse(this.#out, broken.status, broken.message);
-    await this.#flush();
+    if (this.#writer.writing !== undefined) await this.#writer.writing;
+    if (!this.#timedOut) this.#connection.refuse(this.#writer.out, broken.status, broken.message);
+    await this.#writer.flush();
   }
 
   async #reject(status: number, message: string): Promise<void> {
-    if (this.#writing !== undefined) await this.#writing;
-    this.#connection.refuse(this.#out, status, message);
-    await this.#flush();
-  }
-
-  /** Starts writing what was gathered; what comes next waits for it. */
-  #send(more = false): void {
-    // The octets in the buffer are on their way already; nothing is added to them until they have gone.
-    if (this.#writing !== undefined) return;
-    const writing = this.#flow.write(this.#out.view(), more).then(this.#written, this.#writeFailed);
-    this.#writing = writing;
-  }
-
-  readonly #written = (): void => {
-    this.#writing = undefined;
-    this.#out.clear();
-  };
-
-  readonly #writeFailed = (error: unknown): void => {
-    this.#written();
-    this.#lose(error);
-  };
-
-  /** Writes what was gathered and waits until it is taken. */
-  async #flush(more = false): Promise<void> {
-    if (this.#writing === undefined && this.#out.length > 0) this.#send(more);
-    if (this.#writing === undefined) return;
-    this.#enter(phaseWrite, this.#host.timeouts.write);
-    await this.#writing;
-    if (this.#over) throw new HttpError("closed", "the connection is over");
+    if (this.#writer.writing !== undefined) await this.#writer.writing;
+    this.#connection.refuse(this.#writer.out, status, message);
+    await this.#writer.flush();
   }
 
   readBody(request: LightRequest): Promise<Uint8Array | undefined> {
-    if (this.#request !== request || this.#over) {
+    if (this.#request !== request || this.#writer.over) {
       return Promise.reject(new HttpError("closed", "the request is over, and its body with it"));
     }
     if (this.#bodyRead !== undefined) return Promise.reject(new TypeError("the body is being read"));
@@ -560,14 +399,14 @@ export class ServerSession implements RequestOrigin {
     const connection = this.#connection;
     if (connection.received) return undefined;
     connection.bodyWanted = true;
-    if (this.#writing !== undefined) await this.#writing;
+    if (this.#writer.writing !== undefined) await this.#writer.writing;
     for (;;) {
       switch (this.#next()) {
         case gotData:
-          return this.#input.slice(connection.dataOffset, connection.dataOffset + connection.dataLength);
+          return this.#input.bytes.slice(connection.dataOffset, connection.dataOffset + connection.dataLength);
         case gotEnd:
         case gotHead:
-          this.#enter(phaseHandler, Infinity);
+          this.#phases.enter(phaseHandler);
           if (this.#watched === request) void this.#watch(request);
           return undefined;
         case failed: {
@@ -576,8 +415,8 @@ export class ServerSession implements RequestOrigin {
           throw broken === undefined ? new HttpError("closed", "the connection is over") : HttpError.of(broken);
         }
         default:
-          if (connection.wantBody(this.#out)) await this.#flush();
-          this.#enter(phaseBody, this.#host.timeouts.body);
+          if (connection.wantBody(this.#writer.out)) await this.#writer.flush();
+          this.#phases.enter(phaseBody);
           if (!(await this.#fillBody())) {
             const error = this.#timedOut
               ? new HttpError("timeout", "the client stopped sending its request body")
@@ -592,7 +431,7 @@ export class ServerSession implements RequestOrigin {
 
   async #fillBody(): Promise<boolean> {
     try {
-      return await this.#fill();
+      return await this.#input.fill();
     } catch (error) {
       if (this.#timedOut) return false;
       this.#lose(error);
@@ -605,16 +444,16 @@ export class ServerSession implements RequestOrigin {
   }
 
   watch(request: LightRequest): void {
-    if (this.#request !== request || this.#over) return;
+    if (this.#request !== request || this.#writer.over) return;
     this.#watched = request;
     void this.#watch(request);
   }
 
   async #watch(request: LightRequest): Promise<void> {
     try {
-      while (this.#request === request && (this.#end < this.#input.length || this.#start === this.#end)) {
-        if (this.#filling !== undefined || !this.#connection.received) return;
-        if (await this.#fill()) continue;
+      while (this.#request === request && this.#input.hasRoom) {
+        if (this.#input.filling || !this.#connection.received) return;
+        if (await this.#input.fill()) continue;
         LightRequest.abort(request, new HttpError("closed", "the client has gone"));
         return;
       }
@@ -625,8 +464,8 @@ export class ServerSession implements RequestOrigin {
 
   /** The connection is lost, or something failed after the response had begun: reset, so that no half looks whole. */
   #lose(error: unknown): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#writer.over) return;
+    this.#writer.over = true;
     this.#connection.open = false;
     const request = this.#request;
     if (request !== undefined) {
@@ -637,36 +476,20 @@ export class ServerSession implements RequestOrigin {
     this.#flow.abort();
   }
 
-  #enter(phase: number, timeout: number): void {
-    this.#phase = phase;
-    if (timeout === Infinity) {
-      this.#deadline = Infinity;
-      return;
-    }
-    const deadline = this.#host.timers.now() + timeout;
-    this.#deadline = deadline;
-    // The timer is moved only to be earlier: when it fires too early it is set again, and most never fire.
-    if (this.#timer.deadline > deadline) this.#timer.set(deadline);
-  }
-
   #expire(): void {
-    if (this.#over || this.#deadline === Infinity) return;
-    if (this.#host.timers.now() < this.#deadline) {
-      this.#timer.set(this.#deadline);
-      return;
-    }
+    if (this.#writer.over) return;
     this.#timedOut = true;
     this.#connection.open = false;
-    if (this.#phase !== phaseIdle) this.#host.statistics.timeouts++;
+    if (this.#phases.phase !== phaseIdle) this.#host.statistics.timeouts++;
     const slow = new HttpError("timeout", "the client was too slow");
-    const responded = this.#connection.responded && this.#phase !== phaseHead;
-    if (this.#phase === phaseWrite || (this.#phase === phaseBody && responded)) {
+    const responded = this.#connection.responded && this.#phases.phase !== phaseHead;
+    if (this.#phases.phase === phaseWrite || (this.#phases.phase === phaseBody && responded)) {
       this.#lose(slow);
       return;
     }
-    if (this.#phase !== phaseIdle && this.#writing === undefined) {
-      this.#connection.refuse(this.#out, 408, "the request took too long");
-      this.#send();
+    if (this.#phases.phase !== phaseIdle && this.#writer.writing === undefined) {
+      this.#connection.refuse(this.#writer.out, 408, "the request took too long");
+      this.#writer.send();
     }
     this.#shut();
     if (this.#request !== undefined) LightRequest.abort(this.#request, slow);
@@ -674,30 +497,3 @@ export class ServerSession implements RequestOrigin {
 }
 
 const encoder = new TextEncoder();
-const none = new Uint8Array(0);
-
-const turnOfQueue = Promise.resolve();
-
-/** Whether `promise` settles within a few turns of the microtask queue, without any input or output. */
-async function isSettledSoon(promise: Promise<unknown>): Promise<boolean> {
-  const seen = { settled: false };
-  const settle = (): void => {
-    seen.settled = true;
-  };
-  promise.then(settle, settle);
-  for (let turn = 0; turn < 8 && !seen.settled; turn++) await turnOfQueue;
-  return seen.settled;
-}
-
-async function endsAtOnce(second: Promise<Uint8Array | undefined>): Promise<boolean> {
-  return (await isSettledSoon(second)) && (await second) === undefined;
-}
-
-/** The length of a body that is there as one piece, without waiting for more. */
-async function lengthAtOnce(source: BodySource): Promise<number | undefined> {
-  const reading = source.read();
-  if (!(await isSettledSoon(reading))) return undefined;
-  const first = await reading;
-  if (first === undefined) return 0;
-  return (await endsAtOnce(source.read())) ? first.length : undefined;
-}

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { LightResponse } from "./light-response.ts";
 import { createMemoryTcp } from "./memory-tcp.ts";
 import { type HttpServer, serve, type ServeOptions } from "./server.ts";
-import type { Handler } from "./server-session.ts";
+import type { Handler } from "./handler.ts";
 
 const encoder = new TextEncoder();
 

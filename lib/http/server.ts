@@ -5,10 +5,12 @@ import type { Log } from "@tesserae/device/log";
 import type { Tcp, TcpListener } from "@tesserae/device/tcp";
 import { BufferShelf } from "./buffer-shelf.ts";
 import { DateField } from "./date.ts";
+import type { Handler } from "./handler.ts";
 import { bridgeRequest } from "./light-request.ts";
-import { RequestUrl } from "./request-url.ts";
+import type { ServerTimeouts } from "./phase-timer.ts";
 import type { ConnectionLimits } from "./server-connection.ts";
-import { type Handler, ServerSession, type ServerStatistics, type ServerTimeouts } from "./server-session.ts";
+import { ServerSession, type ServerStatistics } from "./server-session.ts";
+import { TargetUris } from "./target-uris.ts";
 
 /** Bounds of a server; see {@link ConnectionLimits} for those of one connection. */
 export interface ServerLimits extends ConnectionLimits {
@@ -89,7 +91,7 @@ class Server implements HttpServer {
   readonly timers: Timers;
   readonly log: Log | undefined;
   readonly date: DateField;
-  readonly url: RequestUrl;
+  readonly targetUris: TargetUris;
   readonly shelf: BufferShelf = new BufferShelf();
   readonly standardRequests: boolean;
   readonly statistics: ServerStatistics = {
@@ -119,7 +121,7 @@ class Server implements HttpServer {
     this.date = new DateField(options.timers);
     this.limits = { ...defaultLimits, ...options.limits };
     this.timeouts = { ...defaultTimeouts, ...options.timeouts };
-    this.url = new RequestUrl(options.scheme ?? "http");
+    this.targetUris = new TargetUris(options.scheme ?? "http");
     this.standardRequests = options.standardRequests ?? false;
     this.#grace = options.grace ?? 10_000;
     for (const [name, value] of Object.entries({ ...this.limits, ...this.timeouts })) {

@@ -7,7 +7,7 @@ import { formatDate } from "./date.ts";
 import { LightResponse } from "./light-response.ts";
 import { mediaType } from "./media-types.ts";
 import { type ByteRange, contentRange, parseRange } from "./range.ts";
-import type { Handler } from "./server-session.ts";
+import type { Handler } from "./handler.ts";
 
 export interface StaticFilesOptions {
   /** The part of the URL's path that stands for the root of the store: starts with `/`. Default `/`. */

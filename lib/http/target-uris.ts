@@ -1,5 +1,5 @@
-/** The URLs of a server's requests (RFC 9110 §7.1), in the normal form that `Request.url` has. */
-export class RequestUrl {
+/** Makes the target URIs of a server's requests (RFC 9112 §3.3), in the normal form that `Request.url` has. */
+export class TargetUris {
   readonly #scheme: string;
   /** The last authority and its origin: requests mostly name the same. */
   #authority: string | undefined = undefined;
