@@ -13,7 +13,15 @@ import type { Device } from "../simulation/toolstack.ts";
 import { inWorld as inAnyWorld, type World } from "../simulation/world.ts";
 import { type BlockBack, type BlockBackOptions, serveBlock } from "./back.ts";
 import { type BlockFront, type BlockFrontOptions, connectBlock } from "./front.ts";
-import { operation, responseStatus, segmentSize, writeIndirectHead, writeIndirectPage, writeSegment } from "./wire.ts";
+import {
+  BlockRequest,
+  operation,
+  responseStatus,
+  segmentSize,
+  writeIndirectHead,
+  writeIndirectPage,
+  writeSegment,
+} from "./wire.ts";
 
 interface Disk {
   readonly world: World;
@@ -383,3 +391,29 @@ test.each(["read", "write"] as const)("an indirect %s is answered as what it is 
     ]);
   }),
 );
+
+test("a page that lists segments may be mapped for writing, as Linux does where pages stay mapped", () =>
+  inWorld(async (world) => {
+    const front = await world.machine.createDomain();
+    const back = await world.machine.createDomain();
+    const { backPath, frontPath } = await world.tools.attach({ kind: "vbd", number, front, back });
+    const say = (name: string, value: number): Promise<void> => back.xenstore.write(`${backPath}/${name}`, `${value}`);
+    await say("feature-max-indirect-segments", 32);
+    await say("sectors", 1024);
+    await say("state", 2);
+    const connecting = connectBlock(front, `device/vbd/${number}`);
+    await world.wait(20);
+    const [ring = 0, port = 0] = await Promise.all(
+      ["ring-ref", "event-channel"].map(async (name) => Number(await back.xenstore.readIfThere(`${frontPath}/${name}`))),
+    );
+    back.events.bind(front.id, port, () => undefined);
+    await say("state", 4);
+    const block = await connecting;
+    block.read(0, new Uint8Array(16 * pageSize)).catch(() => undefined);
+    const { bytes } = back.foreign.map(front.id, [ring], "read-write");
+    const request = new BlockRequest(32);
+    request.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ringHeader);
+    expect([request.kind, request.segments]).toEqual([operation.indirect, 16]);
+    const list = back.foreign.map(front.id, [request.indirect[0] ?? 0], "read-write");
+    expect(new DataView(list.bytes.buffer, list.bytes.byteOffset).getUint32(0, true)).toBeGreaterThan(0);
+  }));

@@ -105,7 +105,8 @@ export class FrontQueue {
       this.#ring = new FrontRing(this.#ringPages.bytes, entrySize);
       this.#data = share(pages, this.#references, "read-write");
       const isIndirect = abilities.segments > directSegments;
-      this.#indirect = isIndirect ? share(this.#ring.capacity, this.#indirectReferences, "read-only") : undefined;
+      // Linux only reads them, but maps all pages for writing where they may stay mapped.
+      this.#indirect = isIndirect ? share(this.#ring.capacity, this.#indirectReferences, "read-write") : undefined;
       this.#channel = domain.events.allocate(back, () => this.#heard());
     } catch (error) {
       for (const [memory, references] of allocated) reclaimer.reclaim(memory, references);
