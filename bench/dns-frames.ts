@@ -9,6 +9,7 @@ import { checksumVerified, Page, PagePool } from "@tesserae/device/page";
 import { createNameServer } from "@tesserae/dns/authoritative/name-server";
 import { Zones } from "@tesserae/dns/authoritative/zones";
 import { recordType } from "@tesserae/dns/wire";
+import { inlineDeeply } from "@tesserae/node/engine";
 import { holdClock, releaseClock } from "@tesserae/node/process-clock";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
@@ -168,6 +169,7 @@ async function contender(name: string, missing: number | undefined, signed: bool
   };
 }
 
+inlineDeeply();
 await main(
   [
     {

@@ -276,7 +276,7 @@ function memoryTable(results: readonly (readonly [Setting, SettingResult])[]): s
 }
 
 async function benchmark(): Promise<void> {
-  const programs = ["ethtool", "taskset", "dig", "gcc", "dnsperf", "nsd", "knotd", "named", "dnssec-signzone"];
+  const programs = ["ethtool", "taskset", "chrt", "dig", "gcc", "dnsperf", "nsd", "knotd", "named", "dnssec-signzone"];
   const reason = unavailable(...programs);
   if (reason !== undefined) {
     console.log(`dns-servers skipped: ${reason}`);

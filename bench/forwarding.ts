@@ -2,6 +2,7 @@
 // veth pairs; passed on as they are, and translated (NAT44). Needs root; skips in words without.
 import process from "node:process";
 import { Prefix } from "@tesserae/device/address";
+import { inlineDeeply } from "@tesserae/node/engine";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
 import { createTap } from "@tesserae/tap/netif";
@@ -38,6 +39,7 @@ async function route(nat: boolean): Promise<void> {
       ipv6: { kind: "off" },
     } as const);
   }
+  inlineDeeply();
   await createRouter({
     timers: createTimers(),
     random: createRandom(),

@@ -10,6 +10,7 @@ import { Prefix } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import { LightResponse } from "@tesserae/http/light-response";
 import { serve } from "@tesserae/http/server";
+import { inlineDeeply } from "@tesserae/node/engine";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
@@ -51,6 +52,7 @@ async function play(role: string): Promise<void> {
     }).listen(port);
     return;
   }
+  inlineDeeply();
   const { tcp } = await ownStack(role);
   await serve({ tcp, timers: createTimers(), port }, () => new LightResponse(body, { headers }));
 }
@@ -115,7 +117,7 @@ async function load(place: Place, close: boolean): Promise<number> {
 }
 
 async function races(): Promise<void> {
-  const reason = unavailable("ethtool", "taskset", "wrk", "nginx", "curl");
+  const reason = unavailable("ethtool", "taskset", "chrt", "wrk", "nginx", "curl");
   if (reason !== undefined) {
     console.log(`http-servers skipped: ${reason}`);
     return;

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { IpAddress, Prefix } from "@tesserae/device/address";
 import type { Stack } from "@tesserae/device/stack";
 import type { Timers } from "@tesserae/device/clock";
+import { inlineDeeply } from "@tesserae/node/engine";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
@@ -40,6 +41,7 @@ export function role(): string | undefined {
 export async function stackOfRole(): Promise<{ stack: Stack; timers: Timers }> {
   const [, kind, mtu, uring] = (process.env[roleVariable] ?? "").split(" ");
   const timers = createTimers();
+  inlineDeeply();
   if (kind === "kernel") return { stack: createKernelStack(), timers };
   const netif = await createTap({
     name: "bench0",

@@ -4,6 +4,7 @@ import { KeyError } from "@tesserae/image/key";
 import type { ImageHost, ImagePlan } from "@tesserae/image/plan";
 import { DeviceError, runImage } from "@tesserae/image/run";
 import { parentPort } from "node:worker_threads";
+import { inlineDeeply } from "./engine.ts";
 import { FurtherInstances } from "./further-instances.ts";
 import { countInstances, instance, isFurtherInstance, mostInstances, type InstanceReport } from "./instance.ts";
 
@@ -128,6 +129,7 @@ export async function runProcess(plan: ImagePlan, target: ProcessTarget): Promis
   };
   process.on("beforeExit", stalled);
   const further = new FurtherInstances();
+  inlineDeeply();
   try {
     if (!isFurtherInstance()) countInstances(readQueues(parsed.flags));
     const opened = await target.open(parsed.flags, parsed.keys, fail);

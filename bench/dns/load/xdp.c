@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ringSize = 4096, frameSize = 4096, frameCount = 2 * ringSize, headers = 42, firstPort = 20000 };
+enum { ringSize = 4096, frameSize = 4096, frameCount = 2 * ringSize, headers = 42, lowestPort = 20000 };
 
 struct ring {
   uint32_t *producer, *consumer, *flags;
@@ -30,7 +30,7 @@ static uint8_t *memory;
 static struct ring receive, transmit, fill, completion;
 static uint32_t transmitted, received, filled, completed;
 static uint16_t lengths[maxBatch];
-static uint16_t sourceCount, port;
+static uint16_t firstPort, sourceCount, port;
 static uint32_t pseudoSum;
 static uint64_t sequence;
 
@@ -157,6 +157,7 @@ void openXdp(const struct options *options) {
   header[37] = (uint8_t)options->port;
   port = (uint16_t)options->port;
   sourceCount = (uint16_t)(options->sources < 1 ? 1 : options->sources > 8192 ? 8192 : options->sources);
+  firstPort = (uint16_t)(lowestPort + (uint32_t)getpid() % 32 * 1024);
   pseudoSum = sumOf(header + 26, 8) + IPPROTO_UDP + port;
   // The first half of the frames is for sending, each used in turn; the kernel fills the others.
   for (uint32_t frame = 0; frame < ringSize; frame++) memcpy(memory + (size_t)frame * frameSize, header, headers);
@@ -227,7 +228,9 @@ static int collect(void (*arrived)(const uint8_t *message, size_t length)) {
     // Answers only, whole: from the server's port, without IP options.
     size_t udp = (size_t)(frame[38] << 8 | frame[39]);
     bool whole = udp >= 8 && 34 + udp <= entry.len && frame[14] == 0x45;
-    if (whole && (frame[34] << 8 | frame[35]) == port) arrived(frame + headers, udp - 8);
+    // What a generator before this one asked for may still come.
+    bool own = (uint16_t)((frame[36] << 8 | frame[37]) - firstPort) < sourceCount;
+    if (whole && own && (frame[34] << 8 | frame[35]) == port) arrived(frame + headers, udp - 8);
     ((uint64_t *)fill.entries)[filled++ % ringSize] = entry.addr / frameSize * frameSize;
   }
   if (count > 0) {

@@ -9,6 +9,7 @@ import { Journal } from "@tesserae/dns/transfer/journal";
 import { Maintenance } from "@tesserae/dns/transfer/maintenance";
 import { ZonePolicies } from "@tesserae/dns/transfer/policy";
 import { createCrypto } from "@tesserae/node/crypto";
+import { inlineDeeply } from "@tesserae/node/engine";
 import { createKernelStack } from "@tesserae/node/kernel-stack";
 import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
@@ -42,6 +43,7 @@ async function stackOn({ device, interface: name, address, peer }: OwnServing): 
 }
 
 async function serve(serving: OwnServing): Promise<void> {
+  inlineDeeply();
   const { port, address, device } = serving;
   const zones = new Zones();
   for (const zone of serving.zones) zones.replace(loadZone(zone));
