@@ -9,7 +9,7 @@ import { describeFailure } from "./report.ts";
 import { fuzzFiles } from "./targets.ts";
 import { startWatchdog } from "./watchdog.ts";
 
-const seconds = Number(process.env["FUZZ_SECONDS"] ?? "1.5");
+const seconds = Number(process.env["FUZZ_SECONDS"] ?? "0.5");
 const seed = Number(process.env["FUZZ_SEED"] ?? "1");
 
 describe(`fuzz, seed ${seed}`, () => {

@@ -82,11 +82,14 @@ describe.skipIf(reason !== undefined)(`nmap${skipped}`, () => {
   }, 60_000);
 
   test("finds out what serves (-sV), and guesses the system (-O)", async () => {
-    const { text } = await nmap("-sV", "--version-intensity", "2", "-O", "--max-os-tries", "1", ...ports);
-    expect(text).toMatch(/80\/tcp\s+open\s+http/);
-    expect(text).toMatch(/7\/tcp\s+open\s+echo/);
+    const [services, system] = await Promise.all([
+      nmap("-sV", "--version-intensity", "2", ...ports),
+      nmap("-O", "--max-os-tries", "1", ...ports),
+    ]);
+    expect(services.text).toMatch(/80\/tcp\s+open\s+http/);
+    expect(services.text).toMatch(/7\/tcp\s+open\s+echo/);
     // Nobody has told nmap about us: it must not find us broken either.
-    expect(text).toMatch(/OS|fingerprint/);
+    expect(system.text).toMatch(/OS|fingerprint/);
   }, 120_000);
 });
 
@@ -118,14 +121,15 @@ describe.skipIf(reason !== undefined)(`hping3${skipped}`, () => {
     ["data in the SYN", ["-S", "-d", "1000"]],
     ["a window of nothing", ["-S", "-w", "0"]],
   ] as const)("%s", async (_name, flags) => {
-    await hping(10, "-p", port, ...flags);
-    await hping(10, "-p", String(echoPort), ...flags);
-    await hping(10, "-p", "9", ...flags);
+    await Promise.all([port, String(echoPort), "9"].map((each) => hping(10, "-p", each, ...flags)));
   });
 
   test("the land attack: our own address and port as the source", async () => {
-    await hping(20, "-S", "-a", ownAddress, "-s", port, "-k", "-p", port);
-    await hping(20, "-2", "-a", ownAddress, "-s", String(echoPort), "-k", "-p", String(echoPort));
+    const echo = String(echoPort);
+    await Promise.all([
+      hping(20, "-S", "-a", ownAddress, "-s", port, "-k", "-p", port),
+      hping(20, "-2", "-a", ownAddress, "-s", echo, "-k", "-p", echo),
+    ]);
   });
 
   test("sources that nobody has: loopback, broadcast, multicast, any", async () => {
@@ -156,17 +160,21 @@ describe.skipIf(reason !== undefined)(`hping3${skipped}`, () => {
   }, 60_000);
 
   test("fragments: tiny ones, ones that never end, ones that overlap, offsets beyond a packet", async () => {
-    await hping(5, "-S", "-p", port, "-f", "-d", "400");
-    await hping(50, "-2", "-p", String(echoPort), "-x", "-d", "64");
-    await hping(50, "-2", "-p", String(echoPort), "-g", "8", "-d", "64");
-    await hping(50, "-1", "-g", "65528", "-d", "64");
-    await hping(20, "-1", "-x", "-y", "-d", "64");
+    await Promise.all([
+      hping(5, "-S", "-p", port, "-f", "-d", "400"),
+      hping(50, "-2", "-p", String(echoPort), "-x", "-d", "64"),
+      hping(50, "-2", "-p", String(echoPort), "-g", "8", "-d", "64"),
+      hping(50, "-1", "-g", "65528", "-d", "64"),
+      hping(20, "-1", "-x", "-y", "-d", "64"),
+    ]);
   });
 
   test("IP options: record route, source routes", async () => {
-    await hping(10, "-1", "--rroute");
-    await hping(10, "-S", "-p", port, "--lsrr", "10.1.0.9");
-    await hping(10, "-S", "-p", port, "--ssrr", "10.1.0.9");
+    await Promise.all([
+      hping(10, "-1", "--rroute"),
+      hping(10, "-S", "-p", port, "--lsrr", "10.1.0.9"),
+      hping(10, "-S", "-p", port, "--ssrr", "10.1.0.9"),
+    ]);
   });
 
   test("ICMP of every type, and codes that nobody defined", async () => {

@@ -84,9 +84,9 @@ describe.skipIf(reason !== undefined)(`endings${reason === undefined ? "" : ` ($
     async () => {
       machine = await TestMachine.start(await buildForVm(conduct), { commandLine: "how=wait", networks: [] });
       await machine.waitFor("ending by");
-      // Presses close to each other are one.
+      // Presses within three seconds are one.
       await machine.machine.powerButton();
-      const again = setInterval(() => void machine?.machine.powerButton().catch(() => undefined), 5000);
+      const again = setInterval(() => void machine?.machine.powerButton().catch(() => undefined), 3500);
       expect(await machine.exited, machine.output).toBe(64 + 15);
       clearInterval(again);
     },

@@ -65,8 +65,8 @@ describe("tesserae sim swarm", () => {
   test(
     "a run that hangs, one that ends the process, and one that another run has spoilt, are told apart",
     async () => {
-      const hang = await swarm("--how", "hang", "--timeout", "3", "--seeds", "1..2");
-      expect([hang.status, hang.stdout]).toEqual([1, expect.stringContaining("the run has not ended after 3 s")]);
+      const hang = await swarm("--how", "hang", "--timeout", "1", "--seeds", "1..2");
+      expect([hang.status, hang.stdout]).toEqual([1, expect.stringContaining("the run has not ended after 1 s")]);
       const exit = await swarm("--how", "exit", "--seeds", "1..2");
       expect([exit.status, exit.stdout]).toEqual([1, expect.stringContaining("the process ended with 3")]);
       const state = await swarm("--how", "state", "--seeds", "1..40");

@@ -252,13 +252,13 @@ describe("create", () => {
       expect(built.stderr).toBe("");
       expect(built.status).toBe(0);
       // The flags are those of someone who tries things out: the scenario holds all the same.
-      const flags = ["--loss", "5%", "--port", "9000", "--greeting", "Hi"];
+      const flags = ["--no-check", "--loss", "5%", "--port", "9000", "--greeting", "Hi"];
       const simulated = await tool.run(["run", "--target", "sim", ...flags], { cwd: folder });
       expect(simulated.status, simulated.stderr).toBe(0);
       expect(simulated.stdout.match(/^.*as expected$/gm)).toHaveLength(6);
       const page = path.join(folder, "site/index.html");
       writeFileSync(page, readFileSync(page, "utf8").replaceAll("h1>", "h2>"));
-      const wrong = await tool.run(["run", "--target", "sim"], { cwd: folder });
+      const wrong = await tool.run(["run", "--target", "sim", "--no-check"], { cwd: folder });
       expect(wrong.status).toBe(1);
       expect(wrong.stderr).toContain('/ is without "<h1>"');
       const again = await tool.run(["create", "my-site"], { cwd: scratch.folder });
