@@ -19,7 +19,7 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        project: ["./tsconfig.tests.json", "./{lib,targets,tool}/*/tsconfig.json"],
+        project: ["./tsconfig.lint.json"],
         tsconfigRootDir: import.meta.dirname,
       },
     },
