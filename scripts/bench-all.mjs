@@ -80,7 +80,7 @@ const chapters = [
       "UDP worker (sockets, and AF_XDP in copy mode on a veth), BIND with one thread; minimal answers, no rate limiting, no " +
       "cookies. Ours: the same program on kernel sockets, on a tap device, and on AF_XDP. The server has core 1, the generator " +
       "(`bench/dns/load`) core 0; what the kernel does to receive is done on the receiver's core, by receive packet steering " +
-      "or, with XDP, by a thread of NAPI that is pinned there. Servers on a veth are asked with frames through AF_XDP, those " +
+      "or, with XDP, by a thread of NAPI that is pinned there and, at a server's, waits until the server waits. Servers on a veth are asked with frames through AF_XDP, those " +
       "on a tap device through sockets. ![The rates as a picture](dns-servers.svg)",
     args: ["--svg", path.join(root, "docs/dns-servers.svg")],
   },
