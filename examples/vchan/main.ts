@@ -28,7 +28,8 @@ async function serve(all: All): Promise<void> {
   });
   const tools = toolsOf(all);
   const handle = (flow: Flow): Promise<void> => answer(flow, tools, (text) => log.info(text));
-  const tcp = await stack.tcp.listen({ port: keys.port }, handle);
+  // A vchan's flow is closed when its handler is done, this one is not: who asked would wait for that, two minutes at most.
+  const tcp = await stack.tcp.listen({ port: keys.port }, (flow) => handle(flow).finally(() => flow.close()));
   log.info("serving", { domain: xen.id, port: keys.port });
   const peer = keys.peer === 0 ? await Promise.race([namedPeer(all), stopped]) : keys.peer;
   if (peer !== undefined) {
