@@ -65,6 +65,13 @@ const chapters = [
       "KVM. The rival is TCP between the same two, over netfront, dom0's netback and its bridge.",
   },
   {
+    name: "xen-net",
+    title: "Serving from a guest of Xen",
+    text:
+      "One web server of ours, asked from this machine through QEMU's own network, without KVM: as a guest of the real Xen, " +
+      "over netfront, dom0's netback and its bridge. The rival is the same application on a machine with virtio-net.",
+  },
+  {
     name: "http-servers",
     title: "HTTP beside nginx",
     text:
