@@ -59,6 +59,16 @@ test("a command that takes too long, and one that is given up, are errors", asyn
   await expect(runInDom0(place, "sleep 9", { signal: AbortSignal.abort() })).rejects.toThrow("it was given up");
 });
 
+test("a command that takes too long is told of with what dom0 does meanwhile", async () => {
+  const place = await agent((socket, heard) => {
+    const script = Buffer.from(heard.split("\n")[1] ?? "", "base64").toString();
+    if (script !== "sleep 9") socket.end(`77 sleep 9: hrtimer_nanosleep\n${status(0)}`);
+  });
+  await expect(runInDom0(place, "sleep 9", { timeout: 50 })).rejects.toThrow(
+    "dom0: sleep 9: no end after 0.05 s\n77 sleep 9: hrtimer_nanosleep",
+  );
+});
+
 test("words for the shell", () => {
   expect(quote("it's")).toBe(`'it'\\''s'`);
   expect(summary("one\ntwo")).toBe("one …");

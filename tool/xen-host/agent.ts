@@ -23,6 +23,12 @@ export interface RunOptions {
 }
 
 const usualTimeout = 120_000;
+/** Milliseconds for {@link lookAround}, at most, and as a multiple of what the command had. */
+const lookTimeout = 10_000;
+const lookTimes = 4;
+/** What is looked at when a command does not end: dom0's programs, what each waits for, and the domains. */
+const lookAround = `cd /proc; for each in [0-9]*; do name=$(tr '\\0' ' ' < $each/cmdline)
+[ -z "$name" ] || echo "$each $name: $(cat $each/wchan)"; done 2>/dev/null; xl list`;
 /** Bytes of output that are collected of one command; of what is more the beginning goes. */
 const mostOutput = 512 * 2 ** 20;
 const recordSeparator = 0x1e;
@@ -39,27 +45,46 @@ export interface AgentPlace {
 /**
  * Runs a shell script in dom0.
  *
- * @throws XenHostError (rejects) when there is no answer in time, or the connection ends without one.
+ * @throws XenHostError (rejects) when there is no answer in time, with what dom0 does instead, or the connection ends
+ * without one.
  */
 export function runInDom0(place: AgentPlace, script: string, options: RunOptions = {}): Promise<Ran> {
-  const { input, timeout = usualTimeout, onOutput, signal } = options;
+  const { timeout = usualTimeout } = options;
+  return exchange(place, script, { ...options, timeout }, async () => {
+    const bound = Math.min(lookTimeout, lookTimes * timeout);
+    const seen = exchange(place, lookAround, { timeout: bound }, () => Promise.resolve(""));
+    return seen.then(
+      ({ output }) => output.toString("utf8"),
+      (error: unknown) => (error instanceof XenHostError ? error.output : String(error)),
+    );
+  });
+}
+
+/** @param look finds out what is behind it when there is no answer in time */
+function exchange(
+  place: AgentPlace,
+  script: string,
+  options: RunOptions & { readonly timeout: number },
+  look: () => Promise<string>,
+): Promise<Ran> {
+  const { input, timeout, onOutput, signal } = options;
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port: place.port });
     const chunks: Buffer[] = [];
     let size = 0;
     // The status may begin in what came last, and is not for onOutput: that much is held back.
     let held = Buffer.alloc(0);
-    const fail = (why: string): void => {
+    const fail = (why: string, seen = ""): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       socket.destroy();
-      const said = Buffer.concat([...chunks, held])
-        .toString("utf8")
-        .trim();
-      reject(new XenHostError(`dom0: ${summary(script)}: ${why}`, said));
+      const said = Buffer.concat([...chunks, held]).toString("utf8");
+      reject(new XenHostError(`dom0: ${summary(script)}: ${why}`, `${said.trim()}\n${seen.trim()}`.trim()));
     };
     const abort = (): void => fail("it was given up");
-    const timer = setTimeout(() => fail(`no end after ${String(timeout / 1000)} s`), timeout);
+    const timer = setTimeout(() => {
+      void look().then((seen) => fail(`no end after ${String(timeout / 1000)} s`, seen));
+    }, timeout);
     const give = (bytes: Buffer): void => {
       if (bytes.length === 0) return;
       onOutput?.(bytes);
