@@ -223,11 +223,15 @@ describe.skipIf(reason !== undefined)(`on a tap device${reason === undefined ? "
         const check = (filter: string): string =>
           namespace.run("tshark", [
             ...["-r", path, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE"],
+            // Nothing is told by the ports, which are drawn, nor by what the bytes look like.
+            ...["-d", "tcp.port==1-65535,data", "-d", "udp.port==1-65535,data"],
             ...["-o", "udp.check_checksum:TRUE", "-Y", filter],
           ]);
         expect(check("_ws.malformed || _ws.short")).toBe("");
         const bad = ["ip", "tcp", "udp"].map((layer) => `${layer}.checksum.status == 0`).join(" || ");
-        expect(check(`${bad} || icmp.checksum.status == 0`)).toBe("");
+        // Linux says 0xffff for a sum of zero in TCP, too, where it completes a checksum in software (CSUM_MANGLED_0).
+        const linux = `(ip.src == ${kernelAddress.toString()} && tcp.checksum == 0xffff)`;
+        expect(check(`(${bad} || icmp.checksum.status == 0) && !${linux}`)).toBe("");
         expect(check("tcp").split("\n").length).toBeGreaterThan(200);
         expect(check("udp").split("\n").length).toBeGreaterThan(2);
       } finally {
