@@ -404,7 +404,9 @@ test("a page that lists segments may be mapped for writing, as Linux does where 
     const connecting = connectBlock(front, `device/vbd/${number}`);
     await world.wait(20);
     const [ring = 0, port = 0] = await Promise.all(
-      ["ring-ref", "event-channel"].map(async (name) => Number(await back.xenstore.readIfThere(`${frontPath}/${name}`))),
+      ["ring-ref", "event-channel"].map(async (name) =>
+        Number(await back.xenstore.readIfThere(`${frontPath}/${name}`)),
+      ),
     );
     back.events.bind(front.id, port, () => undefined);
     await say("state", 4);
