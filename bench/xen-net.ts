@@ -43,11 +43,11 @@ async function races(): Promise<void> {
   const machine = await TestMachine.start(await buildForVm(application), { forward: [port] });
   try {
     await machine.waitFor("serving");
-    const { host, create } = await onXen();
+    const bench = await XenBench.start({ www: application });
     try {
       const bases = [
         ["virtio-net", `http://127.0.0.1:${machine.port(port)}`],
-        ["netfront", `http://127.0.0.1:${await create()}`],
+        ["netfront", `http://127.0.0.1:${await served(bench)}`],
       ] as const;
       const race = (name: string, unit: string, measure: (base: string) => Promise<number>): Race => ({
         name,
@@ -57,23 +57,19 @@ async function races(): Promise<void> {
       });
       await main([race("4 MiB", "bytes/s", download), race("a page, and the next", "requests/s", pages)], 5);
     } finally {
-      await host.close();
+      await bench.host.close();
     }
   } finally {
     await machine.kill();
   }
 }
 
-/** The host, and what starts the server there and gives the port that leads to it. */
-async function onXen() {
-  const bench = await XenBench.start({ www: application });
-  const create = async (): Promise<number> => {
-    const guest = await bench.create("www", { interfaces: [{}] });
-    const [, address] = await guest.waitFor(/(10\.0\.2\.\d+)/);
-    await guest.waitFor("serving");
-    return bench.host.forward(port, address);
-  };
-  return { host: bench.host, create };
+/** Starts the server as a guest. @returns the port of this machine that leads to it */
+async function served(bench: XenBench): Promise<number> {
+  const guest = await bench.create("www", { interfaces: [{}] });
+  const [, address] = await guest.waitFor(/(10\.0\.2\.\d+)/);
+  await guest.waitFor("serving");
+  return bench.host.forward(port, address);
 }
 
 await races();

@@ -4,8 +4,8 @@
 // On a veth pair the kernel does the receiver's work in the sender's context, so without more a server would get its
 // packets received for free by the generator's core, and the other way round. For sockets receive packet steering (RPS)
 // sends the work to the receiver's core, as a network card's interrupt would. With XDP attached the receiving is in NAPI's
-// polling, which is given a thread of its own (`threaded`), pinned to the receiver's core. That thread is one for batches
-// (SCHED_BATCH): it runs when the process on its core has nothing to do, and does not interrupt it for each packet, as a
+// polling, which is given a thread of its own (`threaded`), pinned to the receiver's core. A server's is one for
+// batches (SCHED_BATCH): it runs when the server has nothing to do, and does not interrupt it for each packet, as a
 // network card's polling does not that is set up for AF_XDP (`napi_defer_hard_irqs`, busy polling).
 import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
