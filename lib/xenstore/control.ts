@@ -1,8 +1,6 @@
 import { greatestQuota, isQuotaName, quotaNames, type QuotaName, type Quotas } from "./quotas.ts";
 import { parseNumber } from "./request.ts";
-import { bytesOf, encodeStrings, type ErrorName } from "./wire.ts";
-
-const done = bytesOf("OK\0");
+import { done, encodeStrings, type ErrorName } from "./wire.ts";
 
 /** What control commands are about. */
 export interface Controlled {

@@ -21,8 +21,8 @@ import { beginTransaction, type Transaction } from "./transaction.ts";
 import type { Watch } from "./watches.ts";
 import { dropAllWatches, dropWatch, setWatch } from "./watching.ts";
 import {
-  bytesOf,
   decodeStrings,
+  done,
   encodeMessage,
   encodeStrings,
   longestPayload,
@@ -34,7 +34,6 @@ import {
 /** What a request comes to: the payload of the reply, why it is refused, or that it has to wait. */
 type Outcome = Uint8Array | ErrorName | typeof later;
 const later = Symbol("later");
-const done = bytesOf("OK\0");
 /** From here on numbers mean something else than a domain (`xen.h`). */
 const firstReserved = 0x7ff0;
 

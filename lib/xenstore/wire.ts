@@ -74,6 +74,9 @@ export function bytesOf(text: string): Uint8Array {
   return bytes;
 }
 
+/** The payload of a reply that says no more than that it is done. */
+export const done: Uint8Array = bytesOf("OK\0");
+
 /** Arguments that a call can have anywhere. */
 const atOnce = 4096;
 

@@ -1,7 +1,7 @@
 // Images of ours as driver domains of the real Xen, for guests of ours and for Linux.
-import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { sha256 } from "@tesserae/cli/manifest";
 import type { XenGuest } from "@tesserae/xen-host/guest";
 import { createLinuxGuest } from "@tesserae/xen-host/linux-guest";
 import { expect } from "vitest";
@@ -103,8 +103,4 @@ async function tried(create: () => Promise<XenGuest>): Promise<XenGuest> {
       if (tries === 5 || !String(error).includes("unable to add")) throw error;
     }
   }
-}
-
-function sha256(bytes: string | Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,10 +1,10 @@
 import { execFile, execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
+import { sha256 } from "@tesserae/cli/manifest";
 import { XenGuest } from "@tesserae/xen-host/guest";
 import type { XenHost } from "@tesserae/xen-host/host";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -312,8 +312,4 @@ async function load(host: XenHost, address: string, seconds: number): Promise<re
   const counts = (await host.sh(script, { timeout: patience + seconds * 1000 })).trim().split("\n");
   expect(counts).toHaveLength(2);
   return counts.map(Number);
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
