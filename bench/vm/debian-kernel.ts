@@ -1,7 +1,7 @@
 // The rival guest: Debian's cloud kernel as a careful engineer would tune it. The kernel is uncompressed (no
 // decompression under emulation); the initramfs holds busybox and the nine modules that it takes to reach a disk and a
 // network; Node.js, its libraries and the application are on an ext4 image, read page by page as they are touched.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -110,6 +110,8 @@ function makeInitramfs(to: string, unpacked: string, address: string, command: s
   const folder = mkdtempSync(path.join(tmpdir(), "tesserae-bench-"));
   try {
     for (const each of ["bin", "modules", "root", "proc", "dev"]) mkdirSync(path.join(folder, each));
+    if (spawnSync("ldd", ["/bin/busybox"]).status === 0)
+      throw new Error("/bin/busybox wants libraries, which the guest has not: apt-get install busybox-static");
     copyFileSync("/bin/busybox", path.join(folder, "bin/busybox"));
     for (const each of modules) {
       copyFileSync(

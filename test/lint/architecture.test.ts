@@ -23,6 +23,7 @@ describe("lib/", () => {
       `lib/ must not import targets/`,
     ],
     [`import { x } from "../wire/layout.ts";\nexport const f = x;\n`, `leaves its package`],
+    [`import { x } from "../../test/programs.ts";\nexport const f = x;\n`, `leaves its package`],
     [`export * from "./address.ts";\n`, `no barrels`],
     [`export default 1;\n`, `no default exports`],
     [`export const now = Date.now();\n`, `no Date.now in lib/`],

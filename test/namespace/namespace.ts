@@ -2,78 +2,26 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { accessSync, closeSync, constants, openSync } from "node:fs";
-import { delimiter, join } from "node:path";
 import { loadCalls } from "@tesserae/tap/libc";
+import { lackOf, skipping } from "../programs.ts";
 
 const CLONE_NEWNET = 0x40000000;
-
-/** Which Debian package has which program. */
-const packages: Readonly<Record<string, string>> = {
-  ip: "iproute2",
-  tc: "iproute2",
-  ping: "iputils-ping",
-  arping: "iputils-arping",
-  curl: "curl",
-  wrk: "wrk",
-  iperf3: "iperf3",
-  nmap: "nmap",
-  hping3: "hping3",
-  tcpdump: "tcpdump",
-  tshark: "tshark",
-  socat: "socat",
-  python3: "python3",
-  radvd: "radvd",
-  ndisc6: "ndisc6",
-  rdisc6: "ndisc6",
-  dnsmasq: "dnsmasq-base",
-  udhcpc: "udhcpc",
-  ethtool: "ethtool",
-  nft: "nftables",
-  sysctl: "procps",
-  taskset: "util-linux",
-  setpriv: "util-linux",
-  chrt: "util-linux",
-  gcc: "gcc",
-  nsd: "nsd",
-  knotd: "knot",
-  kdig: "knot-dnsutils",
-  knsupdate: "knot-dnsutils",
-  nsupdate: "bind9-dnsutils",
-  named: "bind9",
-  dig: "bind9-dnsutils",
-  delv: "bind9-dnsutils",
-  "named-checkzone": "bind9-utils",
-  "dnssec-keygen": "bind9-utils",
-  "dnssec-signzone": "bind9-utils",
-  "dnssec-verify": "bind9-utils",
-  "ldns-verify-zone": "ldnsutils",
-  "ldns-read-zone": "ldnsutils",
-  "ldns-signzone": "ldnsutils",
-  "ldns-keygen": "ldnsutils",
-  "nsd-checkzone": "nsd",
-  kzonecheck: "knot-dnssecutils",
-  dnsperf: "dnsperf",
-  unbound: "unbound",
-  nginx: "nginx-light",
-};
 
 /**
  * Why system tests that need these programs cannot run here, in words; `undefined` when they can.
  *
- * @throws Error in CI, where nothing is skipped for want of a program or a privilege.
+ * @throws Error in CI, where nothing is skipped for want of a program or a privilege; and everywhere for a program that
+ * a new machine would not get.
  */
 export function unavailable(...programs: readonly string[]): string | undefined {
-  const reason = lack(programs);
-  if (reason !== undefined && process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${reason}`);
-  return reason;
+  return skipping(lack(programs));
 }
 
 function lack(programs: readonly string[]): string | undefined {
   if (process.platform !== "linux") return "network namespaces need Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
-  for (const program of ["ip", ...programs]) {
-    if (!isInstalled(program)) return `"${program}" is not installed: apt-get install ${packages[program] ?? program}`;
-  }
+  const lacking = lackOf(["ip", ...programs]);
+  if (lacking !== undefined) return lacking;
   try {
     accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);
   } catch {
@@ -99,17 +47,6 @@ export function netemUnavailable(): string | undefined {
   } finally {
     namespace.destroy();
   }
-}
-
-function isInstalled(program: string): boolean {
-  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
 
 function uniqueName(): string {

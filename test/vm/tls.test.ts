@@ -3,16 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { missing } from "../../scripts/prerequisites.mjs";
 import { makeCertificate } from "../node-api/certificate.ts";
 import { clientFor } from "../system/site-checks.ts";
+import { withoutPrograms } from "../programs.ts";
 import { buildForVm, patience, TestMachine, vmUnavailable } from "./test-machine.ts";
 
 // node:tls and node:https in a machine, and OpenSSL and curl on this host.
 
-const lacking = missing().filter(({ command }) => command === "curl" || command === "openssl");
-const needs = lacking.map(({ command, debian }) => `needs ${command}, Debian package ${debian}`).join(", ");
-const reason = vmUnavailable() ?? (needs === "" ? undefined : needs);
+const reason = vmUnavailable() ?? withoutPrograms("curl", "openssl");
 
 describe.skipIf(reason !== undefined)(`TLS in a machine${reason === undefined ? "" : ` (${reason})`}`, () => {
   const folder = mkdtempSync(path.join(tmpdir(), "tesserae-vm-tls-"));

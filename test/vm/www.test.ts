@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { missing } from "../../scripts/prerequisites.mjs";
+import { withoutPrograms } from "../programs.ts";
 import { patience as longPatience } from "../system/duration.ts";
 import { clientFor, siteTests } from "../system/site-checks.ts";
 import { siteExtent } from "./extent.ts";
@@ -7,9 +7,7 @@ import { buildForVm, TestMachine, vmUnavailable } from "./test-machine.ts";
 
 // The suite of the site, as the other targets pass it, through QEMU's network in user space.
 
-const lacking = missing().filter(({ command }) => ["curl", "wrk", "openssl"].includes(command));
-const needs = lacking.map(({ command, debian }) => `needs ${command}, Debian package ${debian}`).join(", ");
-const reason = vmUnavailable() ?? (needs === "" ? undefined : needs);
+const reason = vmUnavailable() ?? withoutPrograms("curl", "wrk", "openssl");
 
 describe.skipIf(reason !== undefined)(`examples/www in a machine${reason === undefined ? "" : ` (${reason})`}`, () => {
   let machine: TestMachine;

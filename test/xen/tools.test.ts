@@ -1,29 +1,19 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LaunchedImage, pause } from "../system/launched-image.ts";
+import { withoutPrograms } from "../programs.ts";
 
 // Xen's own tools, which know nothing of ours, look into the store of examples/xenstored and change it.
 
 const testXenstore = "/usr/lib/xen-4.17/bin/test-xenstore";
 // Debian's wrapper of the same name asks the hypervisor for its version.
 const xenstoreControl = "/usr/lib/xen-4.17/bin/xenstore-control";
-const reason = unavailable();
-
-function unavailable(): string | undefined {
-  const lacking = existsSync("/usr/bin/xenstore-ls")
-    ? existsSync(testXenstore)
-      ? undefined
-      : "xen-utils-4.17"
-    : "xenstore-utils";
-  if (lacking === undefined) return undefined;
-  if (process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${lacking} is not installed`);
-  return `${lacking} is not installed: apt-get install ${lacking}`;
-}
+const reason = withoutPrograms("xenstore-ls", testXenstore);
 
 /** All that a program writes, once it has ended. */
 function outputOf(env: NodeJS.ProcessEnv, command: string, ...args: readonly string[]): Promise<string> {

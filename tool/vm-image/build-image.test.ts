@@ -2,7 +2,6 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
-  existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -21,6 +20,7 @@ import { ElfFile } from "./elf-file.ts";
 import { readImage } from "./image-reader.ts";
 import { obtainNode, pinnedNode, userCache } from "./node-runtime.ts";
 import { sizeTable } from "./sizes.ts";
+import { withoutPrograms } from "../../test/programs.ts";
 
 const firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 
@@ -29,13 +29,9 @@ const unbuildable = await lack(async () => {
   await findCompiler();
   await obtainNode();
 });
-const unbootable = unbuildable || (await lack(() => needs("qemu-system-x86_64", "qemu-system-x86")));
-const noFirmware =
-  unbootable ||
-  (await lack(() => {
-    if (!existsSync(firmware)) throw new Error(`there is no ${firmware}: apt-get install ovmf`);
-  }));
-const noMtools = unbootable || (await lack(() => needs("mcopy", "mtools")));
+const unbootable = unbuildable || withoutPrograms("qemu-system-x86_64") !== undefined;
+const noFirmware = unbootable || withoutPrograms(firmware) !== undefined;
+const noMtools = unbootable || withoutPrograms("mcopy") !== undefined;
 
 /** Says why something is skipped; in CI, where nothing is, it throws. */
 async function lack(attempt: () => void | Promise<void>): Promise<boolean> {
@@ -50,14 +46,10 @@ async function lack(attempt: () => void | Promise<void>): Promise<boolean> {
   }
 }
 
-function needs(program: string, from: string): void {
-  const missing = spawnSync(program, ["--version"]).error !== undefined;
-  if (missing) throw new Error(`"${program}" is not installed: apt-get install ${from}`);
-}
-
 const application = `
 import { readFileSync, readdirSync } from "node:fs";
 import { greeting } from "./lib/greeting.mjs";
+import { withoutPrograms } from "../../test/programs.ts";
 console.log(greeting, process.version, process.argv.slice(1).join(" "));
 console.log("command line:", readFileSync("/proc/cmdline", "latin1").trim());
 console.log("root:", readdirSync("/").join(" "));

@@ -15,6 +15,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytesContent } from "./content.ts";
 import { layOutFat32, type FatFile } from "./fat32.ts";
+import { because, withoutPrograms } from "../../test/programs.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -78,15 +79,15 @@ describe("a FAT32 file system", () => {
     expect(readBack(volume, "none.txt")).toBeUndefined();
   });
 
-  const fsck = lack("fsck.fat", "dosfstools");
-  test.skipIf(fsck)("is whole to fsck.fat", () => {
+  const fsck = withoutPrograms("fsck.fat");
+  test.skipIf(fsck !== undefined)(`is whole to fsck.fat${because(fsck)}`, () => {
     const checked = spawnSync("fsck.fat", ["-n", "-V", written(contents)], { encoding: "utf8" });
     expect(checked.stdout).not.toMatch(/differ|wrong|bad|error|corrupt/i);
     expect(checked.status).toBe(0);
   });
 
-  const mtools = lack("mtype", "mtools");
-  test.skipIf(mtools)("is read and changed by mtools", () => {
+  const mtools = withoutPrograms("mtype");
+  test.skipIf(mtools !== undefined)(`is read and changed by mtools${because(mtools)}`, () => {
     const file = written(contents);
     writeFileSync(path.join(folder, "new"), "ipv4=10.0.0.2/24\n");
     spawnSync("mcopy", ["-o", "-i", file, path.join(folder, "new"), "::cmdline.txt"]);
@@ -135,12 +136,3 @@ describe("a FAT32 file system", () => {
     );
   });
 });
-
-/** Whether a program is missing. Says so; in CI, where nothing is skipped, it throws. */
-function lack(program: string, from: string): boolean {
-  if (spawnSync(program, ["--version"]).error === undefined) return false;
-  const reason = `"${program}" is not installed: apt-get install ${from}`;
-  if (process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${reason}`);
-  console.warn(`skipped: ${reason}`);
-  return true;
-}

@@ -5,6 +5,7 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { crc32 } from "@tesserae/wire/crc32";
 import { biosBoot, efiSystem, partitionTable } from "./partition-table.ts";
+import { because, withoutPrograms } from "../../test/programs.ts";
 
 const disk = "01234567-89AB-4DEF-8123-456789ABCDEF";
 const partitions = [
@@ -33,8 +34,8 @@ test("the boot record keeps the loader's code and protects the disk", () => {
   expect([before[510], before[511]]).toEqual([0x55, 0xaa]);
 });
 
-const sfdisk = lack("sfdisk", "fdisk");
-test.skipIf(sfdisk)("sfdisk reads it", () => {
+const sfdisk = withoutPrograms("sfdisk");
+test.skipIf(sfdisk !== undefined)(`sfdisk reads it${because(sfdisk)}`, () => {
   const folder = mkdtempSync(path.join(tmpdir(), "tesserae-gpt-"));
   const { before, behind } = partitionTable(10_240, disk, partitions, Buffer.alloc(512));
   const bytes = Buffer.alloc(10_240 * 512);
@@ -52,12 +53,3 @@ test.skipIf(sfdisk)("sfdisk reads it", () => {
     partitions.map(({ first, last, type, id, name }) => [first, last - first + 1, type, id, name]),
   );
 });
-
-/** Whether a program is missing. Says so; in CI, where nothing is skipped, it throws. */
-function lack(program: string, from: string): boolean {
-  if (spawnSync(program, ["--version"]).error === undefined) return false;
-  const reason = `"${program}" is not installed: apt-get install ${from}`;
-  if (process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${reason}`);
-  console.warn(`skipped: ${reason}`);
-  return true;
-}

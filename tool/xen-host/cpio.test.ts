@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { writeCpio, type CpioEntry } from "./cpio.ts";
+import { because, withoutPrograms } from "../../test/programs.ts";
 
 const entries: readonly CpioEntry[] = [
   { kind: "directory", name: "bin" },
@@ -20,7 +21,8 @@ test("an archive has a magic number, hexadecimal fields, and ends at a multiple 
   expect(Buffer.concat([...writeCpio(entries)]).equals(archive)).toBe(true);
 });
 
-test.skipIf(spawnSync("cpio", ["--version"]).error !== undefined)("cpio unpacks it", () => {
+const withoutCpio = withoutPrograms("cpio");
+test.skipIf(withoutCpio !== undefined)(`cpio unpacks it${because(withoutCpio)}`, () => {
   const folder = mkdtempSync(path.join(tmpdir(), "tesserae-cpio-"));
   try {
     const { status } = spawnSync("cpio", ["-id", "--quiet"], {

@@ -11,6 +11,7 @@ import type { FormatInput } from "./format.ts";
 import { libvirtDomain, writeLibvirt } from "./libvirt.ts";
 import { writeOci } from "./oci.ts";
 import { withSegment } from "./single-elf.ts";
+import { because, withoutPrograms } from "../../../test/programs.ts";
 
 let input: FormatInput;
 beforeEach(() => {
@@ -53,8 +54,8 @@ describe("a libvirt domain", () => {
     expect(libvirtDomain({ ...input, commandLine: "" })).not.toContain("cmdline");
   });
 
-  const validate = lack("virt-xml-validate", "libvirt-clients");
-  test.skipIf(validate)("is valid to libvirt", () => {
+  const validate = withoutPrograms("virt-xml-validate");
+  test.skipIf(validate !== undefined)(`is valid to libvirt${because(validate)}`, () => {
     const checked = spawnSync("virt-xml-validate", [writeLibvirt(input), "domain"], { encoding: "utf8" });
     expect(checked.stdout + checked.stderr).toContain("validates");
   });
@@ -121,12 +122,3 @@ describe("an OCI image layout", () => {
 test("a kernel without room for another segment is refused", () => {
   expect(() => withSegment(sampleElf({}), 4096)).toThrow("no room for another segment");
 });
-
-/** Whether a program is missing. Says so; in CI, where nothing is skipped, it throws. */
-function lack(program: string, from: string): boolean {
-  if (spawnSync(program, ["--version"]).error === undefined) return false;
-  const reason = `"${program}" is not installed: apt-get install ${from}`;
-  if (process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${reason}`);
-  console.warn(`skipped: ${reason}`);
-  return true;
-}
