@@ -71,8 +71,9 @@ struct window_power { u32 action, space, width, value; u64 address; };
  * Information: struct window_xen. Map, unmap, copy: any number of struct window_grant; the result is the bytes of those
  * done. Suspend: nothing, or as soon as the domain goes on: 1 in another life, without anything that Xen kept for it, or
  * 0 in the old one. Channel: a port, u32, becomes what Xen says of it: 0 closed, 1 without another end, 2 bound to one.
+ * Balloon: how many blocks of 2 MiB the domain is to do without, u32, becomes how many it does.
  */
-enum { WINDOW_XEN_INFORMATION, WINDOW_XEN_MAP, WINDOW_XEN_UNMAP, WINDOW_XEN_COPY, WINDOW_XEN_SUSPEND, WINDOW_XEN_CHANNEL };
+enum { WINDOW_XEN_INFORMATION, WINDOW_XEN_MAP, WINDOW_XEN_UNMAP, WINDOW_XEN_COPY, WINDOW_XEN_SUSPEND, WINDOW_XEN_CHANNEL, WINDOW_XEN_BALLOON };
 /*
  * Addresses, and pages: of the grant table (version 1), room for other domains' pages, the store's ring (0: none) and its
  * port; the number of this domain.

@@ -91,14 +91,14 @@ static i64 grants_read(u32 operation, u64 user, size_t n) {
 	return done || !n ? (i64)done : n < sizeof *grants ? -EINVAL : -EFAULT;
 }
 
-/* In: a port. Out: its status. */
-static i64 channel_read(u64 user, size_t n) {
+/* One word in, one out. */
+static i64 word_read(u64 user, size_t n, i64 operation) {
 	u32 word;
 	if (n < sizeof word) return -EINVAL;
 	if (copy_from_user(&word, user, sizeof word) < 0) return -EFAULT;
-	i64 status = xen_event_status(word);
-	if (status < 0) return status;
-	word = status;
+	i64 answer = operation == WINDOW_XEN_BALLOON ? (i64)xen_balloon(word) : xen_event_status(word);
+	if (answer < 0) return answer;
+	word = answer;
 	return put_user(word, user) < 0 ? -EFAULT : (i64)sizeof word;
 }
 
@@ -110,7 +110,8 @@ static i64 xen_read(struct file *file, u64 to, size_t n, i64 operation) {
 	case WINDOW_XEN_UNMAP:
 	case WINDOW_XEN_COPY: return grants_read(operation, to, n);
 	case WINDOW_XEN_SUSPEND: return xen_suspend();
-	case WINDOW_XEN_CHANNEL: return channel_read(to, n);
+	case WINDOW_XEN_CHANNEL:
+	case WINDOW_XEN_BALLOON: return word_read(to, n, operation);
 	}
 	return -EINVAL;
 }

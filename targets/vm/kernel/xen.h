@@ -12,9 +12,11 @@ enum {
 };
 enum { DOMAIN_SELF = 0x7ff0 };
 
-enum { MEMORY_ADD_TO_PHYSMAP = 7, MEMORY_MAP = 9, SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
+enum { MEMORY_DECREASE = 1, MEMORY_POPULATE = 6, MEMORY_ADD_TO_PHYSMAP = 7, MEMORY_MAP = 9 };
+enum { SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
 struct xen_memory_map { u32 count; u64 ranges; };
 struct xen_memory_range { u64 address, size; u32 type; } __attribute__((packed));
+struct xen_reservation { u64 frames, extents; u32 order, flags; u16 domain; };
 struct xen_add_to_physmap { u16 domain, size; u32 space; u64 index, frame; };
 
 enum { HVM_SET_PARAM = 0, HVM_GET_PARAM = 1 };
@@ -109,6 +111,9 @@ i64 xen_event_open(u32 kind, u16 domain, u32 number);
 void xen_event_close(u32 kind, u32 port), xen_event_send(u32 port);
 /* Xen's EVTCHNSTAT_…, or a negative errno. */
 i64 xen_event_status(u32 port);
+
+/* xen-balloon.c. Gives memory back to Xen, or has it again, until as many blocks are away; tells how many are. */
+u32 xen_balloon(u32 blocks);
 
 /* xen-console.c. The ring may be on another page, with another port, after a suspension. */
 void xen_console_attach(void);

@@ -5,6 +5,7 @@ import { pageSize, type SharedPages } from "@tesserae/xen/grant";
 import { XenError } from "@tesserae/xen/xen-error";
 import type { XenstoreClient } from "@tesserae/xenstore/client";
 import type { Window } from "../window/window.ts";
+import type { Balloon } from "./balloon.ts";
 import { WindowEventChannels } from "./event-channels.ts";
 import { WindowForeignPages } from "./foreign-pages.ts";
 import { WindowGrantTable } from "./grant-table.ts";
@@ -126,6 +127,11 @@ export class WindowDomain implements XenDomain {
       }
     }
     return true;
+  }
+
+  /** Where memory that is not needed goes to. */
+  get balloon(): Balloon {
+    return this.#file;
   }
 
   /** What the toolstack hears when the image ends with status 0; of another status it hears as of a crash. */

@@ -8,6 +8,7 @@ import type { FrontEndOptions } from "@tesserae/xen/bus/front-end";
 import { createNetfront } from "@tesserae/xen/net/netfront";
 import { XenError } from "@tesserae/xen/xen-error";
 import { wanted, type Hardware } from "../hardware.ts";
+import { followTarget } from "./balloon.ts";
 import { watchShutdown } from "./control.ts";
 import type { WindowDomain } from "./domain.ts";
 
@@ -43,6 +44,15 @@ export async function startXen(
         for (const callback of [...pressed]) callback();
       })
     : () => Promise.resolve();
+  const { balloon, timers } = domain;
+  const unfollow = domain.hasXenstore
+    ? await followTarget({
+        domain,
+        timers,
+        balloon,
+        onShort: (kib) => say(`memory: ${kib} KiB that Xen's toolstack wants back are in use`),
+      })
+    : () => Promise.resolve();
   const cards = wanted(plan, "netif", await devices(domain, "vif"), words.netif);
   const disks = wanted(plan, "block", await devices(domain, "vbd"), words.block);
   const netifs: Netif[] = [];
@@ -70,7 +80,7 @@ export async function startXen(
     close: async () => {
       domain.isWaiting = true;
       for (const device of [...netifs, ...blocks]) await device.close();
-      await unwatch().catch(() => undefined);
+      for (const end of [unwatch, unfollow]) await end().catch(() => undefined);
       domain.close();
     },
   };
@@ -87,9 +97,13 @@ const loop = {
   endBatch: releaseClock,
 } as const;
 
+/** On the console. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 /** What an operator is told on the console of devices that lose their back ends: the image goes on without. */
 function said(path: string): Pick<FrontEndOptions, "onLost" | "onRegained"> {
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
   return {
     onLost: (reason) => say(`${reason.message}; waiting for another`),
     onRegained: () => say(`${path}: there is a back end again`),

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { WindowError } from "../window/window-error.ts";
+import type { Balloon } from "./balloon.ts";
 
 const path = "/dev/window/xen";
 const powerPath = "/dev/window/power";
@@ -7,7 +8,7 @@ const powerPath = "/dev/window/power";
 const powerBytes = 24;
 const spaceXen = 2;
 /** Positions of reads: `WINDOW_XEN_…` of the kernel's `window.h`. */
-const operation = { information: 0, map: 1, unmap: 2, copy: 3, suspend: 4, channel: 5 } as const;
+const operation = { information: 0, map: 1, unmap: 2, copy: 3, suspend: 4, channel: 5, balloon: 6 } as const;
 /** `EVTCHNSTAT_interdomain`. */
 const bound = 2;
 const informationBytes = 48;
@@ -34,7 +35,7 @@ export interface GrantCalls {
 }
 
 /** `/dev/window/xen`. */
-export class XenFile implements GrantCalls {
+export class XenFile implements GrantCalls, Balloon {
   readonly #fd: number;
   readonly #byte = new Uint8Array(1);
   readonly #word = new DataView(new ArrayBuffer(4));
@@ -95,9 +96,18 @@ export class XenFile implements GrantCalls {
 
   /** Whether an event channel of this domain is bound to another end: not when that domain is being destroyed. */
   isBound(port: number): boolean {
-    this.#word.setUint32(0, port, true);
-    readSync(this.#fd, this.#word, 0, 4, operation.channel);
-    return this.#word.getUint32(0, true) === bound;
+    return this.#ask(operation.channel, port) === bound;
+  }
+
+  /** See {@link Balloon.doWithout}. */
+  doWithout(blocks: number): number {
+    return this.#ask(operation.balloon, blocks);
+  }
+
+  #ask(what: number, word: number): number {
+    this.#word.setUint32(0, word, true);
+    readSync(this.#fd, this.#word, 0, 4, what);
+    return this.#word.getUint32(0, true);
   }
 
   /**
