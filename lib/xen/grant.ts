@@ -46,7 +46,7 @@ export interface GrantTable {
   /**
    * Takes a grant back. After that the other domain can neither map nor copy; the reference may be given out again.
    *
-   * @returns false while the other domain has it mapped: nothing is changed then; ask again later
+   * @returns false while the other domain has it mapped: ask again later. If it began to only now, it may be the last time.
    */
   end(reference: number): boolean;
 }

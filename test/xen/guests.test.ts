@@ -95,10 +95,12 @@ describe.skipIf(reason !== undefined)(`on Xen${reason === undefined ? "" : ` (sk
       const guest = await bench.create("www", {
         interfaces: [{}],
         memory: little + 16,
+        commandLine: "kernel.grants=2",
         more: [`maxmem = ${little + 48}`],
       });
       const [, address = ""] = await guest.waitFor(/(10\.0\.2\.\d+)/);
       await guest.waitFor("serving");
+      expect(await host.sh("xl debug-keys g; xl dmesg")).toContain(`remote d${guest.id} (v2)`);
       const files = filesOf(site);
       const urls = files.map((file) => `http://${address}:8080/${file}`);
       const hashes = await host.sh(`for each in ${urls.join(" ")}; do wget -q -O - $each | sha256sum; done`);

@@ -71,7 +71,7 @@ describe("calls.h", () => {
 });
 
 /** Lines of C and assembly, headers included, that are neither empty nor a comment: of Xen's files, and of the others. */
-const mostLines = { xen: 520, rest: 3_999 };
+const mostLines = { xen: 540, rest: 3_999 };
 
 test("the kernel stays small", () => {
   const count = (names: readonly string[]): number =>

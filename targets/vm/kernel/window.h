@@ -75,10 +75,10 @@ struct window_power { u32 action, space, width, value; u64 address; };
  */
 enum { WINDOW_XEN_INFORMATION, WINDOW_XEN_MAP, WINDOW_XEN_UNMAP, WINDOW_XEN_COPY, WINDOW_XEN_SUSPEND, WINDOW_XEN_CHANNEL, WINDOW_XEN_BALLOON };
 /*
- * Addresses, and pages: of the grant table (version 1), room for other domains' pages, the store's ring (0: none) and its
- * port; the number of this domain.
+ * Addresses, and pages: of the grant table, room for other domains' pages, the store's ring (0: none) and its port; the
+ * number of this domain; where the table says what is in use, a page for eight of its own, when it has version 2 (0: 1).
  */
-struct window_xen { u64 grants, grant_pages, foreign, foreign_pages, store; u32 store_port, domain; };
+struct window_xen { u64 grants, grant_pages, foreign, foreign_pages, store; u32 store_port, domain; u64 grant_status; };
 /*
  * Map and unmap: `address` in the room above. Copy, within a page at either end: from `reference` at `offset` to our own
  * address, memory that `dma` gave, or back with WINDOW_GRANT_OUT. Map tells the handle, unmap needs it.

@@ -10,6 +10,7 @@ enum { BATCH = 32, DOMAIN_LEAF = 0x40000004 }; /* of CPUID: Xen's public/arch-x8
 static i64 information(u64 to, size_t n) {
 	struct window_xen xen = {.grants = xen_grants, .foreign = xen_foreign, .foreign_pages = XEN_FOREIGN_PAGES};
 	xen.grant_pages = xen_grant_frames;
+	xen.grant_status = xen_grant_status;
 	xen.store = xen_parameter(PARAM_STORE_FRAME) * PAGE;
 	xen.store_port = xen_parameter(PARAM_STORE_PORT);
 	xen.domain = cpuid(DOMAIN_LEAF, 0).ecx;

@@ -11,7 +11,7 @@ enum { GAP_ALIGNMENT = 2 * MIB, MEMORY_RANGES = 16 };
 
 bool xen_guest;
 volatile struct xen_shared *xen_shared;
-u64 xen_base, xen_grants, xen_grant_frames, xen_foreign;
+u64 xen_base, xen_grants, xen_grant_frames, xen_foreign, xen_grant_status;
 static u32 end_reason = XEN_POWEROFF;
 
 u64 xen_parameter(u32 index) {
@@ -51,13 +51,30 @@ static bool add_page(u32 space, u64 index, u64 address) {
 	return !hypercall(CALL_MEMORY, MEMORY_ADD_TO_PHYSMAP, &add, 0);
 }
 
+/* Version 1 is in any Xen; with kernel.grants=2 the other, whose entries have room for frames beyond 16 TiB. */
+static void attach_grants(void) {
+	char wanted[3];
+	const u32 second = 2;
+	bool is_second = bootinfo_option("kernel.grants", wanted, sizeof wanted) && strcmp(wanted, "1") != 0;
+	if (is_second && (strcmp(wanted, "2") != 0 || hypercall(CALL_GRANT_TABLE, GRANT_SET_VERSION, &second, 1))) {
+		print("[kernel] Xen gives no grant table of version %s: it has version 1\n", wanted);
+		is_second = false;
+	}
+	for (xen_grant_frames = 0; xen_grant_frames < XEN_GRANT_FRAMES; xen_grant_frames++)
+		if (!add_page(SPACE_GRANT_TABLE, xen_grant_frames, xen_grants + xen_grant_frames * PAGE)) break;
+	u64 status = xen_grants + XEN_GRANT_FRAMES * PAGE;
+	for (u64 i = 0; is_second && i * XEN_GRANT_FRAMES < xen_grant_frames * XEN_STATUS_FRAMES; i++)
+		if (!add_page(SPACE_GRANT_TABLE, GRANT_STATUS_PAGES | i, status + i * PAGE))
+			fail(EXIT_PANIC, "[kernel] boot: Xen does not tell which grants are in use");
+	xen_grant_status = is_second ? status : 0;
+}
+
 /* What Xen keeps for a domain: put where the kernel and the program look for it, in each of its lives. */
 static void attach(void) {
 	const struct xen_hvm_param callback = {DOMAIN_SELF, 0, PARAM_CALLBACK, CALLBACK_VECTOR | VECTOR_XEN};
 	if (!add_page(SPACE_SHARED_INFO, 0, xen_base) || hypercall(CALL_HVM, HVM_SET_PARAM, &callback, 0))
 		fail(EXIT_PANIC, "[kernel] boot: Xen shares no information at %lx", xen_base);
-	for (xen_grant_frames = 0; xen_grant_frames < XEN_GRANT_FRAMES; xen_grant_frames++)
-		if (!add_page(SPACE_GRANT_TABLE, xen_grant_frames, xen_grants + xen_grant_frames * PAGE)) break;
+	attach_grants();
 	xen_console_attach();
 	xen_events_start();
 }
@@ -75,10 +92,10 @@ static u64 find_gap(u64 size) {
 
 void xen_start(void) {
 	if (!xen_guest) return;
-	u64 pages = 1 + XEN_GRANT_FRAMES + XEN_FOREIGN_PAGES;
+	u64 pages = 1 + XEN_GRANT_FRAMES + XEN_STATUS_FRAMES + XEN_FOREIGN_PAGES;
 	xen_base = find_gap(pages * PAGE);
 	xen_grants = xen_base + PAGE;
-	xen_foreign = xen_grants + XEN_GRANT_FRAMES * PAGE;
+	xen_foreign = xen_grants + (XEN_GRANT_FRAMES + XEN_STATUS_FRAMES) * PAGE;
 	xen_shared = device_map(xen_base, PAGE);
 	if (!xen_shared) fail(EXIT_OUT_OF_MEMORY, "[kernel] out of memory for Xen's shared information");
 	attach();

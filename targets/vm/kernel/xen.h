@@ -13,7 +13,7 @@ enum {
 enum { DOMAIN_SELF = 0x7ff0 };
 
 enum { MEMORY_DECREASE = 1, MEMORY_POPULATE = 6, MEMORY_ADD_TO_PHYSMAP = 7, MEMORY_MAP = 9 };
-enum { SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
+enum { SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1, GRANT_STATUS_PAGES = 1u << 31 /* of the table's indices */ };
 struct xen_memory_map { u32 count; u64 ranges; };
 struct xen_memory_range { u64 address, size; u32 type; } __attribute__((packed));
 struct xen_reservation { u64 frames, extents; u32 order, flags; u16 domain; };
@@ -37,7 +37,7 @@ struct xen_unbound { u16 self, remote; u32 port; };
 struct xen_virq { u32 virq, vcpu, port; };
 struct xen_channel { u16 domain; u32 port, status, vcpu, more[2]; };
 
-enum { GRANT_MAP = 0, GRANT_UNMAP = 1, GRANT_COPY = 5 };
+enum { GRANT_MAP = 0, GRANT_UNMAP = 1, GRANT_COPY = 5, GRANT_SET_VERSION = 8 };
 enum { GRANT_HOST_MAP = 2, GRANT_MAP_READ_ONLY = 4, COPY_SOURCE_REFERENCE = 1, COPY_TARGET_REFERENCE = 2 };
 struct xen_map { u64 address; u32 flags, reference; u16 domain; i16 status; u32 handle; u64 bus_address; };
 struct xen_unmap { u64 address, bus_address; u32 handle; i16 status; };
@@ -94,11 +94,12 @@ void xen_port_event(u32 number), xen_ports_forget(void);
 
 /*
  * xen.c. Guest-physical addresses beside RAM where Xen puts its pages: the shared information, which is the kernel's, the
- * grant table, and what other domains gave.
+ * grant table, which of its entries are in use (version 2), and what other domains gave.
  */
-enum { XEN_GRANT_FRAMES = 32, XEN_FOREIGN_PAGES = 16 * 1024, XEN_PORTS = 1024 };
+enum { XEN_GRANT_FRAMES = 32, XEN_STATUS_FRAMES = XEN_GRANT_FRAMES / 8, XEN_FOREIGN_PAGES = 16 * 1024, XEN_PORTS = 1024 };
 extern volatile struct xen_shared *xen_shared;
 extern u64 xen_base, xen_grants, xen_grant_frames, xen_foreign; /* addresses, and how many frames there are */
+extern u64 xen_grant_status;                                     /* 0: the table has version 1 */
 u64 xen_parameter(u32 index);
 /* Ends this life of the domain. True: it goes on in another, where nothing is left of what Xen kept for it. */
 bool xen_suspend(void);

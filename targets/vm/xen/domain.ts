@@ -8,11 +8,12 @@ import type { Window } from "../window/window.ts";
 import type { Balloon } from "./balloon.ts";
 import { WindowEventChannels } from "./event-channels.ts";
 import { WindowForeignPages } from "./foreign-pages.ts";
+import { GrantEntries1, GrantEntries2, type GrantEntries } from "./grant-entries.ts";
 import { WindowGrantTable } from "./grant-table.ts";
 import { WindowPages } from "./shared-pages.ts";
 import { StoreLink } from "./store-link.ts";
 import { parseStoreStart } from "./store-start.ts";
-import { XenFile } from "./xen-file.ts";
+import { XenFile, type XenInformation } from "./xen-file.ts";
 
 export interface WindowDomainOptions {
   readonly window: Window;
@@ -22,6 +23,8 @@ export interface WindowDomainOptions {
   readonly report: (error: unknown) => void;
 }
 
+/** Of a grant table of version 2. */
+const tablePagesPerStatus = 8;
 /** How long a suspension waits for answers of xenstore, and how long between looks, in milliseconds. */
 const quietBound = 5000;
 const quietStep = 5;
@@ -41,16 +44,15 @@ export class WindowDomain implements XenDomain {
   #id: number;
 
   private constructor(file: XenFile, { window, timers, random, report }: WindowDomainOptions) {
-    const { domain, grants, grantPages, foreign, foreignPages, store, storePort } = file.information();
+    const information = file.information();
+    const { domain, foreign, foreignPages, store, storePort } = information;
     this.#file = file;
     this.#window = window;
     this.#report = report;
     this.#id = domain;
     this.timers = timers;
     this.random = random;
-    this.grants = new WindowGrantTable(
-      grantPages === 0 ? new Uint8Array(0) : window.shared(grants, grantPages * pageSize),
-    );
+    this.grants = new WindowGrantTable(grantEntries(window, information));
     this.foreign = new WindowForeignPages(file, {
       address: foreign,
       pages: foreignPages,
@@ -113,9 +115,10 @@ export class WindowDomain implements XenDomain {
     const until = this.timers.now() + quietBound;
     while ((this.#link?.client.waiting ?? 0) > 0 && this.timers.now() < until) await this.#pause();
     if (!this.#file.suspend()) return false;
-    const { domain, storePort } = this.#file.information();
+    const information = this.#file.information();
+    const { domain, storePort } = information;
     this.#id = domain;
-    this.grants.forget();
+    this.grants.begin(grantEntries(this.#window, information));
     this.events.forget();
     this.foreign.forget();
     this.#link?.resume(storePort);
@@ -155,4 +158,12 @@ export class WindowDomain implements XenDomain {
     this.#link?.client.end("the domain is stopped");
     this.events.forget();
   }
+}
+
+/** The grant table that the kernel has had of Xen. */
+function grantEntries(window: Window, { grants, grantPages, grantStatus }: XenInformation): GrantEntries {
+  if (grantPages === 0) return new GrantEntries1(new Uint8Array(0));
+  const table = window.shared(grants, grantPages * pageSize);
+  if (grantStatus === 0) return new GrantEntries1(table);
+  return new GrantEntries2(table, window.shared(grantStatus, Math.ceil(grantPages / tablePagesPerStatus) * pageSize));
 }

@@ -1,36 +1,20 @@
 import { firstReference, type Access, type GrantTable, type SharedPages } from "@tesserae/xen/grant";
 import { XenError } from "@tesserae/xen/xen-error";
+import type { GrantEntries } from "./grant-entries.ts";
 import { WindowPages } from "./shared-pages.ts";
 
-/** An entry of version 1 (`grant_entry_v1` of Xen): flags and domain, 16 bits each, and the frame's number. */
-const entryBytes = 8;
-const permitAccess = 1;
-const readOnly = 4;
-const inUse = 8 | 16;
-const domainShift = 16;
-
-/**
- * The grant table of this domain, in the pages that it shares with Xen. Version 1 reaches 16 TiB of a guest's memory, which
- * is more than the boot kernel uses.
- */
+/** The grants that this domain gives, in the table that it shares with Xen. */
 export class WindowGrantTable implements GrantTable {
-  /** Halves of entries, of which Xen changes the first; and their words. */
-  readonly #halves: Uint16Array;
-  readonly #words: Int32Array;
+  #entries: GrantEntries;
   /** Each entry's memory, by reference. */
-  readonly #owners: (WindowPages | undefined)[];
+  #owners: (WindowPages | undefined)[] = [];
   /** References to give out; the last `#left` of them. */
-  readonly #spare: Uint32Array;
+  #spare = new Uint32Array(0);
   #left = 0;
 
-  /** @param table the pages that Xen and the domain share */
-  constructor(table: Uint8Array) {
-    this.#halves = new Uint16Array(table.buffer, table.byteOffset, table.length / 2);
-    this.#words = new Int32Array(table.buffer, table.byteOffset, table.length / 4);
-    const count = table.length / entryBytes;
-    this.#owners = new Array<WindowPages | undefined>(count).fill(undefined);
-    this.#spare = new Uint32Array(Math.max(0, count - firstReference));
-    this.forget();
+  constructor(entries: GrantEntries) {
+    this.#entries = entries;
+    this.begin(entries);
   }
 
   get free(): number {
@@ -44,27 +28,18 @@ export class WindowGrantTable implements GrantTable {
     const reference = this.#spare[--this.#left] ?? 0;
     own.grants++;
     this.#owners[reference] = own;
-    this.#words[reference * 2 + 1] = own.frame + page;
-    // The entry is valid from here on, for its frame is there.
-    const flags = permitAccess | (access === "read-only" ? readOnly : 0);
-    Atomics.store(this.#words, reference * 2, flags | (domain << domainShift));
+    this.#entries.permit(reference, domain, own.frame + page, access);
     return reference;
   }
 
   isInUse(reference: number): boolean {
-    return this.#owners[reference] !== undefined && (Atomics.load(this.#halves, reference * 4) & inUse) !== 0;
+    return this.#owners[reference] !== undefined && this.#entries.isInUse(reference);
   }
 
   end(reference: number): boolean {
     const own = this.#owners[reference];
     if (own === undefined) return true;
-    const at = reference * 4;
-    for (;;) {
-      const flags = Atomics.load(this.#halves, at);
-      if ((flags & inUse) !== 0) return false;
-      // Xen sets the bits of use at any time: then the flags are others.
-      if (Atomics.compareExchange(this.#halves, at, flags, 0) === flags) break;
-    }
+    if (!this.#entries.revoke(reference)) return false;
     this.#owners[reference] = undefined;
     own.grants--;
     this.#spare[this.#left++] = reference;
@@ -72,9 +47,11 @@ export class WindowGrantTable implements GrantTable {
   }
 
   /** All grants are void: the table is another, and empty. */
-  forget(): void {
+  begin(entries: GrantEntries): void {
     for (const own of this.#owners) if (own !== undefined) own.grants--;
-    this.#owners.fill(undefined);
+    this.#entries = entries;
+    this.#owners = new Array<WindowPages | undefined>(entries.count).fill(undefined);
+    this.#spare = new Uint32Array(Math.max(0, entries.count - firstReference));
     this.#left = this.#spare.length;
     // The lowest first: what is used together lies together.
     for (let index = 0; index < this.#left; index++) this.#spare[index] = firstReference + this.#left - 1 - index;

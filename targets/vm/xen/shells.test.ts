@@ -9,6 +9,7 @@ import { WindowError } from "../window/window-error.ts";
 import { watchShutdown } from "./control.ts";
 import { WindowEventChannels } from "./event-channels.ts";
 import { WindowForeignPages } from "./foreign-pages.ts";
+import { GrantEntries1, GrantEntries2, type GrantEntries } from "./grant-entries.ts";
 import { WindowGrantTable } from "./grant-table.ts";
 import type { PortSource } from "./port-file.ts";
 import { WindowPages } from "./shared-pages.ts";
@@ -17,31 +18,71 @@ import type { GrantCalls } from "./xen-file.ts";
 const pagesAt = (frame: number, count: number, onRelease: () => void = () => undefined): WindowPages =>
   new WindowPages({ bytes: new Uint8Array(count * pageSize), physical: frame * pageSize, release: onRelease });
 
-describe("the grant table", () => {
+/** Xen's side of a table: an entry as `grant_table.h` has it. */
+interface TableView {
+  readonly version: number;
+  readonly entries: GrantEntries;
+  /** Flags and domain; the frame. */
+  readonly entry: (reference: number) => readonly [number, number, number];
+  readonly use: (reference: number, bits: number) => void;
+}
+
+function version1(): TableView {
   const table = new Uint8Array(pageSize);
   const view = new DataView(table.buffer);
-  const grants = new WindowGrantTable(table);
+  return {
+    version: 1,
+    entries: new GrantEntries1(table),
+    entry: (reference) => {
+      const at = reference * 8;
+      return [view.getUint16(at, true), view.getUint16(at + 2, true), view.getUint32(at + 4, true)];
+    },
+    use: (reference, bits) => {
+      const at = reference * 8;
+      view.setUint16(at, (view.getUint16(at, true) & ~24) | bits, true);
+    },
+  };
+}
 
-  test("writes entries of version 1, from reference 8 on", () => {
-    const pages = pagesAt(0x1234, 2);
+function version2(): TableView {
+  const table = new Uint8Array(2 * pageSize);
+  const status = new Uint8Array(pageSize);
+  const view = new DataView(table.buffer);
+  return {
+    version: 2,
+    entries: new GrantEntries2(table, status),
+    entry: (reference) => {
+      const at = reference * 16;
+      return [view.getUint16(at, true), view.getUint16(at + 2, true), Number(view.getBigUint64(at + 8, true))];
+    },
+    use: (reference, bits) => new DataView(status.buffer).setUint16(reference * 2, bits, true),
+  };
+}
+
+describe.each([version1(), version2()])("the grant table, version $version", ({ version, entries, entry, use }) => {
+  const grants = new WindowGrantTable(entries);
+
+  test("has entries from reference 8 on", () => {
+    const frame = version === 1 ? 0x1234 : 0x12_3456_7890;
+    const pages = pagesAt(frame, 2);
     expect(grants.free).toBe(512 - 8);
     const reference = grants.grant(pages, 1, 3, "read-only");
     expect(reference).toBe(8);
-    expect([0, 2].map((at) => view.getUint16(reference * 8 + at, true))).toEqual([1 | 4, 3]);
-    expect(view.getUint32(reference * 8 + 4, true)).toBe(0x1235);
+    expect(entry(reference)).toEqual([1 | 4, 3, frame + 1]);
     expect(() => pages.release()).toThrow(XenError);
     expect(grants.end(reference)).toBe(true);
-    expect(view.getUint16(reference * 8, true)).toBe(0);
+    expect(entry(reference)[0]).toBe(0);
     pages.release();
     expect(grants.free).toBe(512 - 8);
   });
 
   test("keeps what the other domain has mapped", () => {
     const reference = grants.grant(pagesAt(7, 1), 0, 0, "read-write");
-    view.setUint16(reference * 8, 1 | 8 | 16, true);
+    use(reference, 8 | 16);
     expect(grants.isInUse(reference)).toBe(true);
     expect(grants.end(reference)).toBe(false);
-    view.setUint16(reference * 8, 1, true);
+    expect(entry(reference)[0] & 1).toBe(1);
+    use(reference, 0);
     expect(grants.end(reference)).toBe(true);
   });
 
@@ -51,7 +92,7 @@ describe("the grant table", () => {
     for (let count = grants.free; count > 0; count--) references.add(grants.grant(pages, 0, 0, "read-write"));
     expect(references.size).toBe(512 - 8);
     expect(() => grants.grant(pages, 0, 0, "read-write")).toThrow(XenError);
-    grants.forget();
+    grants.begin(entries);
     expect(grants.free).toBe(512 - 8);
     pages.release();
   });

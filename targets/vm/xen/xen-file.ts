@@ -11,13 +11,15 @@ const spaceXen = 2;
 const operation = { information: 0, map: 1, unmap: 2, copy: 3, suspend: 4, channel: 5, balloon: 6 } as const;
 /** `EVTCHNSTAT_interdomain`. */
 const bound = 2;
-const informationBytes = 48;
+const informationBytes = 56;
 
 /** What Xen keeps for this domain. Addresses are physical, in bytes. */
 export interface XenInformation {
   /** The grant table. */
   readonly grants: number;
   readonly grantPages: number;
+  /** Where it says what is in use, when its version is 2, a page for eight of its own; 0: its version is 1. */
+  readonly grantStatus: number;
   /** Room for other domains' pages. */
   readonly foreign: number;
   readonly foreignPages: number;
@@ -73,6 +75,7 @@ export class XenFile implements GrantCalls, Balloon {
       store: long(32),
       storePort: view.getUint32(40, true),
       domain: view.getUint32(44, true),
+      grantStatus: long(48),
     };
   }
 
