@@ -256,6 +256,64 @@ export const udpSuite: Suite<StackPair> = [
     ensureEqual(sendAll(here.socket, hello, addressOfB, port), false, "send after close");
   }),
 
+  defineCase("many at once arrive as if they had been sent one by one", async ({ a, b, addressOfB, timers }) => {
+    const there = await Receiver.on(b.udp);
+    const here = await Receiver.on(a.udp);
+    await deliver(timers, there, () => sendAll(here.socket, hello, addressOfB, there.port), "the first");
+    await pause(timers, settleTime);
+    for (const [length, size] of [
+      [1, 1000],
+      [1000, 1000],
+      [1001, 1000],
+      [64, 1],
+      [44_801, 1400],
+    ] as const) {
+      const message = pattern(length + 9, size);
+      const wanted: Uint8Array[] = [];
+      for (let at = 0; at < length; at += size) wanted.push(message.slice(9 + at, 9 + Math.min(at + size, length)));
+      const what = `${String(length)} bytes as datagrams of ${String(size)}`;
+      // UDP may lose some of them.
+      for (let attempt = 0; ; attempt++) {
+        there.received.length = 0;
+        const bytes = message.slice();
+        const sent = here.socket.sendMany(bytes, 9, length, size, addressOfB, there.port);
+        bytes.fill(0xff);
+        ensureEqual(sent, wanted.length, `${what}: how many were sent`);
+        for (let wait = 0; wait < 100 && there.received.length < wanted.length; wait++) await pause(timers, 5);
+        if (there.received.length === wanted.length) break;
+        ensure(attempt < 10, `${what}: ${String(there.received.length)} of ${String(wanted.length)} arrived`);
+      }
+      await pause(timers, settleTime);
+      ensureEqual(
+        there.received.map(({ payload }) => payload),
+        wanted,
+        what,
+      );
+    }
+    ensureEqual(here.socket.sendMany(hello, 0, 0, 100, addressOfB, there.port), 0, "none at once");
+    await there.socket.close();
+    await here.socket.close();
+    ensureEqual(here.socket.sendMany(hello, 0, 5, 2, addressOfB, there.port), 0, "many after close");
+  }),
+
+  defineCase("many at once that are too many, too long or of no size throw RangeError", async ({ a, addressOfB }) => {
+    const here = await Receiver.on(a.udp);
+    const large = new Uint8Array(70_000);
+    for (const [length, size, port] of [
+      [65_508, 1400, 9],
+      [65, 1, 9],
+      [6401, 100, 9],
+      [100, 0, 9],
+      [100, 1.5, 9],
+      [100, Number.NaN, 9],
+      [100, 10, 0],
+    ] as const) {
+      const what = `${String(length)} bytes by ${String(size)}`;
+      ensureThrows(() => here.socket.sendMany(large, 0, length, size, addressOfB, port), RangeError, what);
+    }
+    await here.socket.close();
+  }),
+
   defineCase("a length above 65,507 and a bad port throw RangeError", async ({ a, addressOfB }) => {
     const here = await Receiver.on(a.udp);
     const large = new Uint8Array(65_508);

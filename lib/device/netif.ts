@@ -28,6 +28,11 @@ export interface NetifFeatures {
   readonly maxSegmentation: number;
   /** Whether it does so for TCP over IPv6, too. Default false: over IPv4 only. */
   readonly segmentsIpv6?: boolean;
+  /**
+   * Whether it cuts UDP payload into datagrams, too, over the versions of IP that it cuts TCP over; it completes their
+   * checksums then. Default false: a frame with several datagrams must not be given to it.
+   */
+  readonly segmentsUdp?: boolean;
 }
 
 /**

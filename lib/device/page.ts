@@ -31,7 +31,7 @@ export class Page {
   checksumStart = 0;
   /** With {@link needsChecksum}: where the sum is stored, in bytes from `checksumStart`. */
   checksumOffset = 0;
-  /** Payload bytes of each segment the device is to cut the frame into; 0 is no segmentation. */
+  /** Payload bytes of each TCP segment or UDP datagram the device is to cut the frame into; 0 is no segmentation. */
   segmentSize = 0;
   /** With `segmentSize`: bytes of headers to repeat on each segment. */
   headerLength = 0;

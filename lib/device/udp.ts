@@ -1,5 +1,8 @@
 import type { Endpoint, IpAddress } from "./address.ts";
 
+/** Datagrams that {@link UdpSocket.sendMany} takes at once, as Linux does (`UDP_MAX_SEGMENTS`). */
+export const mostAtOnce = 64;
+
 /** One received datagram, reused for the next: valid until the handler returns. */
 export interface Datagram {
   /** The payload is `bytes[offset … offset + length)`. */
@@ -27,6 +30,27 @@ export interface UdpSocket {
    * @throws RangeError when `length` is above 65,507 (IPv4) or `port` is not in 1–65535.
    */
   send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number, index?: number): boolean;
+
+  /**
+   * Sends `bytes[offset … offset + length)` to one peer as datagrams of `size` bytes, the last one perhaps shorter: what
+   * `UDP_SEGMENT` is on Linux. Far cheaper than as many calls of {@link send} where a device or the kernel cuts them. None
+   * goes in fragments. The bytes are copied or sent before the call returns.
+   *
+   * @param index as for {@link send}
+   * @returns how many datagrams were sent, the first ones: fewer than there are when there was no room for more; 0 too
+   * when one of them is longer than the path takes whole, as far as that is known. Kernel sockets find out later.
+   * @throws RangeError when `size` is not an integer of at least 1, `length` is above 65,507 or makes more than
+   * {@link mostAtOnce} datagrams, or `port` is not in 1–65535.
+   */
+  sendMany(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    size: number,
+    address: IpAddress,
+    port: number,
+    index?: number,
+  ): number;
 
   /**
    * Takes part in a multicast group: datagrams to it, and to this port, come from now on. Joining twice is joining once.

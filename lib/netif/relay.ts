@@ -2,7 +2,7 @@ import type { Netif } from "@tesserae/device/netif";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { headerSize } from "./port.ts";
-import { transmitSegments } from "./segmentation.ts";
+import { holdsDatagrams, transmitSegments } from "./segmentation.ts";
 
 /** For which pages have room beside the payload of a long frame, in bytes. */
 const longestHeaders = 80;
@@ -20,7 +20,8 @@ export function relay(to: Netif, page: Page, offset: number, length: number): bo
   if (page.segmentSize > 0) {
     const isIpv6 = bytes[offset + 12] === 0x86;
     const fits = features.maxSegmentation > 0 && length - headerSize <= features.maxSegmentation + longestHeaders;
-    const isCut = fits && (!isIpv6 || features.segmentsIpv6 === true);
+    const isAble = features.segmentsUdp === true || !holdsDatagrams(page, offset);
+    const isCut = fits && isAble && (!isIpv6 || features.segmentsIpv6 === true);
     // When long pages are out, it goes out in short ones.
     const own = isCut ? to.allocate(isLong ? length - headerSize : undefined) : undefined;
     return own === undefined ? transmitSegments(to, page, offset, length) : send(to, own, page, offset, length);

@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import { formatEndpoint, type Endpoint, type IpAddress } from "@tesserae/device/address";
 import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
-import { checkDatagram } from "./kernel-address.ts";
+import { checkDatagram, checkDatagrams } from "./kernel-address.ts";
 import { loadAddon } from "./native/addon.ts";
 import { boundSocket, checkSocketCall, datagramSocket, localEndpoint } from "./native/bound-socket.ts";
 import { mostMessages, QueuedMessages, ReceivedMessages } from "./native/message-batch.ts";
@@ -141,9 +141,17 @@ export class BatchedUdpSocket implements UdpSocket {
   send(bytes: Uint8Array, offset: number, length: number, address: IpAddress, port: number): boolean {
     checkDatagram(bytes, offset, length, port);
     if (this.#closed || (address.family === 6 && this.#family === 4)) return false;
-    this.#batches.queued.add(this.#fd, this.#family, bytes, offset, length, address, port);
+    this.#batches.queued.add(this.#fd, this.#family, bytes, offset, length, 0, address, port);
     this.#batches.schedule();
     return true;
+  }
+
+  sendMany(bytes: Uint8Array, offset: number, length: number, size: number, address: IpAddress, port: number): number {
+    checkDatagrams(bytes, offset, length, size, port);
+    if (this.#closed || length === 0 || (address.family === 6 && this.#family === 4)) return 0;
+    this.#batches.queued.add(this.#fd, this.#family, bytes, offset, length, size, address, port);
+    this.#batches.schedule();
+    return Math.ceil(length / size);
   }
 
   join(group: IpAddress, index = 0): void {

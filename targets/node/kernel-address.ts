@@ -1,4 +1,5 @@
 import { IpAddress, type Endpoint } from "@tesserae/device/address";
+import { mostAtOnce } from "@tesserae/device/udp";
 
 /** Turns the kernel's text of an address into ours: without a zone, and an IPv4-mapped one into IPv4. */
 export function addressOf(text: string | undefined): IpAddress {
@@ -33,5 +34,16 @@ export function checkDatagram(bytes: Uint8Array, offset: number, length: number,
   }
   if (offset < 0 || offset + length > bytes.length) {
     throw new RangeError(`offset ${String(offset)} and length ${String(length)} lie outside bytes`);
+  }
+}
+
+/** As {@link checkDatagram}, for datagrams of `size` bytes. @throws RangeError */
+export function checkDatagrams(bytes: Uint8Array, offset: number, length: number, size: number, port: number): void {
+  checkDatagram(bytes, offset, length, port);
+  if (!Number.isInteger(size) || size < 1) throw new RangeError(`size ${String(size)} is not an integer of at least 1`);
+  if (length > size * mostAtOnce) {
+    throw new RangeError(
+      `length ${String(length)} makes more than ${String(mostAtOnce)} datagrams of ${String(size)} bytes`,
+    );
   }
 }

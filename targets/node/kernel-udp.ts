@@ -4,7 +4,7 @@ import { FlowError } from "@tesserae/device/flow";
 import type { Datagram, Udp, UdpBindOptions, UdpSocket } from "@tesserae/device/udp";
 import { BatchedUdpSocket, batchedUdp } from "./batched-udp.ts";
 import { codeOf, flowError, isWithoutIpv6 } from "./flow-fault.ts";
-import { addressOf, checkPort, endpointOf, checkDatagram } from "./kernel-address.ts";
+import { addressOf, checkDatagram, checkDatagrams, checkPort, endpointOf } from "./kernel-address.ts";
 import { instance } from "./instance.ts";
 import { reportOnStderr } from "./kernel-tcp.ts";
 import { ReceivedDatagram } from "./received-datagram.ts";
@@ -153,6 +153,16 @@ class KernelUdpSocket implements UdpSocket {
     copy.set(offset === 0 && length === bytes.length ? bytes : bytes.subarray(offset, offset + length));
     this.#socket.send(copy, 0, length, port, host);
     return true;
+  }
+
+  sendMany(bytes: Uint8Array, offset: number, length: number, size: number, address: IpAddress, port: number): number {
+    checkDatagrams(bytes, offset, length, size, port);
+    let sent = 0;
+    for (let at = 0; at < length; at += size) {
+      if (!this.send(bytes, offset + at, Math.min(size, length - at), address, port)) break;
+      sent++;
+    }
+    return sent;
   }
 
   join(group: IpAddress, index = 0): void {

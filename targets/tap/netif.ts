@@ -9,7 +9,7 @@ import { prepareInterface, setupAdvice, type TapSetup } from "./setup.ts";
 import type { FrameRing } from "./frame-ring.ts";
 import { TapBatch } from "./tap-batch.ts";
 import { TapUring } from "./tap-uring.ts";
-import { openTap, TapError } from "./tun.ts";
+import { type OpenedTap, openTap, TapError } from "./tun.ts";
 
 export interface TapOptions extends TapSetup {
   /**
@@ -21,8 +21,9 @@ export interface TapOptions extends TapSetup {
   /** Our address on the link; default: derived from the kernel's, so that it is the same for a device that stays. */
   readonly mac?: MacAddress;
   /**
-   * Lets the kernel hand over TCP segments of up to 64 KiB in one frame, longer than the MTU, and leave out checksums
-   * that nothing on the way can have damaged, and take such frames: `Page.segmentSize` and `needsChecksum` tell. Far faster for bulk; to be turned off where every frame must be as on a
+   * Lets the kernel hand over TCP segments of up to 64 KiB in one frame, longer than the MTU, several UDP datagrams in
+   * one frame (Linux 6.2), and leave out checksums that nothing on the way can have damaged, and take such frames:
+   * `Page.segmentSize` and `needsChecksum` tell. Far faster for bulk; to be turned off where every frame must be as on a
    * wire, for a capture or with faults. Default true.
    */
   readonly offload?: boolean;
@@ -52,15 +53,15 @@ export async function createTap(options: TapOptions): Promise<Netif> {
 export function openNetif(calls: SystemCalls, options: TapOptions): Netif {
   if (options.fd !== undefined) return netifOnOpen(calls, inheritedTap(options.fd), options);
   if (isMacvtap(options.name)) return netifOnOpen(calls, openMacvtap(options.name), options);
-  const { descriptors, mac, mtu } = openQueues(calls, options);
-  return netifOn(calls, descriptors[0] ?? -1, MacAddress.parse(mac), mtu, options);
+  return netifOnQueue(calls, openQueues(calls, options), 0, options);
 }
 
 /** A device whose kernel's side is as it is. */
 function netifOnOpen(calls: SystemCalls, open: OpenTap, options: TapOptions): Netif {
   const { fd, name, mtu, hasHeader } = open;
   const mac = options.mac ?? (open.isMacvtap ? open.mac : peerOf(open.mac));
-  return netifOn(calls, fd, mac, mtu, { ...options, name, offload: hasHeader });
+  // Whether this kernel cuts UDP was not asked for, and cannot be asked without a request.
+  return netifOn(calls, fd, mac, mtu, { ...options, name, offload: hasHeader }, false);
 }
 
 /** The queues of a tap device that is open; plain data, which goes from thread to thread. */
@@ -70,23 +71,42 @@ export interface TapQueues {
   /** Our address on the link. */
   readonly mac: string;
   readonly mtu: number;
+  /** See `NetifFeatures`. */
+  readonly segmentsUdp: boolean;
 }
 
 /** Opens `options.queues` queues, and sets the kernel's side up. @throws as {@link createTap} */
 export function openQueues(calls: SystemCalls, options: TapOptions): TapQueues {
   const descriptors: number[] = [];
+  let segmentsUdp = true;
   try {
-    for (let queue = 0; queue < (options.queues ?? 1); queue++) descriptors.push(openOrAdvise(calls, options));
+    for (let queue = 0; queue < (options.queues ?? 1); queue++) {
+      const opened = openOrAdvise(calls, options);
+      descriptors.push(opened.fd);
+      segmentsUdp &&= opened.segmentsUdp;
+    }
     const { mac, mtu } = prepareInterface(calls, options);
-    return { descriptors, mac: (options.mac ?? peerOf(mac)).toString(), mtu };
+    return { descriptors, mac: (options.mac ?? peerOf(mac)).toString(), mtu, segmentsUdp };
   } catch (error) {
     for (const fd of descriptors) closeSync(fd);
     throw error;
   }
 }
 
-/** A queue of a tap device as a {@link Netif}. Takes over the descriptor. @throws UnsupportedError */
-export function netifOn(calls: SystemCalls, fd: number, mac: MacAddress, mtu: number, options: TapOptions): Netif {
+/** A queue of a tap device as a {@link Netif}. Takes over its descriptor. @throws UnsupportedError */
+export function netifOnQueue(calls: SystemCalls, opened: TapQueues, queue: number, options: TapOptions): Netif {
+  const { descriptors, mac, mtu, segmentsUdp } = opened;
+  return netifOn(calls, descriptors[queue] ?? -1, MacAddress.parse(mac), mtu, options, segmentsUdp);
+}
+
+function netifOn(
+  calls: SystemCalls,
+  fd: number,
+  mac: MacAddress,
+  mtu: number,
+  options: TapOptions,
+  segmentsUdp: boolean,
+): Netif {
   const { name, offload = true, pages = 256, onDead } = options;
   let ring: FrameRing;
   try {
@@ -96,10 +116,10 @@ export function netifOn(calls: SystemCalls, fd: number, mac: MacAddress, mtu: nu
     closeSync(fd);
     throw error;
   }
-  return new RingNetif(calls, ring, { name, mac, mtu, ...(onDead === undefined ? {} : { onDead }) });
+  return new RingNetif(calls, ring, { name, mac, mtu, segmentsUdp, ...(onDead === undefined ? {} : { onDead }) });
 }
 
-function openOrAdvise(calls: SystemCalls, options: TapOptions): number {
+function openOrAdvise(calls: SystemCalls, options: TapOptions): OpenedTap {
   try {
     return openTap(calls, options.name, options.offload ?? true, (options.queues ?? 1) > 1);
   } catch (error) {

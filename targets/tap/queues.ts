@@ -1,9 +1,8 @@
-import { MacAddress } from "@tesserae/device/address";
 import type { Netif, NetifQueue } from "@tesserae/device/netif";
 import type { Instance } from "@tesserae/node/instance";
 import type { SystemCalls } from "@tesserae/node/native/system-calls";
 import { closeHandover, createHandover, type SharedHandover } from "./handover.ts";
-import { netifOn, openQueues, type TapOptions, type TapQueues } from "./netif.ts";
+import { netifOnQueue, openQueues, type TapOptions, type TapQueues } from "./netif.ts";
 import { QueueNetif } from "./queue-netif.ts";
 import { SocketMap } from "./xdp/redirect-program.ts";
 import { attachXdp, createXdp } from "./xdp/netif.ts";
@@ -76,8 +75,7 @@ async function ownQueue(
   index: number,
 ): Promise<Netif> {
   if (device.kind === "tap" && "descriptors" in opened) {
-    const { descriptors, mac, mtu } = opened;
-    return netifOn(calls, descriptors[index] ?? -1, MacAddress.parse(mac), mtu, device.options);
+    return netifOnQueue(calls, opened, index, device.options);
   }
   if (device.kind === "xdp" && "sockets" in opened) {
     const { name } = device;

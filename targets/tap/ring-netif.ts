@@ -23,6 +23,8 @@ export interface RingNetifOptions {
   readonly mac: MacAddress;
   /** In bytes. */
   readonly mtu: number;
+  /** Whether a device that cuts TCP segments cuts UDP datagrams, too. Default false. */
+  readonly segmentsUdp?: boolean;
   /** Gets a failure after which no frame comes any more: the device was deleted. Default: a line on stderr. */
   readonly onDead?: (error: TapError) => void;
 }
@@ -58,7 +60,9 @@ export class RingNetif implements Netif {
     this.mac = options.mac;
     this.mtu = options.mtu;
     const { transmitChecksum, maxSegmentation } = ring;
-    this.features = { transmitChecksum, maxSegmentation, segmentsIpv6: maxSegmentation > 0 };
+    const isCutting = maxSegmentation > 0;
+    const segmentsUdp = isCutting && options.segmentsUdp === true;
+    this.features = { transmitChecksum, maxSegmentation, segmentsIpv6: isCutting, segmentsUdp };
     this.#calls = calls;
     this.#ring = ring;
     this.#counters = ring.counters;

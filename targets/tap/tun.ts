@@ -8,6 +8,8 @@ const TUNSETOFFLOAD = 0x400454d0;
 const TUN_F_CSUM = 1;
 const TUN_F_TSO4 = 2;
 const TUN_F_TSO6 = 4;
+const TUN_F_USO4 = 0x20;
+const TUN_F_USO6 = 0x40;
 const IFF_TAP = 0x0002;
 const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
@@ -47,6 +49,14 @@ export class TapError extends Error {
   }
 }
 
+/** A tap device that {@link openTap} has opened. */
+export interface OpenedTap {
+  /** Non-blocking; the caller's to close. */
+  readonly fd: number;
+  /** Whether the kernel cuts frames with several UDP datagrams, and passes such (Linux 6.2). */
+  readonly segmentsUdp: boolean;
+}
+
 /** What the kernel knows of an interface. */
 export interface InterfaceState {
   readonly up: boolean;
@@ -70,13 +80,12 @@ export function checkInterfaceName(name: string): void {
  * Opens the tap device `name`; with the privilege, creates it when it does not exist. A device made this way goes when
  * the descriptor is closed.
  *
- * @param offload each frame has a `virtio_net_hdr` in front, and the kernel may pass TCP segments longer than the MTU
- * and checksums that are still to be completed; otherwise frames are as on a wire
+ * @param offload each frame has a `virtio_net_hdr` in front, and the kernel may pass TCP segments longer than the MTU,
+ * several UDP datagrams in one frame, and checksums that are still to be completed; otherwise frames are as on a wire
  * @param several whether the device can be opened again, for one more queue: then always
- * @returns a non-blocking descriptor, the caller's to close
  * @throws RangeError for a bad name; TapError, in words, when it cannot be.
  */
-export function openTap(calls: SystemCalls, name: string, offload: boolean, several = false): number {
+export function openTap(calls: SystemCalls, name: string, offload: boolean, several = false): OpenedTap {
   checkInterfaceName(name);
   let fd: number;
   try {
@@ -109,9 +118,16 @@ export function openTap(calls: SystemCalls, name: string, offload: boolean, seve
             : `tap device "${name}": ${describeErrno(refused)}`;
     throw new TapError(code, why);
   }
-  // A device that stays may have been left with other settings. A kernel that refuses sends plain frames: no harm.
-  calls.ioctlNumber(fd, TUNSETOFFLOAD, offload ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0);
-  return fd;
+  return { fd, segmentsUdp: setOffload(calls, fd, offload) };
+}
+
+/** Says what frames may come. A device that stays may have been left with other settings. Whether UDP is cut, too. */
+function setOffload(calls: SystemCalls, fd: number, offload: boolean): boolean {
+  const usual = offload ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0;
+  if (offload && calls.ioctlNumber(fd, TUNSETOFFLOAD, usual | TUN_F_USO4 | TUN_F_USO6) >= 0) return true;
+  // A kernel that refuses this, too, sends plain frames: no harm.
+  calls.ioctlNumber(fd, TUNSETOFFLOAD, usual);
+  return false;
 }
 
 /** Reads and changes interfaces of the network namespace that the thread is in. */

@@ -12,6 +12,9 @@ const flagNeedsChecksum = 1;
 const gsoNone = 0;
 const gsoTcp4 = 1;
 const gsoTcp6 = 4;
+const gsoUdp = 5;
+/** Where UDP stores its checksum: nothing else does there. */
+const udpChecksumOffset = 6;
 /** Where a frame has its EtherType, and the first byte of IPv6's: 0x86dd. */
 const etherType = 12;
 const ipv6First = 0x86;
@@ -21,12 +24,17 @@ const little = endianness() === "LE";
 export function writeHeader(page: Page, bytes: Uint8Array, offset: number): void {
   const partial = (page.flags & needsChecksum) !== 0;
   bytes[offset] = partial ? flagNeedsChecksum : 0;
-  const isIpv6 = bytes[offset + virtioNetHeaderSize + etherType] === ipv6First;
-  bytes[offset + 1] = page.segmentSize === 0 ? gsoNone : isIpv6 ? gsoTcp6 : gsoTcp4;
+  bytes[offset + 1] = page.segmentSize === 0 ? gsoNone : segmentation(page, bytes, offset + virtioNetHeaderSize);
   put16(bytes, offset + 2, page.segmentSize > 0 ? page.headerLength : 0);
   put16(bytes, offset + 4, page.segmentSize);
   put16(bytes, offset + 6, partial ? page.checksumStart : 0);
   put16(bytes, offset + 8, partial ? page.checksumOffset : 0);
+}
+
+/** What the frame at `frame` is to be cut into: virtio 1.3 §5.1.6. */
+function segmentation(page: Page, bytes: Uint8Array, frame: number): number {
+  if ((page.flags & needsChecksum) !== 0 && page.checksumOffset === udpChecksumOffset) return gsoUdp;
+  return bytes[frame + etherType] === ipv6First ? gsoTcp6 : gsoTcp4;
 }
 
 /** Reads the header at `offset` into the page's metadata. */

@@ -26,10 +26,13 @@ test("a million packets go from the ring to a socket and back and leave no objec
     const young = ["--min-semi-space-size=256", "--max-semi-space-size=256", "--expose-gc"];
     const ran = spawnSync(process.execPath, [...young, file, String(packets)], { encoding: "utf8", timeout: 120_000 });
     expect(ran.stderr).toBe("");
-    const { udp, received, sent } = JSON.parse(ran.stdout) as Record<"udp" | "received" | "sent", Cost>;
+    const { udp, many, received, sent } = JSON.parse(ran.stdout) as Record<"udp" | "many" | "received" | "sent", Cost>;
     expect(udp.answered).toBe(packets);
     // The least heap object has 16 bytes: less than one for each packet of a batch is none.
     expect(udp.bytes).toBeLessThan(2);
+    // One frame for sixteen, and the view that its bytes are copied by.
+    expect(many.answered).toBe(packets / 16);
+    expect(many.bytes).toBeLessThan(12);
     // Nothing for a segment: what is left is for each batch and each read or write, and its promises.
     expect(received.bytes).toBeLessThan(40);
     expect(sent.bytes).toBeLessThan(50);

@@ -107,6 +107,32 @@ async function udpEcho(packets: number): Promise<Cost> {
   return cost(tap, packets, () => tap.receive(packets));
 }
 
+/** Frames of 16 datagrams each, all of which are answered with one frame. */
+async function udpMany(packets: number): Promise<Cost> {
+  const { tap, stack } = await prepared();
+  const many = 16;
+  const size = 40;
+  let got = 0;
+  const answer = new Uint8Array(many * size);
+  const socket = await stack.udp.bind({ port }, ({ length, source, sourcePort }) => {
+    if (length === size && ++got % many === 0) socket.sendMany(answer, 0, answer.length, size, source, sourcePort);
+  });
+  tap.make = (bytes, at) => {
+    const total = 8 + many * size;
+    writeHeaders(bytes, at, 17, 20 + total);
+    const udp = at + 34;
+    put32(bytes, udp, (7000 << 16) | port);
+    put32(bytes, udp + 4, total << 16);
+    markPartial(bytes, at, 6);
+    bytes[at - 9] = 5;
+    bytes[at - 8] = 42;
+    bytes[at - 6] = size;
+    return 14 + 20 + total;
+  };
+  tap.receive(20_000);
+  return cost(tap, packets, () => tap.receive(packets / many));
+}
+
 /** A peer that has connected: what it sends next, and what it was sent. */
 interface Peer {
   readonly tap: ScriptedTap;
@@ -229,6 +255,9 @@ async function tcpSend(packets: number): Promise<Cost> {
 
 const packets = Number(process.argv[2]);
 const half = packets / 2;
-const costs = { udp: await udpEcho(packets), received: await tcpReceive(half), sent: await tcpSend(half) };
-console.log(JSON.stringify(costs));
+const udp = await udpEcho(packets);
+const received = await tcpReceive(half);
+const sent = await tcpSend(half);
+const many = await udpMany(packets);
+console.log(JSON.stringify({ udp, many, received, sent }));
 process.exit();

@@ -74,7 +74,7 @@ export class ScriptedTap {
     };
     const calls = new SystemCalls(native);
     const ring = new TapBatch(calls, -1, 1500, true, 256);
-    this.netif = new RingNetif(calls, ring, { name: "t0", mac: ownMac, mtu: 1500 });
+    this.netif = new RingNetif(calls, ring, { name: "t0", mac: ownMac, mtu: 1500, segmentsUdp: true });
   }
 
   /** So many frames come, in batches of 64, each in a wake-up of its own. */

@@ -96,7 +96,7 @@ export class PathEmulator {
   add(near: string, far: string, device: string): number {
     const index = this.#ports.length >> 1;
     for (const namespace of [near, far]) {
-      const fd = this.#inside(namespace, () => openTap(this.#calls, device, false));
+      const { fd } = this.#inside(namespace, () => openTap(this.#calls, device, false));
       this.#queue.add(fd, this.#ports.length);
       this.#ports.push(new Port(this.#calls, fd, this.#addresses));
     }

@@ -42,7 +42,7 @@ async function stopped(running: Running): Promise<void> {
 /** A tap device as a helper with the privilege makes it. */
 async function tapIn(within: Namespace, offload: boolean): Promise<number> {
   const calls = await loadCalls();
-  const fd = await within.inside(() => openTap(calls, "t0", offload));
+  const { fd } = await within.inside(() => openTap(calls, "t0", offload));
   open.push({ close: () => closeSync(fd) });
   within.ip("address add 10.2.0.1/24 dev t0");
   within.ip("link set dev t0 up");

@@ -82,7 +82,13 @@ async function start(more: Partial<NameServerOptions> = {}) {
     udp: {
       bind: (_, handler) => {
         receive = handler;
-        return Promise.resolve({ ...socket, join() {}, leave() {}, close: async () => {} } satisfies UdpSocket);
+        return Promise.resolve({
+          ...socket,
+          sendMany: () => 0,
+          join() {},
+          leave() {},
+          close: async () => {},
+        } satisfies UdpSocket);
       },
     },
     tcp: {

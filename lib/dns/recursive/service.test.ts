@@ -67,6 +67,7 @@ async function serve(
           sent.push(parsed.value);
           return true;
         },
+        sendMany: () => 0,
         join: () => undefined,
         leave: () => undefined,
         close: () => Promise.resolve(),

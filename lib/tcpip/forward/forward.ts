@@ -1,5 +1,6 @@
 /** Passing packets on (RFC 1812 §5), as far as a small router needs it. */
 
+import { protocolUdp } from "@tesserae/device/ip";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { checksum, updateChecksum } from "@tesserae/wire/checksum";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
@@ -11,6 +12,7 @@ import { HostIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import { ipv4 } from "../ipv4/wire.ts";
 import { RedirectLimit } from "./redirect-limit.ts";
 import { segmentLength } from "./segment-length.ts";
+import { ForwardedSegments, isCutBy } from "./segments.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 /** Changes addresses and ports on the way: see `@tesserae/tcpip/nat/nat`. */
@@ -83,6 +85,9 @@ class Router implements Forwarding, Forwarder {
   readonly #strict: boolean;
   readonly #filter: ForwardOptions["filter"];
   readonly #redirects: RedirectLimit | undefined;
+  readonly #segments = new ForwardedSegments();
+  /** Where a segment is put together that is longer than its next link takes. */
+  #long: Uint8Array | undefined;
 
   constructor(options: ForwardOptions) {
     const { ip, redirects = true } = options;
@@ -157,13 +162,16 @@ class Router implements Forwarding, Forwarder {
     }
     const { features } = to.link.ethernet;
     const segmented = page.segmentSize > 0;
-    if (segmented && features.maxSegmentation === 0) {
+    const protocol = ipv4.field.protocol.get(bytes, header);
+    // What a segmented packet becomes is what the link has to take.
+    const headerSize = ipv4.field.headerLength.get(bytes, header) * 4;
+    const isLong = (segmented ? segmentLength(page, header, headerSize, protocol) : total) > to.linkMtu;
+    // In fragments TCP goes as it is; datagrams must not become one.
+    const isCutHere = segmented && (!isCutBy(features, protocol, false) || (isLong && protocol === protocolUdp));
+    if (isCutHere && !this.#segments.read(page, header, total)) {
       statistics.segmented++;
       return;
     }
-    // What a segmented packet becomes is what the link has to take; in fragments it goes as it is.
-    const headerSize = ipv4.field.headerLength.get(bytes, header) * 4;
-    const isLong = (segmented ? segmentLength(page, header, headerSize) : total) > to.linkMtu;
     if (isLong && ipv4.field.dontFragment.get(bytes, header)) {
       statistics.tooBig++;
       this.#refuse(page, header, total, from, "packet-too-big", to.linkMtu);
@@ -179,6 +187,10 @@ class Router implements Forwarding, Forwarder {
     if (to === from && !translated) this.#redirect(page, header, total, from, source, target, nextHop);
     translator?.rewrite(bytes, header, total, (page.flags & needsChecksum) !== 0);
     this.#age(bytes, header);
+    if (isCutHere) {
+      this.#passSegments(page, to, target, nextHop);
+      return;
+    }
     const partial = (page.flags & needsChecksum) !== 0;
     if (partial && (isLong || !features.transmitChecksum)) {
       const start = header + headerSize;
@@ -242,6 +254,23 @@ class Router implements Forwarding, Forwarder {
     out.segmentSize = page.segmentSize;
     out.headerLength = page.headerLength;
     this.#transmit(out, total, to, target, nextHop);
+  }
+
+  /** Does what the next device does not: the packet has been read. */
+  #passSegments(page: Page, to: Ipv4Interface, target: number, nextHop: number): void {
+    const segments = this.#segments;
+    for (let index = 0; index < segments.count; index++) {
+      const length = segments.lengthOf(page, index);
+      if (length > to.linkMtu) {
+        const long = (this.#long ??= new Uint8Array(65_535));
+        segments.write(page, index, long);
+        this.#cut(long, 0, length, to, target, nextHop);
+        continue;
+      }
+      const out = segments.build(page, index, to.link);
+      if (out === undefined) this.statistics.dropped++;
+      else this.#transmit(out, length, to, target, nextHop);
+    }
   }
 
   #transmit(out: Page, total: number, to: Ipv4Interface, target: number, nextHop: number): void {

@@ -13,6 +13,7 @@ import { ipv6 } from "../ipv6/wire.ts";
 import type { ForwardOptions, Forwarding } from "./forward.ts";
 import { RedirectLimit } from "./redirect-limit.ts";
 import { segmentLength } from "./segment-length.ts";
+import { ForwardedSegments, isCutBy } from "./segments.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 export interface Forward6Options extends Pick<ForwardOptions, "reversePath" | "redirects"> {
@@ -43,6 +44,7 @@ class Router6 implements Forwarding, Forwarder6 {
   readonly #strict: boolean;
   readonly #filter: ForwardOptions["filter"];
   readonly #redirects: RedirectLimit | undefined;
+  readonly #segments = new ForwardedSegments();
 
   constructor(options: Forward6Options) {
     const { ip, redirects = true } = options;
@@ -114,18 +116,25 @@ class Router6 implements Forwarding, Forwarder6 {
     }
     const { features } = to.link.ethernet;
     const isSegmented = page.segmentSize > 0;
-    if (isSegmented && (features.maxSegmentation === 0 || features.segmentsIpv6 !== true)) {
+    const protocol = bytes[header + 6] ?? 0;
+    const isCutHere = isSegmented && !isCutBy(features, protocol, true);
+    if (isCutHere && !this.#segments.read(page, header, total)) {
       statistics.segmented++;
       return;
     }
     // What a segmented packet becomes is what the link has to take.
-    const longest = isSegmented ? segmentLength(page, header, ipv6.size) : total;
+    const longest = isSegmented ? segmentLength(page, header, ipv6.size, protocol) : total;
     if (longest > to.linkMtu) {
       statistics.tooBig++;
       input.reject(page, header, total, from, icmpPacketTooBig, 0, to.linkMtu);
       return;
     }
     if (to === from) this.#redirect(bytes, header, total, source, destination, way.nextHop, from);
+    if (isCutHere) {
+      bytes[header + 7] = hopLimit - 1;
+      this.#passSegments(page, to, way.nextHop);
+      return;
+    }
     const out = to.link.allocate(total > to.linkMtu ? total : undefined);
     if (out === undefined) {
       statistics.dropped++;
@@ -138,6 +147,18 @@ class Router6 implements Forwarding, Forwarder6 {
     if ((page.flags & needsChecksum) !== 0) leaveChecksum(page, out, total, features.transmitChecksum);
     if (to.neighbours.send(way.nextHop, out, headroom, total)) statistics.forwarded++;
     else statistics.dropped++;
+  }
+
+  /** Does what the next device does not: the packet has been read. */
+  #passSegments(page: Page, to: Ipv6Interface, nextHop: IpAddress): void {
+    const { statistics } = this;
+    const segments = this.#segments;
+    for (let index = 0; index < segments.count; index++) {
+      const out = segments.build(page, index, to.link);
+      if (out !== undefined && to.neighbours.send(nextHop, out, headroom, segments.lengthOf(page, index))) {
+        statistics.forwarded++;
+      } else statistics.dropped++;
+    }
   }
 
   /** The packet leaves where it came from: a neighbour could have sent it to the next hop itself (RFC 4861 §8.2). */

@@ -19,6 +19,6 @@ export class ForwardStatistics {
   prohibited = 0;
   /** No page of the next link, or no room in its queue. */
   dropped = 0;
-  /** Cut by a device into no segments that the next link can send. */
+  /** Of several segments, to be cut on the way, and no packet that can be. */
   segmented = 0;
 }

@@ -59,6 +59,12 @@ class DualStack implements HostIp {
       : this.#ipv6.completesChecksum(destination);
   }
 
+  datagramSegmentation(destination: IpAddress, options: IpSendOptions): number {
+    return destination.family === 4
+      ? this.#ipv4.datagramSegmentation(destination, options)
+      : this.#ipv6.datagramSegmentation(destination, options);
+  }
+
   allocate(length?: number, destination?: IpAddress): Page | undefined {
     return destination?.family === 6
       ? this.#ipv6.allocate(length, destination)

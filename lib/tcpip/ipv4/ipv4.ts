@@ -33,6 +33,8 @@ export interface Ipv4 extends Ip {
   isBroadcast(address: IpAddress): boolean;
   /** Whether the device that packets to `destination` leave by completes their transport checksums. */
   completesChecksum(destination: IpAddress): boolean;
+  /** See `HostIp.datagramSegmentation`. */
+  datagramSegmentation(destination: IpAddress, options: IpSendOptions): number;
   /** As `send`, from bytes that stay the caller's. Cuts what is longer than the path MTU. */
   sendBytes(
     destination: IpAddress,
@@ -215,6 +217,10 @@ export class HostIpv4 implements Ipv4 {
 
   completesChecksum(destination: IpAddress): boolean {
     return this.output.interfaceTo(destination)?.link.ethernet.features.transmitChecksum ?? false;
+  }
+
+  datagramSegmentation(destination: IpAddress, options: IpSendOptions): number {
+    return this.output.datagramSegmentation(destination, options);
   }
 
   allocate(length?: number, destination?: IpAddress): Page | undefined {

@@ -75,6 +75,16 @@ export class Ipv4Output {
     return this.#pathMtuOf(destination.w3, link);
   }
 
+  /** See `HostIp.datagramSegmentation`. */
+  datagramSegmentation(destination: IpAddress, options: IpSendOptions): number {
+    const link = this.interfaceTo(destination);
+    const way = this.#way;
+    if (!way.choose(this.#interfaces, destination, options.source, options.interface ?? 0)) return 0;
+    if (way.interface === undefined || way.interface !== link || way.cast !== "unicast") return 0;
+    const { maxSegmentation, segmentsUdp } = link.link.ethernet.features;
+    return segmentsUdp === true ? maxSegmentation : 0;
+  }
+
   send(
     destination: IpAddress,
     protocol: number,
@@ -109,7 +119,11 @@ export class Ipv4Output {
       return sent;
     }
     const id = forbid ? this.ids.atomic(target, protocol) : this.ids.next(target, protocol);
-    if (page.segmentSize > 0) page.headerLength += 14 + ipv4.size;
+    if (page.segmentSize > 0) {
+      page.headerLength += 14 + ipv4.size;
+      // The device counts on from this one's.
+      if (!forbid) this.ids.skip(target, protocol, Math.floor(length / page.segmentSize));
+    }
     if ((page.flags & needsChecksum) !== 0 && !local) {
       if (features.transmitChecksum) page.checksumStart = 14 + ipv4.size;
       else finishChecksum(page, offset, length);

@@ -30,6 +30,12 @@ export class PacketIds {
     return id;
   }
 
+  /** Passes over those that a device gives to the packets that it makes of one. */
+  skip(destination: number, protocol: number, count: number): void {
+    const slot = this.#hash(destination, protocol) & (counters - 1);
+    this.#counters[slot] = (this.#counters[slot] ?? 0) + count;
+  }
+
   /** For a packet that forbids it: always the same towards one destination. */
   atomic(destination: number, protocol: number): number {
     return this.#hash(destination ^ 0x5bd1e995, protocol) >>> 16;

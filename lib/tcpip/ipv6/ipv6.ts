@@ -27,6 +27,8 @@ export interface Ipv6 extends Ip {
   readonly reassembly: Reassembler6;
   /** Whether the device that packets to `destination` leave by completes their transport checksums. */
   completesChecksum(destination: IpAddress): boolean;
+  /** See `HostIp.datagramSegmentation`. */
+  datagramSegmentation(destination: IpAddress, options: IpSendOptions): number;
   /** In the order of their indices, the one with index 1 first. */
   readonly interfaces: readonly Ipv6Interface[];
   /** Name servers that routers told of, in the order of the interfaces. */
@@ -194,6 +196,14 @@ export class HostIpv6 implements Ipv6 {
     if (way === undefined || way.isLocal) return 0;
     const { maxSegmentation, segmentsIpv6 } = way.out.link.ethernet.features;
     return segmentsIpv6 === true ? maxSegmentation : 0;
+  }
+
+  datagramSegmentation(destination: IpAddress, options: IpSendOptions): number {
+    const link = this.destinations.find(destination, 0, undefined)?.out;
+    const way = this.destinations.find(destination, options.interface ?? 0, options.source);
+    if (way === undefined || way.out !== link || way.isLocal || destination.isMulticast) return 0;
+    const { maxSegmentation, segmentsIpv6, segmentsUdp } = way.out.link.ethernet.features;
+    return segmentsIpv6 === true && segmentsUdp === true ? maxSegmentation : 0;
   }
 
   completesChecksum(destination: IpAddress): boolean {

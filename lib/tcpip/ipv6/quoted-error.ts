@@ -90,7 +90,7 @@ export class QuotedErrors6 {
     offset: number,
     at: number,
   ): boolean {
-    const { output, statistics, timers } = this.#options;
+    const { output, statistics, timers, destinations } = this.#options;
     // RFC 5927 §4.1: the quote must show what only somebody on the path can have seen. Our flow labels follow from a
     // secret.
     const label = output.labels.get(source, destination, protocol, bytes, at, 4);
@@ -98,9 +98,12 @@ export class QuotedErrors6 {
       statistics.implausibleErrors++;
       return false;
     }
-    const quotedLength = ipv6.field.payloadLength.get(bytes, offset) + ipv6.size;
+    const quoted = ipv6.field.payloadLength.get(bytes, offset) + ipv6.size;
     const current = output.mtu(destination);
-    if (output.pathMtu.lower(destination, mtu, quotedLength, current, timers.now())) statistics.pathMtuLowered++;
+    // A router behind a device that cuts our segments may quote them uncut.
+    const mayBeUncut = destinations.find(destination, 0, undefined)?.out.link.ethernet.features.segmentsIpv6 === true;
+    const length = mayBeUncut ? Math.min(quoted, current) : quoted;
+    if (output.pathMtu.lower(destination, mtu, length, current, timers.now())) statistics.pathMtuLowered++;
     return true;
   }
 }
