@@ -1,12 +1,11 @@
 // Bulk TCP between the Linux kernel and one application, on the kernel's sockets and on our stack over a tap device:
 // both directions, at the usual MTU and at the largest. Needs root; skips in words without.
 import { connect, type Socket } from "node:net";
-import process from "node:process";
 import type { Flow } from "@tesserae/device/flow";
 import { unavailable } from "../test/namespace/namespace.ts";
 import { main } from "./harness/main.ts";
 import type { Contender, Race } from "./harness/race.ts";
-import { Path, role, serverAddress, serverPort, stackOfRole, type PathOptions } from "./tap/path.ts";
+import { Path, role, roleArgument, serverAddress, serverPort, stackOfRole, type PathOptions } from "./tap/path.ts";
 
 /** How long one transfer lasts, in milliseconds. */
 const duration = 1500;
@@ -102,7 +101,7 @@ switch (role()) {
     await serve();
     break;
   case "generate":
-    await generate((process.env["TESSERAE_BENCH_ROLE"] ?? "").split(" ")[1] ?? "");
+    await generate(roleArgument());
     break;
   default:
     await races();

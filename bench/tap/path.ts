@@ -37,6 +37,11 @@ export function role(): string | undefined {
   return process.env[roleVariable]?.split(" ")[0];
 }
 
+/** In such a process: what {@link Path.generate} was given for it. */
+export function roleArgument(): string {
+  return process.env[roleVariable]?.split(" ")[1] ?? "";
+}
+
 /** In such a process: the stack to listen on. */
 export async function stackOfRole(): Promise<{ stack: Stack; timers: Timers }> {
   const [, kind, mtu, uring] = (process.env[roleVariable] ?? "").split(" ");
