@@ -48,7 +48,8 @@ const chapters = [
     text:
       "Datagrams of 1400 bytes, as fast as they go, both ways: 46 at once (`sendMany`, which is `UDP_SEGMENT` on the kernel's " +
       "sockets) and one by one, of which the generator gives the kernel 64 a call. What is received counts. The rival is the " +
-      "same application on the kernel's sockets over a veth pair with all its offloads.",
+      "same application on the kernel's sockets over a veth pair with all its offloads; kernel sockets receive by `recvmmsg`, " +
+      "without `UDP_GRO`.",
   },
   {
     name: "forwarding",
