@@ -9,11 +9,12 @@ import { createRandom } from "@tesserae/node/random";
 import { createTimers } from "@tesserae/node/timers";
 import { loadCalls } from "@tesserae/tap/libc";
 import { openNetif, type TapOptions } from "@tesserae/tap/netif";
+import { createRouter, type RouterStack } from "@tesserae/tcpip/stack/router";
 import { createStack, type IpStack } from "@tesserae/tcpip/stack/stack";
 import { afterEach, describe, expect, test } from "vitest";
 import { Namespace, unavailable } from "../namespace/namespace.ts";
 
-const reason = unavailable("python3");
+const reason = unavailable("python3", "ping");
 const kernel = { 4: "10.1.0.1", 6: "fd01::1" } as const;
 const own = { 4: "10.1.0.2", 6: "fd01::2" } as const;
 const size = 1400;
@@ -36,12 +37,12 @@ for round in range(rounds):
 /** Receives so many bytes, with or without UDP_GRO: prints reads, datagrams, lengths other than the usual, and a hash. */
 const receiver = `
 import hashlib, socket, struct, sys
-family, gro, size, total = map(int, sys.argv[1:])
+address, family, gro, size, total = sys.argv[1], *map(int, sys.argv[2:])
 s = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
 if gro:
     s.setsockopt(17, 104, 1)
-s.bind(("10.1.0.1" if family == 4 else "fd01::1", 0))
+s.bind((address, 0))
 s.settimeout(10)
 print(s.getsockname()[1], flush=True)
 reads, datagrams, others, got, sha = 0, 0, 0, 0, hashlib.sha256()
@@ -127,18 +128,34 @@ async function fromKernel(
   };
 }
 
+/** The kernel's receiver: its port, and what it hears in the end, behind how many reads. */
+async function listener(
+  namespace: Namespace,
+  address: string,
+  family: 4 | 6,
+  gro: boolean,
+): Promise<{ port: number; heard: () => Promise<{ reads: number; heard: string }> }> {
+  const args = [address, family, gro ? 1 : 0, size, length * rounds].map(String);
+  const child = namespace.start("python3", ["-c", receiver, ...args]);
+  const ended = once(child, "exit");
+  if (child.stdout === null) throw new Error("no output");
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const port = Number((await lines.next()).value);
+  const heard = async (): Promise<{ reads: number; heard: string }> => {
+    const [reads = "", ...words] = String((await lines.next()).value).split(" ");
+    await ended;
+    return { reads: Number(reads), heard: words.join(" ") };
+  };
+  return { port, heard };
+}
+
 /** What the kernel's receiver hears of our stack, and in how many frames. */
 async function toKernel(
   { namespace, netif, stack }: Host,
   family: 4 | 6,
   gro: boolean,
 ): Promise<{ frames: number; reads: number; heard: string }> {
-  const args = [family, gro ? 1 : 0, size, length * rounds].map(String);
-  const child = namespace.start("python3", ["-c", receiver, ...args]);
-  const ended = once(child, "exit");
-  if (child.stdout === null) throw new Error("no output");
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const port = Number((await lines.next()).value);
+  const { port, heard } = await listener(namespace, kernel[family], family, gro);
   const socket = await stack.udp.bind({}, () => undefined);
   // Few wait for a neighbour.
   await (family === 4 ? stack.icmp : stack.icmp6)?.ping(IpAddress.parse(kernel[family]), { timeout: 10_000 });
@@ -148,10 +165,38 @@ async function toKernel(
     expect(socket.sendMany(pattern(round), 0, length, size, target, port)).toBe(atOnce);
     await new Promise((resolve) => void setTimeout(resolve, 20));
   }
-  const [reads = "", ...heard] = String((await lines.next()).value).split(" ");
-  await ended;
+  const said = await heard();
   await socket.close();
-  return { frames: netif.statistics.sentFrames - before, reads: Number(reads), heard: heard.join(" ") };
+  return { frames: netif.statistics.sentFrames - before, ...said };
+}
+
+/** A router of ours between two of the kernel's hosts: one's device cuts, the other's perhaps not. */
+async function routed(offload: boolean): Promise<{ near: Namespace; far: Namespace; out: Netif; router: RouterStack }> {
+  const calls = await loadCalls();
+  const timers = createTimers();
+  open.push(() => timers.close());
+  const sides = [];
+  for (const place of [1, 2]) {
+    const namespace = Namespace.create({ ipv6: true });
+    open.push(() => namespace.destroy());
+    const device = { name: "t0", hostAddress: Prefix.parse(`10.${place}.0.1/24`), offload: place === 1 || offload };
+    const netif = await namespace.inside(() => openNetif(calls, device));
+    namespace.ip(`address add fd0${place}::1/64 dev t0 nodad`);
+    namespace.ip(`route add default via 10.${place}.0.2`);
+    namespace.ip(`-6 route add default via fd0${place}::2`);
+    sides.push({ namespace, netif });
+  }
+  const router = await createRouter({
+    interfaces: sides.map(({ netif }, index) => ({
+      ...{ netif, name: `side${index + 1}` },
+      ipv4: { kind: "static", address: Prefix.parse(`10.${index + 1}.0.2/24`) },
+      ipv6: { kind: "static", address: Prefix.parse(`fd0${index + 1}::2/64`) },
+    })),
+    ...{ timers, random: createRandom() },
+  });
+  open.push(() => router.close());
+  const [near, far] = sides;
+  return { near: near!.namespace, far: far!.namespace, out: far!.netif, router };
 }
 
 describe.skipIf(reason !== undefined)(`many datagrams at once${reason === undefined ? "" : ` (${reason})`}`, () => {
@@ -188,6 +233,31 @@ describe.skipIf(reason !== undefined)(`many datagrams at once${reason === undefi
         expect(heard).toBe(wanted);
         expect(frames).toBeLessThan(rounds + 20);
         expect(reads).toBe(gro ? rounds : atOnce * rounds);
+      },
+      60_000,
+    );
+  });
+
+  describe.each([
+    ["cuts them", true],
+    ["does not, so that the router cuts them", false],
+  ])("through a router, out of a device that %s", (_how, offload) => {
+    test.each([4, 6] as const)(
+      "arrive, over IPv%i",
+      async (family) => {
+        const { near, far, out, router } = await routed(offload);
+        const address = family === 4 ? "10.2.0.1" : "fd02::1";
+        const { port, heard } = await listener(far, address, family, false);
+        // Few wait for a neighbour.
+        await near.succeeds("ping", ["-c", "1", "-W", "10", address]);
+        const before = out.statistics.sentFrames;
+        const args = [family, address, port, size, length, rounds].map(String);
+        await near.succeeds("python3", ["-c", sender, ...args]);
+        expect((await heard()).heard).toBe(wanted);
+        const frames = out.statistics.sentFrames - before;
+        if (offload) expect(frames).toBeLessThan(rounds + 20);
+        else expect(frames).toBeGreaterThanOrEqual(atOnce * rounds);
+        expect((family === 4 ? router.forwarding : router.forwarding6)?.statistics.segmented).toBe(0);
       },
       60_000,
     );
