@@ -20,7 +20,14 @@ import { userCache } from "@tesserae/vm-image/node-runtime";
 import { sharedLibraries } from "@tesserae/vm-image/shared-libraries";
 import { writeCpio, type CpioEntry } from "./cpio.ts";
 import { obtainPackages, unpackPackages } from "./debian-packages.ts";
-import { agentScript, guestInitScript, hotplugScripts, initScript, xenPrograms } from "./dom0-scripts.ts";
+import {
+  agentScript,
+  guestInitScript,
+  hotplugScripts,
+  initScript,
+  oxenstoredConfig,
+  xenPrograms,
+} from "./dom0-scripts.ts";
 import { modulesInOrder } from "./kernel-modules.ts";
 import { unpackKernel } from "./linux-kernel.ts";
 
@@ -155,6 +162,7 @@ function dom0Entries(root: string, modules: string): readonly CpioEntry[] {
   system.add("sbin/agent", agentScript);
   for (const [name, script] of Object.entries(hotplugScripts)) system.add(`etc/xen/scripts/${name}`, script);
   system.add("etc/xen/xl.conf", 'autoballoon="off"\n');
+  system.add("etc/xen/oxenstored.conf", oxenstoredConfig);
   return system.entries([...folders, "run/xen", "run/xenstored", "var/lib/xen", "var/lib/xenstored", "etc/xen"]);
 }
 

@@ -103,6 +103,16 @@ esac
 exit 0
 `;
 
+/** Without it oxenstored does not start. As Debian's package xen-utils-common has it. */
+export const oxenstoredConfig = `pid-file = /run/xenstored.pid
+quota-activate = true
+quota-maxentity = 1000
+quota-transaction = 10
+persistent = false
+xenstored-kva = /proc/xen/xsd_kva
+xenstored-port = /proc/xen/xsd_port
+`;
+
 /** By the names that libxl's defaults have. */
 export const hotplugScripts: Readonly<Record<string, string>> = { block: blockScript, "vif-bridge": vifScript };
 

@@ -250,8 +250,9 @@ export class XenHost {
     if (store === "none") return;
     onProgress("starting the toolstack");
     if (typeof store === "string") {
-      const option = store === "oxenstored" ? "" : " --pid-file=/run/xenstored.pid";
-      await this.sh(`${store}${option} </dev/null >/var/log/xen/xenstored.log 2>&1`);
+      // Its log of accesses would fill dom0's memory.
+      const option = store === "oxenstored" ? "--no-access-log" : "--pid-file=/run/xenstored.pid";
+      await this.sh(`${store} ${option} </dev/null >/var/log/xen/xenstored.log 2>&1`);
     } else await this.#startStoreDomain(store);
     await this.sh(
       [
