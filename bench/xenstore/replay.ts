@@ -1,7 +1,7 @@
 import process from "node:process";
 import { encodeStrings, messageType, textOf } from "@tesserae/xenstore/wire";
 import type { Answer } from "./raw-client.ts";
-import { payloadOf, type Step } from "./sequence.ts";
+import { payloadOf, shared, type Step } from "./sequence.ts";
 import type { RunningServer } from "./servers.ts";
 import type { Connected } from "./socket-client.ts";
 
@@ -31,9 +31,6 @@ interface Counters {
   mostTries: number;
   events: number;
 }
-
-/** Programs that serve all guests by one connection. */
-const shared = ["dom0", "xenconsoled"];
 
 /** One guest, from `xl create` to the end of `xl destroy`. */
 class Life {

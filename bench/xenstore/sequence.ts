@@ -64,6 +64,36 @@ export function readSequence(root: string): readonly Step[] {
   });
 }
 
+/** Programs that serve all guests by one connection. */
+export const shared = ["dom0", "xenconsoled"];
+
+/** Where back ends are in domain 0, and where they are in {@link inRealDom0}. */
+const ownBackends = "/local/domain/0/backend";
+export const otherBackends = "/local/domain/32000/backend";
+
+/**
+ * A life where there is a real domain 0, whose kernel would serve back ends of its own: they are those of a domain that is
+ * not there.
+ *
+ * @param isRing by Linux's device: all clients are one for the server, so that nobody resets its watches, which would take
+ *   the kernel's away; and each has a file of its own, as Linux 6.1 stands still for ever when a watch is set by a file
+ *   that waits for an answer
+ */
+export function inRealDom0(steps: readonly Step[], isRing: boolean): readonly Step[] {
+  const move = (text: string): string => text.replaceAll(ownBackends, otherBackends);
+  const own = (who: string): string => (isRing && shared.includes(who) ? `${who} for one` : who);
+  const moved = steps.map((step): Step => ({
+    ...step,
+    who: own(step.who),
+    words: step.words.map((word) => move(step.who === "dom0" ? word.replace(/^backend(?=\/|$)/, ownBackends) : word)),
+    value: move(step.value),
+  }));
+  if (!isRing) return moved;
+  const connect = { kind: "connect", transaction: 0, type: -1, words: [], value: "" } as const;
+  const connects = shared.map((who): Step => ({ ...connect, who: own(who) }));
+  return [...connects, ...moved.filter(({ type }) => type !== messageType.resetWatches)];
+}
+
 /** The bytes of a step for one guest. */
 export function payloadOf(step: Step, domain: number): Uint8Array {
   const fill = (text: string): string => fillIn(text, domain);

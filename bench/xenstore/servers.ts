@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -7,6 +7,7 @@ import { createTimers } from "@tesserae/node/timers";
 import type { Line } from "@tesserae/xenstore/connection";
 import { XenstoreServer } from "@tesserae/xenstore/server";
 import { encodeStrings, messageType } from "@tesserae/xenstore/wire";
+import { processorTimeOf } from "./processor-time.ts";
 import { RawClient } from "./raw-client.ts";
 import { connectTo, type Connected } from "./socket-client.ts";
 
@@ -80,15 +81,6 @@ function connectWithin(server: XenstoreServer): Connected {
     },
   );
   return { client, close: () => line.close("the client left") };
-}
-
-const ticksASecond = 100;
-
-/** Of `/proc/PID/stat`: fields 14 and 15, user and system time in ticks. */
-export function processorTimeOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksASecond;
 }
 
 async function untilAnswers(socketPath: string, child: ChildProcess): Promise<void> {
