@@ -26,9 +26,13 @@ const usualTimeout = 120_000;
 /** Milliseconds for {@link lookAround}, at most, and as a multiple of what the command had. */
 const lookTimeout = 10_000;
 const lookTimes = 4;
-/** What is looked at when a command does not end: dom0's programs, what each waits for, and the domains. */
+/**
+ * What is looked at when a command does not end: dom0's programs, what each waits for, the thread of the kernel that
+ * speaks with a xenstore in a domain, and the domains.
+ */
 const lookAround = `cd /proc; for each in [0-9]*; do name=$(tr '\\0' ' ' < $each/cmdline)
-[ -z "$name" ] || echo "$each $name: $(cat $each/wchan)"; done 2>/dev/null; xl list`;
+[ -z "$name" ] || echo "$each $name: $(cat $each/wchan)"; done 2>/dev/null
+echo xenbus: $(cat $(pidof xenbus)/stack); xl list`;
 /** Bytes of output that are collected of one command; of what is more the beginning goes. */
 const mostOutput = 512 * 2 ** 20;
 const recordSeparator = 0x1e;
