@@ -49,7 +49,6 @@ async function lack(attempt: () => void | Promise<void>): Promise<boolean> {
 const application = `
 import { readFileSync, readdirSync } from "node:fs";
 import { greeting } from "./lib/greeting.mjs";
-import { withoutPrograms } from "../../test/programs.ts";
 console.log(greeting, process.version, process.argv.slice(1).join(" "));
 console.log("command line:", readFileSync("/proc/cmdline", "latin1").trim());
 console.log("root:", readdirSync("/").join(" "));
