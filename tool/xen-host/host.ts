@@ -307,9 +307,10 @@ function linkFiles(paths: readonly string[]): string {
 
 /**
  * All that QEMU's translator has but what Xen or Linux on it cannot bear (Xen faults in MWAIT, a PV Linux dies of SMAP),
- * and without ERMS: who is told of it copies with REP MOVSB, which is translated to a loop of single bytes.
+ * without AVX, which from time to time is not there any more in a guest that had found it a moment before, and without
+ * ERMS: who is told of it copies with REP MOVSB, which is translated to a loop of single bytes.
  */
-const processor = "max,-smap,-rdtscp,-monitor,-erms";
+const processor = "max,-smap,-rdtscp,-monitor,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-erms";
 
 /**
  * Nobody attacks an emulated processor by its speculation, and what defends one costs a third of the time: each call
