@@ -35,6 +35,15 @@ export interface NetifFeatures {
   readonly segmentsUdp?: boolean;
 }
 
+/** Whether a device cuts a long frame of UDP, or else of TCP, over IPv6, or else over IPv4. */
+export function cuts(features: NetifFeatures, isUdp: boolean, isIpv6: boolean): boolean {
+  return (
+    features.maxSegmentation > 0 &&
+    (!isIpv6 || features.segmentsIpv6 === true) &&
+    (!isUdp || features.segmentsUdp === true)
+  );
+}
+
 /**
  * Which one of an interface's queues a Netif is, where there are several, each with a stack of its own and all with the
  * same addresses. Flows that peers open stay on one queue. What is opened from here takes a local port of 49,152 or more

@@ -1,4 +1,4 @@
-import type { Netif } from "@tesserae/device/netif";
+import { cuts, type Netif } from "@tesserae/device/netif";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { headerSize } from "./port.ts";
@@ -19,9 +19,8 @@ export function relay(to: Netif, page: Page, offset: number, length: number): bo
   const isLong = length > mtu + headerSize;
   if (page.segmentSize > 0) {
     const isIpv6 = bytes[offset + 12] === 0x86;
-    const fits = features.maxSegmentation > 0 && length - headerSize <= features.maxSegmentation + longestHeaders;
-    const isAble = features.segmentsUdp === true || !holdsDatagrams(page, offset);
-    const isCut = fits && isAble && (!isIpv6 || features.segmentsIpv6 === true);
+    const fits = length - headerSize <= features.maxSegmentation + longestHeaders;
+    const isCut = fits && cuts(features, holdsDatagrams(page, offset), isIpv6);
     // When long pages are out, it goes out in short ones.
     const own = isCut ? to.allocate(isLong ? length - headerSize : undefined) : undefined;
     return own === undefined ? transmitSegments(to, page, offset, length) : send(to, own, page, offset, length);

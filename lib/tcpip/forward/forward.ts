@@ -1,6 +1,7 @@
 /** Passing packets on (RFC 1812 §5), as far as a small router needs it. */
 
 import { protocolUdp } from "@tesserae/device/ip";
+import { cuts } from "@tesserae/device/netif";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { checksum, updateChecksum } from "@tesserae/wire/checksum";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
@@ -12,7 +13,7 @@ import { HostIpv4, type Ipv4 } from "../ipv4/ipv4.ts";
 import { ipv4 } from "../ipv4/wire.ts";
 import { RedirectLimit } from "./redirect-limit.ts";
 import { segmentLength } from "./segment-length.ts";
-import { ForwardedSegments, isCutBy } from "./segments.ts";
+import { ForwardedSegments } from "./segments.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 /** Changes addresses and ports on the way: see `@tesserae/tcpip/nat/nat`. */
@@ -163,11 +164,12 @@ class Router implements Forwarding, Forwarder {
     const { features } = to.link.ethernet;
     const segmented = page.segmentSize > 0;
     const protocol = ipv4.field.protocol.get(bytes, header);
+    const isUdp = protocol === protocolUdp;
     // What a segmented packet becomes is what the link has to take.
     const headerSize = ipv4.field.headerLength.get(bytes, header) * 4;
     const isLong = (segmented ? segmentLength(page, header, headerSize, protocol) : total) > to.linkMtu;
     // In fragments TCP goes as it is; datagrams must not become one.
-    const isCutHere = segmented && (!isCutBy(features, protocol, false) || (isLong && protocol === protocolUdp));
+    const isCutHere = segmented && (!cuts(features, isUdp, false) || (isLong && isUdp));
     if (isCutHere && !this.#segments.read(page, header, total)) {
       statistics.segmented++;
       return;

@@ -1,6 +1,8 @@
 /** Passing IPv6 packets on (RFC 8200, RFC 4443 §3), as far as a small router needs it. */
 
 import type { IpAddress } from "@tesserae/device/address";
+import { protocolUdp } from "@tesserae/device/ip";
+import { cuts } from "@tesserae/device/netif";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { completeChecksum } from "@tesserae/wire/complete-checksum";
 import { icmpPacketTooBig, icmpTimeExceeded, icmpUnreachable } from "../icmpv6/wire.ts";
@@ -13,7 +15,7 @@ import { ipv6 } from "../ipv6/wire.ts";
 import type { ForwardOptions, Forwarding } from "./forward.ts";
 import { RedirectLimit } from "./redirect-limit.ts";
 import { segmentLength } from "./segment-length.ts";
-import { ForwardedSegments, isCutBy } from "./segments.ts";
+import { ForwardedSegments } from "./segments.ts";
 import { ForwardStatistics } from "./statistics.ts";
 
 export interface Forward6Options extends Pick<ForwardOptions, "reversePath" | "redirects"> {
@@ -117,7 +119,7 @@ class Router6 implements Forwarding, Forwarder6 {
     const { features } = to.link.ethernet;
     const isSegmented = page.segmentSize > 0;
     const protocol = bytes[header + 6] ?? 0;
-    const isCutHere = isSegmented && !isCutBy(features, protocol, true);
+    const isCutHere = isSegmented && !cuts(features, protocol === protocolUdp, true);
     if (isCutHere && !this.#segments.read(page, header, total)) {
       statistics.segmented++;
       return;

@@ -1,19 +1,8 @@
-import { protocolUdp } from "@tesserae/device/ip";
-import type { NetifFeatures } from "@tesserae/device/netif";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import { SegmentedPacket } from "@tesserae/wire/segmented-packet";
 import type { Link } from "../ip/link.ts";
 
 const ethernetHeader = 14;
-
-/** Whether a device cuts a packet of that transport protocol and version of IP. */
-export function isCutBy(features: NetifFeatures, protocol: number, isIpv6: boolean): boolean {
-  return (
-    features.maxSegmentation > 0 &&
-    (!isIpv6 || features.segmentsIpv6 === true) &&
-    (protocol !== protocolUdp || features.segmentsUdp === true)
-  );
-}
 
 /** Cuts a packet of several segments whose next link has a device that does not. */
 export class ForwardedSegments {

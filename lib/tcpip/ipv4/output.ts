@@ -1,6 +1,7 @@
 import { IpAddress, MacAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { IpSendOptions } from "@tesserae/device/ip";
+import { cuts } from "@tesserae/device/netif";
 import { headroom, needsChecksum, type Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { checksum, fold, pseudoHeaderSum4 } from "@tesserae/wire/checksum";
@@ -81,8 +82,8 @@ export class Ipv4Output {
     const way = this.#way;
     if (!way.choose(this.#interfaces, destination, options.source, options.interface ?? 0)) return 0;
     if (way.interface === undefined || way.interface !== link || way.cast !== "unicast") return 0;
-    const { maxSegmentation, segmentsUdp } = link.link.ethernet.features;
-    return segmentsUdp === true ? maxSegmentation : 0;
+    const { features } = link.link.ethernet;
+    return cuts(features, true, false) ? features.maxSegmentation : 0;
   }
 
   send(

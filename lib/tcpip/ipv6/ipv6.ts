@@ -2,6 +2,7 @@ import type { IpAddress } from "@tesserae/device/address";
 import type { Timers } from "@tesserae/device/clock";
 import type { Ip, IpError, IpHandler, IpPacket, IpSendOptions } from "@tesserae/device/ip";
 import { FlowError } from "@tesserae/device/flow";
+import { cuts } from "@tesserae/device/netif";
 import type { Page } from "@tesserae/device/page";
 import type { Random } from "@tesserae/device/random";
 import { etherTypeIpv6 } from "../ethernet/wire.ts";
@@ -194,16 +195,16 @@ export class HostIpv6 implements Ipv6 {
   segmentation(destination: IpAddress): number {
     const way = this.destinations.find(destination, 0, undefined);
     if (way === undefined || way.isLocal) return 0;
-    const { maxSegmentation, segmentsIpv6 } = way.out.link.ethernet.features;
-    return segmentsIpv6 === true ? maxSegmentation : 0;
+    const { features } = way.out.link.ethernet;
+    return cuts(features, false, true) ? features.maxSegmentation : 0;
   }
 
   datagramSegmentation(destination: IpAddress, options: IpSendOptions): number {
     const link = this.destinations.find(destination, 0, undefined)?.out;
     const way = this.destinations.find(destination, options.interface ?? 0, options.source);
     if (way === undefined || way.out !== link || way.isLocal || destination.isMulticast) return 0;
-    const { maxSegmentation, segmentsIpv6, segmentsUdp } = way.out.link.ethernet.features;
-    return segmentsIpv6 === true && segmentsUdp === true ? maxSegmentation : 0;
+    const { features } = way.out.link.ethernet;
+    return cuts(features, true, true) ? features.maxSegmentation : 0;
   }
 
   completesChecksum(destination: IpAddress): boolean {

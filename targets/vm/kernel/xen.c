@@ -63,7 +63,7 @@ static void attach_grants(void) {
 	for (xen_grant_frames = 0; xen_grant_frames < XEN_GRANT_FRAMES; xen_grant_frames++)
 		if (!add_page(SPACE_GRANT_TABLE, xen_grant_frames, xen_grants + xen_grant_frames * PAGE)) break;
 	u64 status = xen_grants + XEN_GRANT_FRAMES * PAGE;
-	for (u64 i = 0; is_second && i * XEN_GRANT_FRAMES < xen_grant_frames * XEN_STATUS_FRAMES; i++)
+	for (u64 i = 0; is_second && i * XEN_FRAMES_A_STATUS < xen_grant_frames; i++)
 		if (!add_page(SPACE_GRANT_TABLE, GRANT_STATUS_PAGES | i, status + i * PAGE))
 			fail(EXIT_PANIC, "[kernel] boot: Xen does not tell which grants are in use");
 	xen_grant_status = is_second ? status : 0;

@@ -96,7 +96,8 @@ void xen_port_event(u32 number), xen_ports_forget(void);
  * xen.c. Guest-physical addresses beside RAM where Xen puts its pages: the shared information, which is the kernel's, the
  * grant table, which of its entries are in use (version 2), and what other domains gave.
  */
-enum { XEN_GRANT_FRAMES = 32, XEN_STATUS_FRAMES = XEN_GRANT_FRAMES / 8, XEN_FOREIGN_PAGES = 16 * 1024, XEN_PORTS = 1024 };
+enum { XEN_GRANT_FRAMES = 32, XEN_FRAMES_A_STATUS = 8, XEN_STATUS_FRAMES = XEN_GRANT_FRAMES / XEN_FRAMES_A_STATUS };
+enum { XEN_FOREIGN_PAGES = 16 * 1024, XEN_PORTS = 1024 };
 extern volatile struct xen_shared *xen_shared;
 extern u64 xen_base, xen_grants, xen_grant_frames, xen_foreign; /* addresses, and how many frames there are */
 extern u64 xen_grant_status;                                     /* 0: the table has version 1 */

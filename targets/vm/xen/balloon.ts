@@ -1,5 +1,6 @@
 import type { Timer, Timers } from "@tesserae/device/clock";
 import type { XenDomain } from "@tesserae/xen/domain";
+import { lookAgain } from "./look-again.ts";
 
 /** What memory is given back to Xen in, in KiB (the kernel's `window.h`). */
 const blockKib = 2048;
@@ -39,8 +40,6 @@ export async function followTarget(options: BalloonOptions): Promise<() => Promi
   let without = 0;
   let told = 0;
   let isOver = false;
-  let isLooking = false;
-  let again = false;
   const kib = async (node: string): Promise<number> => {
     const text = (await xenstore.readIfThere(node)) ?? "";
     return /^\d{1,12}$/.test(text) ? Number(text) : 0;
@@ -62,19 +61,8 @@ export async function followTarget(options: BalloonOptions): Promise<() => Promi
     }
     retry.set(timers.now() + pause);
   };
-  const start = (): void => {
-    again = true;
-    if (isLooking) return;
-    isLooking = true;
-    void (async () => {
-      while (again && !isOver) {
-        again = false;
-        // The store is gone: nothing more is asked for.
-        await look().catch(() => undefined);
-      }
-      isLooking = false;
-    })();
-  };
+  // When the store is gone nothing more is asked for.
+  const start = lookAgain(look);
   const retry: Timer = timers.timer(start);
   await xenstore.write("control/feature-balloon", "1").catch(() => undefined);
   const unwatch = await xenstore.watch(target, start);

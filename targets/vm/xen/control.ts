@@ -1,4 +1,5 @@
 import type { XenDomain } from "@tesserae/xen/domain";
+import { lookAgain } from "./look-again.ts";
 
 /** What a toolstack asks a domain for, in its node `control/shutdown` (Xen's docs/misc/xenstore-paths). */
 export type ShutdownRequest = "poweroff" | "halt" | "reboot" | "suspend";
@@ -22,8 +23,6 @@ export async function watchShutdown(
     // An older toolstack does not give the node; it does not ask for it either.
     await xenstore.write(`control/feature-${feature}`, "1").catch(() => undefined);
   }
-  let isLooking = false;
-  let again = false;
   const look = async (): Promise<void> => {
     const request = await xenstore.transaction(async (nodes) => {
       const text = (await nodes.readIfThere(node)) ?? "";
@@ -33,17 +32,6 @@ export async function watchShutdown(
     });
     if (request !== undefined) callback(request);
   };
-  return xenstore.watch(node, () => {
-    again = true;
-    if (isLooking) return;
-    isLooking = true;
-    void (async () => {
-      while (again) {
-        again = false;
-        // The store is gone: nothing more is asked for.
-        await look().catch(() => undefined);
-      }
-      isLooking = false;
-    })();
-  });
+  // When the store is gone nothing more is asked for.
+  return xenstore.watch(node, lookAgain(look));
 }
