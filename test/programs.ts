@@ -23,8 +23,9 @@ export function lackOf(programs: readonly string[]): string | undefined {
 }
 
 /** Gives the reason back. @throws Error in CI, where there must be none */
-export function skipping(reason: string | undefined): string | undefined {
-  if (reason !== undefined && process.env["CI"] === "true") throw new Error(`in CI nothing is skipped: ${reason}`);
+export function skipping(reason: string | undefined, cause?: unknown): string | undefined {
+  if (reason !== undefined && process.env["CI"] === "true")
+    throw new Error(`in CI nothing is skipped: ${reason}`, { cause });
   return reason;
 }
 
